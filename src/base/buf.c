@@ -1,0 +1,127 @@
+/*
+ * See buf.h.
+ */
+#include "base/buf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BUF_CAP_MIN 64
+
+void buf_init(struct buf *b, size_t max_bytes)
+{
+	*b = BUF_INIT(max_bytes);
+}
+
+void buf_done(struct buf *b)
+{
+	free(b->p);
+	*b = BUF_INIT(b->max);
+}
+
+void buf_reset(struct buf *b)
+{
+	b->len = 0;
+	b->failed = false;
+	if (b->p)
+		b->p[0] = '\0';
+}
+
+int buf_reserve(struct buf *b, size_t n)
+{
+	size_t need, cap;
+
+	if (b->failed || n > b->max || b->len > b->max - n) {
+		b->failed = true;
+		return -EMSGSIZE;
+	}
+	need = b->len + n + 1;
+	if (need <= b->cap)
+		return 0;
+	cap = MAX_OF(b->cap * 2, (size_t)BUF_CAP_MIN);
+	cap = MAX_OF(MIN_OF(cap, b->max + 1), need);
+	b->p = xrealloc(b->p, cap);
+	b->cap = cap;
+	return 0;
+}
+
+int buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (buf_reserve(b, n) < 0)
+		return -EMSGSIZE;
+	if (n)
+		memcpy(b->p + b->len, p, n);
+	b->len += n;
+	b->p[b->len] = '\0';
+	return 0;
+}
+
+int buf_adds(struct buf *b, const char *s)
+{
+	return buf_add(b, s, strlen(s));
+}
+
+int buf_addc(struct buf *b, char c)
+{
+	return buf_add(b, &c, 1);
+}
+
+int buf_vaddf(struct buf *b, const char *fmt, va_list args)
+{
+	va_list again;
+	int n;
+
+	va_copy(again, args);
+	n = vsnprintf(NULL, 0, fmt, args);
+	if (n >= 0 && buf_reserve(b, (size_t)n) == 0) {
+		(void)vsnprintf(b->p + b->len, (size_t)n + 1, fmt, again);
+		b->len += (size_t)n;
+	} else {
+		b->failed = true;
+	}
+	va_end(again);
+	return buf_status(b);
+}
+
+int buf_addf(struct buf *b, const char *fmt, ...)
+{
+	va_list args;
+	int rc;
+
+	va_start(args, fmt);
+	rc = buf_vaddf(b, fmt, args);
+	va_end(args);
+	return rc;
+}
+
+void buf_shift(struct buf *b, size_t n)
+{
+	if (n >= b->len) {
+		b->len = 0;
+	} else if (n > 0) {
+		memmove(b->p, b->p + n, b->len - n);
+		b->len -= n;
+	}
+	if (b->p)
+		b->p[b->len] = '\0';
+}
+
+int buf_status(const struct buf *b)
+{
+	return b->failed ? -EMSGSIZE : 0;
+}
+
+const char *buf_text(const struct buf *b)
+{
+	return b->p ? b->p : "";
+}
+
+char *buf_take(struct buf *b)
+{
+	char *p = b->p ? b->p : xstrdup("");
+
+	b->p = NULL;
+	b->len = b->cap = 0;
+	return p;
+}

@@ -1,0 +1,216 @@
+/*
+ * See clock.h.
+ */
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t clock_read(clockid_t id)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
+}
+
+int64_t clock_wall_ns(void)
+{
+	return clock_read(CLOCK_REALTIME);
+}
+
+int64_t clock_mono_ns(void)
+{
+	return clock_read(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_mono_ms(void)
+{
+	return (uint64_t)(clock_mono_ns() / NS_PER_MS);
+}
+
+static void time_write(int64_t wall_ns, bool fixed, char *ret)
+{
+	int64_t sec = wall_ns / NS_PER_SEC, frac = wall_ns % NS_PER_SEC;
+	time_t t;
+	struct tm tm;
+	size_t n;
+
+	if (wall_ns == 0) {
+		strcpy(ret, "0001-01-01T00:00:00Z");
+		return;
+	}
+	if (frac < 0) {
+		frac += NS_PER_SEC;
+		sec--;
+	}
+	t = (time_t)sec;
+	(void)gmtime_r(&t, &tm);
+	n = strftime(ret, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (fixed || frac) {
+		n += (size_t)snprintf(ret + n, TIME_TEXT_MAX - n, ".%09d", (int)frac);
+		while (!fixed && ret[n - 1] == '0')
+			n--;
+	}
+	(void)snprintf(ret + n, TIME_TEXT_MAX - n, "Z");
+}
+
+void time_format(int64_t wall_ns, char ret[TIME_TEXT_MAX])
+{
+	time_write(wall_ns, false, ret);
+}
+
+void time_format_fixed(int64_t wall_ns, char ret[TIME_TEXT_MAX])
+{
+	time_write(wall_ns, true, ret);
+}
+
+/* Reads ".digits" after a whole number as nanoseconds; no fraction is 0. */
+static int fraction_parse(const char **s, int64_t *ret_ns)
+{
+	int64_t ns = 0, unit = NS_PER_SEC / 10;
+
+	*ret_ns = 0;
+	if (**s != '.')
+		return 0;
+	(*s)++;
+	if (!isdigit((unsigned char)**s))
+		return -EINVAL;
+	for (; isdigit((unsigned char)**s); (*s)++, unit /= 10)
+		ns += (**s - '0') * unit;
+	*ret_ns = ns;
+	return 0;
+}
+
+/* Reads "Z" or "+hh:mm" into seconds east; an empty rest is UTC when `optional`. */
+static int zone_parse(const char *s, bool optional, int64_t *ret_sec)
+{
+	int h, m, n = 0;
+	char sign;
+
+	*ret_sec = 0;
+	if (strcmp(s, "Z") == 0 || strcmp(s, "z") == 0 || (optional && !*s))
+		return 0;
+	if (strlen(s) != 6 || sscanf(s, "%c%2d:%2d%n", &sign, &h, &m, &n) != 3 || n != 6 ||
+	    (sign != '+' && sign != '-') || h < 0 || h > 23 || m < 0 || m > 59)
+		return -EINVAL;
+	*ret_sec = (sign == '-' ? -1 : 1) * (h * 3600 + m * 60);
+	return 0;
+}
+
+static int time_read(const char *text, bool zone_optional, int64_t *ret_wall_ns)
+{
+	struct tm tm = {0};
+	int64_t frac, zone;
+	const char *s;
+	time_t t;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	s = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!s && zone_optional)
+		s = strptime(text, "%Y-%m-%dT%H:%M", &tm);
+	if (!s && zone_optional)
+		s = strptime(text, "%Y-%m-%d", &tm);
+	if (!s || fraction_parse(&s, &frac) < 0 || zone_parse(s, zone_optional, &zone) < 0)
+		return -EINVAL;
+	if (tm.tm_year + 1900 == 1) {
+		*ret_wall_ns = 0;
+		return 0;
+	}
+	if (tm.tm_year + 1900 < 1700 || tm.tm_year + 1900 > 2261)
+		return -EINVAL; /* does not fit 64-bit nanoseconds */
+	t = timegm(&tm);
+	*ret_wall_ns = ((int64_t)t - zone) * NS_PER_SEC + frac;
+	return 0;
+}
+
+int time_parse(const char *text, int64_t *ret_wall_ns)
+{
+	return time_read(text, false, ret_wall_ns);
+}
+
+int time_parse_query(const char *text, int64_t now_ns, int64_t *ret_wall_ns)
+{
+	int64_t sec, frac, span;
+	const char *s;
+	char *end;
+
+	errno = 0;
+	sec = strtoll(text, &end, 10);
+	if (end != text && errno == 0 && (*end == '\0' || *end == '.')) {
+		s = end;
+		if (fraction_parse(&s, &frac) < 0 || *s || sec > INT64_MAX / NS_PER_SEC - 1 ||
+		    sec < -(INT64_MAX / NS_PER_SEC - 1))
+			return -EINVAL;
+		*ret_wall_ns = sec * NS_PER_SEC + (text[0] == '-' ? -frac : frac);
+		return 0;
+	}
+	if (time_read(text, true, ret_wall_ns) == 0)
+		return 0;
+	if (duration_parse(text, &span) < 0)
+		return -EINVAL;
+	*ret_wall_ns = now_ns - span;
+	return 0;
+}
+
+static int64_t unit_ns(const char *unit, size_t n)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {{"ns", 1},
+		     {"us", 1000},
+		     {"\xc2\xb5s", 1000},
+		     {"\xce\xbcs", 1000},
+		     {"ms", NS_PER_MS},
+		     {"s", NS_PER_SEC},
+		     {"m", 60 * NS_PER_SEC},
+		     {"h", 3600 * NS_PER_SEC}};
+
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+		if (strlen(units[i].name) == n && memcmp(units[i].name, unit, n) == 0)
+			return units[i].ns;
+	return 0;
+}
+
+int duration_parse(const char *text, int64_t *ret_ns)
+{
+	bool negative = *text == '-';
+	const char *s = text + (*text == '-' || *text == '+');
+	double total = 0;
+
+	if (strcmp(s, "0") == 0) {
+		*ret_ns = 0;
+		return 0;
+	}
+	if (!*s)
+		return -EINVAL;
+	while (*s) {
+		size_t digits = strspn(s, "0123456789."), n;
+		char *end;
+		double value;
+		int64_t unit;
+
+		if (!digits)
+			return -EINVAL;
+		value = strtod(s, &end);
+		if (end != s + digits)
+			return -EINVAL;
+		n = strcspn(end, "0123456789.+-");
+		unit = unit_ns(end, n);
+		if (!unit)
+			return -EINVAL;
+		total += value * (double)unit;
+		s = end + n;
+	}
+	if (total > 9.2e18)
+		return -ERANGE;
+	*ret_ns = (int64_t)(negative ? -total : total);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/*
+ * Every bound of Shoal stands here, with its unit. What listens, grows or waits names its bound
+ * from this page, and a test goes to it. Everything may include this; it includes nothing.
+ */
+#pragma once
+
+/* Identities */
+#define ID_CLUSTER_LEN 25 /* base36 characters of an object's id (Swarm's form) */
+#define ID_HOST_LEN 64    /* hex characters of a container, image or network id */
+#define NAME_MAX_LEN 63   /* a service's, node's or network's name: a DNS label */
+
+/* JSON and HTTP */
+#define LIMIT_JSON_BODY (4u << 20)     /* bytes of a JSON request */
+#define LIMIT_HTTP_HEADERS (32u << 10) /* bytes of a request's line and headers */
+#define LIMIT_HTTP_CLIENTS 1024        /* connections a daemon serves at once */
+#define LIMIT_HTTP_ANSWER (64u << 20)  /* bytes of an answer rendered in one piece */
+#define LIMIT_LOG_LINE 4096            /* bytes of a line of the daemon's own log */
+#define LIMIT_FILE_SMALL (1u << 20)    /* bytes of a configuration or state file */
+
+/* Cluster streams */
+#define LIMIT_FRAME (2u << 20)         /* bytes of a frame on a cluster stream */
+#define LIMIT_STREAM_QUEUE (16u << 20) /* bytes that may wait on one stream to be sent */
+#define LIMIT_HANDSHAKES 64            /* TLS handshakes in flight */
+#define LIMIT_HANDSHAKE_MS 5000        /* milliseconds a handshake may take */
+#define LIMIT_STREAMS 16384            /* accepted cluster streams */
+
+/* Raft and the store */
+#define LIMIT_ENTRY (1536u << 10) /* bytes of a raft entry */
+#define LIMIT_BATCH 10000         /* changes of a raft entry */
+#define LIMIT_PROPOSALS 10000     /* writes that wait for a place in an entry */
