@@ -28,3 +28,16 @@
 #define LIMIT_ENTRY (1536u << 10) /* bytes of a raft entry */
 #define LIMIT_BATCH 10000         /* changes of a raft entry */
 #define LIMIT_PROPOSALS 10000     /* writes that wait for a place in an entry */
+
+/* Containers and shims */
+#define LIMIT_SPEC_JSON (1u << 20)   /* bytes of a config.json or shim.json */
+#define LIMIT_SPEC_LIST 4096         /* entries of a list in them */
+#define LIMIT_SHIM_FRAME (64u << 10) /* bytes of a frame's body on shim.sock */
+#define LIMIT_SHIM_READ (32u << 10)  /* bytes read from a shim's connection or stdio at once */
+#define LIMIT_SHIM_CLIENTS 64        /* connections to one shim */
+#define LIMIT_SHIM_QUEUE (1u << 20)  /* bytes that may wait for one attached client */
+#define LIMIT_SHIM_STALL_MS 30000    /* a client that takes nothing for so long is dropped */
+#define LIMIT_SHIM_STDIN (64u << 10) /* bytes of stdin that the container has not read */
+#define LIMIT_LOG_PIECE (16u << 10)  /* bytes of a log line before it is split, as docker does */
+#define LIMIT_PASSWD (1u << 20)      /* bytes of an image's passwd or group file */
+#define LIMIT_GROUPS 1024            /* additional groups of a process */

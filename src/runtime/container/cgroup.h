@@ -1,0 +1,71 @@
+/*
+ * Control groups, v2 and v1 (hybrid hosts): one container's group in every hierarchy that is
+ * needed, its limits, its devices, its end. Nothing outside the given path is ever touched but
+ * the parents it must make (and, on v2, their subtree_control). Called by launch.c, the shim, and
+ * the daemon (shim lost, stats, pause).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "runtime/container/spec.h"
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+enum cgroup_hierarchy {
+	CGROUP_UNIFIED, /* v2; the only one on a v2 host */
+	CGROUP_MEMORY,
+	CGROUP_CPU,
+	CGROUP_CPUACCT,
+	CGROUP_CPUSET,
+	CGROUP_PIDS,
+	CGROUP_DEVICES,
+	CGROUP_FREEZER,
+	CGROUP_BLKIO,
+	CGROUP_HIERARCHIES,
+};
+
+struct cgroup {
+	bool v2;                        /* a pure v2 host */
+	char *path;                     /* clean, begins with '/' */
+	int dir[CGROUP_HIERARCHIES];    /* the group's directories, -1 where not used */
+	int parent[CGROUP_HIERARCHIES]; /* their parents, to remove them by */
+};
+
+void cgroup_done(struct cgroup *c);
+
+/* Checks a cgroupsPath and makes it clean ("/a/b"). -EINVAL for "..", the root, systemd's form. */
+int cgroup_path_clean(const char *path, char **ret, struct err *e);
+
+/*
+ * Makes the group `path` below the file system tree `root` (CGROUP_ROOT; tests give their own),
+ * and sets the limits and device rules of `r`. Nothing is left on failure. -EBUSY when the group
+ * exists and has processes.
+ */
+int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
+		  struct cgroup *ret, struct err *e);
+/* Opens an existing one. -ENOENT when it is in no hierarchy. */
+int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct err *e);
+/* Applies limits to a living group (docker update). */
+int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+/* Moves the calling, single-threaded process into it. For v2, clone into dir[CGROUP_UNIFIED]. */
+int cgroup_join_self(const struct cgroup *c, struct err *e);
+
+/* Sends a signal to each process in it and below. SIGKILL uses cgroup.kill where there is one. */
+int cgroup_kill(const struct cgroup *c, int signal, struct err *e);
+/* Whether any process is left. */
+bool cgroup_populated(const struct cgroup *c);
+int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e);
+/* How many processes of it the kernel has killed for memory; 0 where that is not counted. */
+uint64_t cgroup_oom_kills(const struct cgroup *c);
+/*
+ * Removes the group and those made below it. -EBUSY while processes are in it. Missing ones are
+ * no error.
+ */
+int cgroup_remove(const struct cgroup *c, struct err *e);
+
+/* v1's cpu.shares (2..262144) as v2's cpu.weight (1..10000). */
+uint64_t cgroup_weight_of_shares(uint64_t shares);

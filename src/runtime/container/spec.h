@@ -1,0 +1,249 @@
+/*
+ * The OCI runtime configuration (config.json, runtime-spec 1.2) as plain structs: what the shim
+ * and shoal-oci read and what the engine writes. One table per struct (spec.c) gives reading,
+ * writing and freeing. It knows nothing of how a container is made. Called by the engine, the
+ * shim, and launch.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#define SPEC_OCI_VERSION "1.2.0"
+
+/* What an optional number holds while the document does not name it. */
+#define SPEC_UNSET INT64_MIN
+
+/* A list of strings; each and the array come from malloc. */
+struct spec_strs {
+	char **v; /* n entries, no NULL at the end */
+	size_t n;
+};
+
+struct spec_u32s {
+	uint32_t *v;
+	size_t n;
+};
+
+/* "key": "value" objects (annotations, sysctl), in the document's order. */
+struct spec_pair {
+	char *key;
+	char *value;
+};
+
+struct spec_pairs {
+	struct spec_pair *v;
+	size_t n;
+};
+
+struct spec_user {
+	int64_t uid;
+	int64_t gid;
+	int64_t umask; /* SPEC_UNSET: 0022 */
+	struct spec_u32s additional_gids;
+};
+
+struct spec_rlimit {
+	char *type; /* "RLIMIT_NOFILE" */
+	uint64_t soft;
+	uint64_t hard;
+};
+
+struct spec_capabilities {
+	struct spec_strs bounding; /* "CAP_CHOWN", ... */
+	struct spec_strs effective;
+	struct spec_strs inheritable;
+	struct spec_strs permitted;
+	struct spec_strs ambient;
+};
+
+struct spec_console_size {
+	int64_t height;
+	int64_t width;
+};
+
+struct spec_process {
+	bool terminal;
+	struct spec_console_size console_size;
+	struct spec_user user;
+	struct spec_strs args;
+	struct spec_strs env;
+	char *cwd;
+	struct spec_capabilities capabilities;
+	bool has_capabilities; /* false: the runtime's own are left as they are */
+	struct {
+		struct spec_rlimit *v;
+		size_t n;
+	} rlimits;
+	bool no_new_privileges;
+	int64_t oom_score_adj; /* SPEC_UNSET: inherited */
+};
+
+struct spec_root {
+	char *path; /* absolute, or relative to the bundle; NULL when an overlay is given apart */
+	bool readonly;
+};
+
+struct spec_mount {
+	char *destination; /* absolute inside the root */
+	char *type;        /* NULL or "bind" for bind mounts */
+	char *source;
+	struct spec_strs options;
+};
+
+struct spec_namespace {
+	char *type; /* pid, mount, uts, ipc, network, cgroup */
+	char *path; /* NULL: a new one */
+};
+
+struct spec_device {
+	char *path; /* inside the container */
+	char *type; /* c, u, b, p */
+	int64_t major;
+	int64_t minor;
+	int64_t file_mode; /* SPEC_UNSET: 0666 */
+	int64_t uid;       /* SPEC_UNSET: 0 */
+	int64_t gid;
+};
+
+struct spec_device_rule {
+	bool allow;
+	char *type;    /* a, c, b; NULL is a */
+	int64_t major; /* SPEC_UNSET: any */
+	int64_t minor;
+	char *access; /* of "rwm" */
+};
+
+/* Bytes; SPEC_UNSET is "not named", -1 is "no limit". */
+struct spec_memory {
+	int64_t limit;
+	int64_t reservation;
+	int64_t swap; /* memory and swap together, as v1 counts */
+	int64_t swappiness;
+	bool disable_oom_killer;
+	bool check_before_update;
+};
+
+struct spec_cpu {
+	int64_t shares;
+	int64_t quota; /* microseconds */
+	int64_t period;
+	int64_t burst;
+	int64_t idle;
+	char *cpus; /* "0-2,7" */
+	char *mems;
+};
+
+struct spec_pids {
+	int64_t limit;
+};
+
+struct spec_resources {
+	struct {
+		struct spec_device_rule *v;
+		size_t n;
+	} devices;
+	struct spec_memory memory;
+	struct spec_cpu cpu;
+	struct spec_pids pids;
+	struct spec_pairs unified; /* v2 files written as they are */
+};
+
+struct spec_seccomp_arg {
+	int64_t index;
+	uint64_t value;
+	uint64_t value_two;
+	char *op; /* SCMP_CMP_EQ, ... */
+};
+
+struct spec_seccomp_rule {
+	struct spec_strs names;
+	char *action; /* SCMP_ACT_ALLOW, ... */
+	int64_t errno_ret;
+	struct {
+		struct spec_seccomp_arg *v;
+		size_t n;
+	} args;
+};
+
+struct spec_seccomp {
+	char *default_action; /* NULL: no filter */
+	int64_t default_errno_ret;
+	struct spec_strs architectures; /* SCMP_ARCH_X86_64, ...; empty: the native one */
+	struct spec_strs flags;
+	struct {
+		struct spec_seccomp_rule *v;
+		size_t n;
+	} syscalls;
+};
+
+struct spec_linux {
+	struct {
+		struct spec_namespace *v;
+		size_t n;
+	} namespaces;
+	struct {
+		struct spec_device *v;
+		size_t n;
+	} devices;
+	struct spec_resources resources;
+	char *cgroups_path; /* below each hierarchy's root: "/parent/id" */
+	char *rootfs_propagation;
+	struct spec_seccomp seccomp;
+	struct spec_strs masked_paths;
+	struct spec_strs readonly_paths;
+	struct spec_pairs sysctl;
+};
+
+struct spec {
+	char *oci_version;
+	struct spec_process process;
+	struct spec_root root;
+	char *hostname;
+	char *domainname;
+	struct {
+		struct spec_mount *v;
+		size_t n;
+	} mounts;
+	struct spec_linux linux_; /* "linux" is a macro of gnu17 */
+	struct spec_pairs annotations;
+};
+
+/* Every optional number is SPEC_UNSET after it. Needed before filling a struct by hand. */
+void spec_init(struct spec *s);
+void spec_done(struct spec *s);
+#define auto_spec CLEANUP(spec_done) struct spec
+
+enum spec_flags {
+	SPEC_STRICT = 1, /* refuse properties that are not in the structs; else they are ignored */
+};
+
+/*
+ * Reads and checks a config.json of `n` bytes (at most LIMIT_SPEC_JSON). `s` is initialised here and
+ * needs spec_done() only after 0. -EINVAL names the property: "config.json: linux.uidMappings ...".
+ * -ENOSYS: the property is known to the specification, but not to this runtime.
+ */
+int spec_parse(const char *json, size_t n, unsigned int flags, struct spec *s, struct err *e);
+/* What spec_parse() checks beyond syntax: for structs filled by hand. 0 or -EINVAL/-ENOSYS. */
+int spec_validate(const struct spec *s, struct err *e);
+/* Writes config.json. 0, or -EMSGSIZE past the bound of `ret`. */
+int spec_write(const struct spec *s, struct buf *ret);
+
+/* Helpers to fill a spec: each copies its arguments. */
+void spec_strs_add(struct spec_strs *l, const char *s);
+void spec_strs_done(struct spec_strs *l);
+void spec_u32s_add(struct spec_u32s *l, uint32_t v);
+void spec_pairs_add(struct spec_pairs *l, const char *key, const char *value);
+/* Options are separated by commas; `type` and `source` may be NULL. The mount stays the spec's. */
+struct spec_mount *spec_add_mount(struct spec *s, const char *destination, const char *type,
+				  const char *source, const char *options);
+struct spec_namespace *spec_add_namespace(struct spec *s, const char *type, const char *path);
+struct spec_rlimit *spec_add_rlimit(struct spec *s, const char *type, uint64_t soft, uint64_t hard);
+/* Makes the node in /dev and adds the rule that allows it with `access` ("rwm"). */
+struct spec_device *spec_add_device(struct spec *s, const char *path, char type, int64_t major,
+				    int64_t minor, const char *access);
