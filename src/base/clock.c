@@ -42,7 +42,7 @@ static void time_write(int64_t wall_ns, bool fixed, char *ret)
 	size_t n;
 
 	if (wall_ns == 0) {
-		strcpy(ret, "0001-01-01T00:00:00Z");
+		(void)snprintf(ret, TIME_TEXT_MAX, "0001-01-01T00:00:00Z");
 		return;
 	}
 	if (frac < 0) {

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int err_fill(struct err *e, int code, int reason, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static int err_fill(struct err *e, int code, int reason,
+							  const char *fmt, va_list args)
 {
 	int n;
 
