@@ -24,7 +24,8 @@
 #define LIMIT_HANDSHAKE_MS 5000           /* milliseconds a handshake may take */
 #define LIMIT_STREAMS 16384               /* accepted cluster streams */
 #define LIMIT_HANDSHAKE_BYTES (64u << 10) /* bytes a peer may send before it is let in */
-#define LIMIT_HANDSHAKE_SLOW_MS 1000 /* silence that costs a handshake its place when others wait \
+#define LIMIT_HANDSHAKE_SLOW_MS                                                                   \
+	1000                         /* silence that costs a handshake its place when others wait \
 				      */
 #define LIMIT_STREAM_HIGH (1u << 20) /* queued bytes from which a stream is not writable */
 #define LIMIT_LINGER_MS 1000         /* milliseconds that a closing stream may take to say so */
@@ -55,3 +56,15 @@
 #define LIMIT_LOG_PIECE (16u << 10)  /* bytes of a log line before it is split, as docker does */
 #define LIMIT_PASSWD (1u << 20)      /* bytes of an image's passwd or group file */
 #define LIMIT_GROUPS 1024            /* additional groups of a process */
+/* Networks of a host */
+#define LIMIT_NETLINK_MESSAGE 1024      /* bytes of one netlink request that we build */
+#define LIMIT_NETLINK_BATCH (64u << 10) /* bytes of requests sent to the kernel at once */
+#define LIMIT_NET_PEERS (1u << 18)      /* peers of one overlay: what its VXLAN table may hold */
+#define LIMIT_NFT_SCRIPT (4u << 20)     /* bytes of one nftables transaction */
+#define LIMIT_DNS_RECORDS 2048          /* addresses of one name that a lookup may give */
+#define LIMIT_DNS_UPSTREAMS 8           /* upstream servers of a container */
+#define LIMIT_DNS_INFLIGHT 1024         /* forwarded questions in flight, all containers */
+#define LIMIT_DNS_SANDBOX_INFLIGHT 256  /* forwarded questions in flight of one container */
+#define LIMIT_DNS_CLIENTS 32            /* TCP connections to one container's server */
+#define LIMIT_DNS_IDLE_MS 10000         /* milliseconds a silent TCP connection is kept */
+#define LIMIT_RESOLV_CONF (64u << 10)   /* bytes of a resolv.conf, hosts or hostname file */
