@@ -40,9 +40,12 @@
 #define LIMIT_CERTS 16                   /* certificates of a chain or of a set of roots */
 
 /* Raft and the store */
-#define LIMIT_ENTRY (1536u << 10) /* bytes of a raft entry */
-#define LIMIT_BATCH 10000         /* changes of a raft entry */
-#define LIMIT_PROPOSALS 10000     /* writes that wait for a place in an entry */
+#define LIMIT_ENTRY (1536u << 10)  /* bytes of a raft entry */
+#define LIMIT_SNAPSHOT (1u << 30)  /* bytes of a snapshot of the store */
+#define LIMIT_RAFT_SEND (8u << 20) /* bytes of entries in one go to one follower */
+#define LIMIT_MANAGERS 32          /* members of the raft group */
+#define LIMIT_BATCH 10000          /* changes of a raft entry */
+#define LIMIT_PROPOSALS 10000      /* writes that wait for a place in an entry */
 
 /* Containers and shims */
 #define LIMIT_SPEC_JSON (1u << 20)   /* bytes of a config.json or shim.json */
