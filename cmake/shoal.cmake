@@ -62,6 +62,8 @@ function(shoal_tests folder)
 		add_executable(${target} ${source})
 		target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src
 			${PROJECT_SOURCE_DIR}/tests)
+		target_compile_definitions(${target} PRIVATE
+			TEST_DIR="${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
 		target_link_libraries(${target} PRIVATE ${ARG_LIBS} PkgConfig::CMOCKA)
 		add_test(NAME unit/${folder}/${name} COMMAND ${target})
 		set_tests_properties(unit/${folder}/${name} PROPERTIES TIMEOUT 120)

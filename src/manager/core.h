@@ -1,0 +1,50 @@
+/*
+ * The shape of the manager's cores: orchestrators, restart supervisor, allocator, scheduler,
+ * reaper, constraint enforcer. A core is a step function: given the store and the time it yields
+ * changes; it has no other effect, and no clock, randomness or I/O of its own. What it keeps
+ * between steps is only derived from the store (what is dirty, sums a node), told by `event` and
+ * rebuilt by `reset` when leadership starts. The leader runs all cores in turn between two
+ * proposals; a step sees the store with all earlier steps applied.
+ */
+#pragma once
+
+#include "manager/changes.h"
+#include "manager/store.h"
+
+#define CORE_IDLE INT64_MAX
+
+/* What a step is given besides the store. */
+struct core_step {
+	const struct store *store;
+	int64_t now_ns; /* wall clock of the leader; never goes back between steps */
+	/* A fresh object id; the proposer's randomness. */
+	void (*new_id)(void *arg, char ret[ID_CLUSTER_LEN + 1]);
+	void *new_id_arg;
+	struct changes *out; /* stop adding when changes_fit() says so; the rest comes next step */
+};
+
+struct core;
+struct core_class {
+	const char *name;
+	/* Forgets all and derives it again: leadership starts, or the store was swapped. */
+	void (*reset)(struct core *c, const struct store *s);
+	/* One applied change: `old` NULL for a create, `new` for a delete. Cheap. */
+	void (*event)(struct core *c, const struct store *s, const struct object *old,
+		      const struct object *new);
+	/*
+	 * Adds its changes to step->out. Returns the wall time (ns) at which it wants to step again
+	 * though nothing changed, or CORE_IDLE. Must be cheap when nothing is dirty: O(1).
+	 */
+	int64_t (*step)(struct core *c, struct core_step *step);
+	void (*free)(struct core *c);
+};
+struct core {
+	const struct core_class *class;
+};
+
+struct core *core_replicated_new(void); /* slots of replicated services, scaling, replacement */
+struct core *core_restart_new(void);    /* failed tasks: policy, delay, attempts, window */
+struct core *core_reaper_new(void);     /* old finished tasks, unused templates, removed services */
+struct core *core_enforcer_new(void);   /* constraints and reservations that no longer hold */
+struct core *core_allocator_new(void);  /* addresses, VXLAN ids, VIPs; NEW to PENDING */
+struct core *core_scheduler_new(void);  /* PENDING to ASSIGNED; feeds scheduler/ */

@@ -1,0 +1,111 @@
+/*
+ * A task: one slot's attempt to run a container on a node. It refers to its service's template and
+ * never copies it, so that 100,000 of them stay small.
+ */
+#pragma once
+
+#include "model/object.h"
+#include "model/service.h"
+
+/* Swarm's own numbers: they only ever rise in a task's life. */
+enum task_state {
+	TASK_NEW = 0,
+	TASK_PENDING = 64,
+	TASK_ASSIGNED = 192,
+	TASK_ACCEPTED = 256,
+	TASK_PREPARING = 320,
+	TASK_READY = 384,
+	TASK_STARTING = 448,
+	TASK_RUNNING = 512,
+	TASK_COMPLETE = 576,
+	TASK_SHUTDOWN = 640,
+	TASK_FAILED = 704,
+	TASK_REJECTED = 768,
+	TASK_REMOVE = 800, /* a desired state alone */
+	TASK_ORPHANED = 832,
+};
+
+/* Who may write a state. */
+enum task_writer {
+	WRITER_ORCHESTRATOR,
+	WRITER_ALLOCATOR,
+	WRITER_SCHEDULER,
+	WRITER_ENFORCER,
+	WRITER_DISPATCHER,
+	WRITER_AGENT,
+};
+
+struct container_status {
+	char *container;
+	int64_t pid;
+	int64_t exit_code;
+	struct table_rest *rest;
+};
+extern const struct table container_status_table;
+
+struct task_status {
+	int64_t timestamp;
+	enum task_state state;
+	char *message;
+	char *err;
+	struct container_status *container;
+	struct table_rest *rest;
+};
+extern const struct table task_status_table;
+
+/* A task's place in one network; also a service's and a node's. */
+struct attachment {
+	char *network;         /* its id */
+	struct strs addresses; /* CIDR, unique in the cluster */
+	struct strs aliases;
+	struct table_rest *rest;
+};
+extern const struct table attachment_table;
+
+struct task {
+	struct object o;
+	char *service;
+	uint64_t template_version; /* with `service`: the KIND_TEMPLATE it runs */
+	uint64_t slot;             /* from 1; 0 for a task of a global service */
+	char *node;                /* set by the scheduler */
+	struct task_status status;
+	enum task_state desired;
+	LIST_OF(struct attachment) networks;
+	int64_t not_before; /* desired is READY until then (restart delay); wall ns, 0: at once */
+	struct table_rest *rest;
+};
+extern const struct table task_table;
+
+/* "running", …; "" for what is no state. */
+const char *task_state_name(enum task_state state);
+/* 0 or -EINVAL. */
+int task_state_parse(const char *name, enum task_state *ret);
+
+/* After these a task never runs again. */
+static inline bool task_state_final(enum task_state state)
+{
+	return state >= TASK_COMPLETE;
+}
+
+/*
+ * Whether `writer` may move a task's status from one state to another: the one table of allowed
+ * transitions. A state may be written again (with a new message) by whoever may write it.
+ */
+bool task_transition_allowed(enum task_writer writer, enum task_state from, enum task_state to);
+
+/* Whether the task is wanted: it should run, or be got ready to. */
+static inline bool task_is_wanted(const struct task *t)
+{
+	return t->desired <= TASK_RUNNING;
+}
+
+/* Whether it is wanted and may still come to run. */
+static inline bool task_is_live(const struct task *t)
+{
+	return t->desired <= TASK_RUNNING && t->status.state <= TASK_RUNNING;
+}
+
+/* "NAME.SLOT.ID" (or "NAME.NODE.ID" without a slot): the container's name. Free with free(). */
+char *task_container_name(const char *service_name, const struct task *t);
+/* The same without the id: what users see in `service ps`. */
+char *task_name(const char *service_name, const struct task *t);

@@ -1,0 +1,95 @@
+/*
+ * Every stored table is sound, and its numbers are those of the checked-in list: a number that was
+ * released is never given to another field. A new field adds its line to field_numbers.txt.
+ */
+#include "unit/test.h"
+
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "model/object.h"
+
+static void tables_are_sound(void **state)
+{
+	for (int kind = 1; kind < KIND_MAX; kind++) {
+		struct err e = ERR_INIT;
+
+		assert_non_null(object_table((enum object_kind)kind));
+		assert_ok(table_check(object_table((enum object_kind)kind), &e), &e);
+	}
+	assert_null(object_table(KIND_MAX));
+}
+
+/* "service_spec 1 Name 8": table, number, name where it has one, type. */
+static void numbers_list(const struct table *t, struct strs *ret)
+{
+	for (size_t i = 0; i < t->n_fields; i++) {
+		const struct field *f = &t->fields[i];
+		auto_free char *line = xasprintf("%s %u %s %u", t->name, f->number,
+						 f->json ? f->json : "-", f->type);
+
+		if (!f->number || strs_has(ret, line))
+			continue;
+		strs_add(ret, line);
+		if (f->sub)
+			numbers_list(f->sub, ret);
+	}
+}
+
+static void numbers_are_never_used_again(void **state)
+{
+	struct strs have = {0}, want = {0};
+	auto_buf text = BUF_INIT(1 << 20);
+	char *at, *line;
+
+	for (int kind = 1; kind < KIND_MAX; kind++) {
+		auto_free char *row =
+			xasprintf("kind %d %s", kind, object_kind_name((enum object_kind)kind));
+
+		strs_add(&have, row);
+		numbers_list(object_table((enum object_kind)kind), &have);
+	}
+	assert_int_equal(file_read_at(AT_FDCWD, TEST_DIR "/field_numbers.txt", &text), 0);
+	for (at = text.p; (line = strsep(&at, "\n"));)
+		if (*line)
+			strs_add(&want, line);
+	STRS_EACH (row, &have)
+		if (!strs_has(&want, row))
+			fail_msg("not in field_numbers.txt: %s", row);
+	STRS_EACH (row, &want)
+		if (!strs_has(&have, row))
+			fail_msg("released, but gone or changed: %s", row);
+	strs_done(&have);
+	strs_done(&want);
+}
+
+static void objects_survive_both_forms(void **state)
+{
+	for (int kind = 1; kind < KIND_MAX; kind++) {
+		struct object *o =
+			object_new((enum object_kind)kind, "0123456789abcdefghijklmno", 5);
+		const struct table *t = object_table((enum object_kind)kind);
+		auto_buf bytes = BUF_INIT(10000), json = BUF_INIT(10000);
+		struct object *back = xcalloc(1, t->size);
+		struct err e = ERR_INIT;
+
+		assert_int_equal(tlv_write(t, o, &bytes), 0);
+		assert_ok(tlv_read(t, bytes.p, bytes.len, back, &e), &e);
+		assert_true(table_equal(t, o, back));
+		assert_int_equal(json_write(t, o, &json), 0);
+		object_free(o);
+		table_free(t, back);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(tables_are_sound),
+		TEST(numbers_are_never_used_again),
+		TEST(objects_survive_both_forms),
+	};
+
+	return RUN_TESTS(tests);
+}
