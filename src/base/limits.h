@@ -79,19 +79,16 @@
 #define LIMIT_DNS_CLIENTS 32            /* TCP connections to one container's server */
 #define LIMIT_DNS_IDLE_MS 10000         /* milliseconds a silent TCP connection is kept */
 #define LIMIT_RESOLV_CONF (64u << 10)   /* bytes of a resolv.conf, hosts or hostname file */
-#define LIMIT_ENTRY (1536u << 10) /* bytes of a raft entry */
-#define LIMIT_BATCH 10000         /* changes of a raft entry */
-#define LIMIT_PROPOSALS 10000     /* writes that wait for a place in an entry */
 
 /* Images */
-#define LIMIT_IMAGE_REF 1024	      /* characters of a reference as a user writes it */
-#define LIMIT_IMAGE_NAME 255	      /* characters of a repository's name with its registry */
-#define LIMIT_IMAGE_TAG 128	      /* characters of a tag */
+#define LIMIT_IMAGE_REF 1024          /* characters of a reference as a user writes it */
+#define LIMIT_IMAGE_NAME 255          /* characters of a repository's name with its registry */
+#define LIMIT_IMAGE_TAG 128           /* characters of a tag */
 #define LIMIT_IMAGE_CONFIG (4u << 20) /* bytes of an image's configuration, manifest or index */
-#define LIMIT_IMAGE_LAYERS 125	      /* layers of an image: what one overlay mount is sure to take */
-#define LIMIT_ARCHIVE_MEMBERS 65536   /* members of an image archive */
-#define LIMIT_ARCHIVE_IMAGES 1024     /* images of an archive */
-#define LIMIT_LAYER_ENTRIES 4000000   /* members of a layer's tar */
-#define LIMIT_LAYER_DEPTH 128	      /* folders on the way to a file of a layer */
-#define LIMIT_LAYER_BYTES (1LL << 40) /* bytes of a layer's files, and of its tar */
+#define LIMIT_IMAGE_LAYERS 125      /* layers of an image: what one overlay mount is sure to take */
+#define LIMIT_ARCHIVE_MEMBERS 65536 /* members of an image archive */
+#define LIMIT_ARCHIVE_IMAGES 1024   /* images of an archive */
+#define LIMIT_LAYER_ENTRIES 4000000 /* members of a layer's tar */
+#define LIMIT_LAYER_DEPTH 128       /* folders on the way to a file of a layer */
+#define LIMIT_LAYER_BYTES (1LL << 40)   /* bytes of a layer's files, and of its tar */
 #define LIMIT_LAYER_HEADERS (64u << 20) /* bytes of the names of a layer's folders */
