@@ -169,7 +169,7 @@ static int strmap_read(bool set, const json_t *v, void *ret, const struct json_p
 
 	if (!json_is_object(v))
 		return json_bad(path, "an object", v, e);
-	m.v = json_object_size(v) ? xcalloc(json_object_size(v), sizeof *m.v) : NULL;
+	m.v = xcalloc(json_object_size(v) + 1, sizeof *m.v);
 	json_object_foreach((json_t *)(uintptr_t)v, key, item)
 	{
 		struct json_path at = {.up = path, .name = key};
@@ -224,7 +224,7 @@ static int map_read(const struct field *f, const json_t *v, struct table_list *r
 
 	if (!json_is_object(v))
 		return json_bad(path, "an object", v, e);
-	ret->v = json_object_size(v) ? xcalloc(json_object_size(v), size) : NULL;
+	ret->v = xcalloc(json_object_size(v) + 1, size);
 	json_object_foreach((json_t *)(uintptr_t)v, key, item)
 	{
 		struct json_path at = {.up = path, .name = key};

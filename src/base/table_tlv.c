@@ -277,6 +277,7 @@ static int item_read(const uint8_t **p, const uint8_t *end, struct tlv_item *ret
 {
 	uint64_t tag, n;
 
+	*ret = (struct tlv_item){0};
 	if (tlv_varint_read(p, end, &tag) < 0 || tag >> 3 == 0 || tag >> 3 > UINT16_MAX)
 		return -EBADMSG;
 	ret->number = (unsigned)(tag >> 3);

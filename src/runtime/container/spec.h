@@ -224,9 +224,9 @@ enum spec_flags {
 };
 
 /*
- * Reads and checks a config.json of `n` bytes (at most LIMIT_SPEC_JSON). `s` is initialised here and
- * needs spec_done() only after 0. -EINVAL names the property: "config.json: linux.uidMappings ...".
- * -ENOSYS: the property is known to the specification, but not to this runtime.
+ * Reads and checks a config.json of `n` bytes (at most LIMIT_SPEC_JSON). `s` is initialised here
+ * and needs spec_done() only after 0. -EINVAL names the property: "config.json: linux.uidMappings
+ * ...". -ENOSYS: the property is known to the specification, but not to this runtime.
  */
 int spec_parse(const char *json, size_t n, unsigned int flags, struct spec *s, struct err *e);
 /* What spec_parse() checks beyond syntax: for structs filled by hand. 0 or -EINVAL/-ENOSYS. */

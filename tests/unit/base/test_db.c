@@ -32,7 +32,7 @@ struct place {
 
 static void place_init(struct place *p)
 {
-	strcpy(p->dir, "/tmp/shoal-test-db-XXXXXX");
+	snprintf(p->dir, sizeof p->dir, "/tmp/shoal-test-db-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->path, sizeof p->path, "%s/node.db", p->dir);
 }

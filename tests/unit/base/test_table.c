@@ -284,6 +284,7 @@ static void damaged_bytes_do_no_harm(void **state)
 
 	read_full(&t);
 	tlv_write(&tree_table, &t, &out);
+	assert_true(out.len > 0);
 	for (size_t i = 0; i < 20000; i++) {
 		auto_free char *bytes = xmemdup(out.p, out.len);
 		struct tree back = {0};

@@ -59,11 +59,47 @@ static void names_are_filled_in_and_shown_as_users_know_them(void **state)
 static void malformed_names_are_refused_with_a_reason(void **state)
 {
 	static const char *const cases[] = {
-		"", ":tag", "@" D, "a:", "a@", "a@sha256:12", "a@md5:" D64, "Busy", "a/B", "a//b",
-		"/a", "a/", "a b", "-a", "a-", "a___b", "a..b", "a._b", ".a", "a.", "a:-x", "a:.x",
-		"a:b/c:", "a:b:c/", "h.x:/a", "h..x/a", "-h.x/a", "h-.x/a", "[::1/a", "[]/a",
-		"[x::]:1/a", "localhost:5x/a", D64, "a@" D "0", "h_x.y/a", "a\n", "a:\xc3\xa9",
-		"https://reg.example.com/a", "a@" D "@" D, "localhost:/a", "localhost:5000/",
+		"",
+		":tag",
+		"@" D,
+		"a:",
+		"a@",
+		"a@sha256:12",
+		"a@md5:" D64,
+		"Busy",
+		"a/B",
+		"a//b",
+		"/a",
+		"a/",
+		"a b",
+		"-a",
+		"a-",
+		"a___b",
+		"a..b",
+		"a._b",
+		".a",
+		"a.",
+		"a:-x",
+		"a:.x",
+		"a:b/c:",
+		"a:b:c/",
+		"h.x:/a",
+		"h..x/a",
+		"-h.x/a",
+		"h-.x/a",
+		"[::1/a",
+		"[]/a",
+		"[x::]:1/a",
+		"localhost:5x/a",
+		D64,
+		"a@" D "0",
+		"h_x.y/a",
+		"a\n",
+		"a:\xc3\xa9",
+		"https://reg.example.com/a",
+		"a@" D "@" D,
+		"localhost:/a",
+		"localhost:5000/",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -124,8 +160,9 @@ static void ids_and_digests_stand_alone(void **state)
 	assert_string_equal(c.tag, "latest");
 	assert_true(digest_valid(D));
 	assert_false(digest_valid(D64));
-	assert_false(digest_valid("sha256:ABCDEF6789abcdef0123456789abcdef0123456789abcdef0123456789"
-				  "abcdef"));
+	assert_false(
+		digest_valid("sha256:ABCDEF6789abcdef0123456789abcdef0123456789abcdef0123456789"
+			     "abcdef"));
 }
 
 static void patterns_match_as_path_match_does(void **state)
@@ -134,17 +171,17 @@ static void patterns_match_as_path_match_does(void **state)
 		const char *ref, *pattern;
 		int result;
 	} cases[] = {
-		{"busybox:1", "busybox", 1},	  {"busybox:1", "busybox:*", 1},
-		{"busybox:1", "busy*", 1},	  {"busybox:1", "*", 1},
-		{"busybox:1", "busybox:2", 0},	  {"a/busybox:1", "*", 0},
-		{"a/busybox:1", "*/*", 1},	  {"a/busybox:1", "a/b*x:?", 1},
-		{"a/busybox:1", "?/b[t-v]*", 1},  {"a/busybox:1", "?/b[^t-v]*", 0},
-		{"busybox:1", "b\\usybox:1", 1},  {"busybox:1", "*b*b*x*1", 1},
-		{"busybox:1", "*b*b*b*1", 0},	  {"busybox:1", "[", -EINVAL},
-		{"busybox:1", "a[]b]", -EINVAL},  {"busybox:1", "a[b-]", -EINVAL},
-		{"busybox:1", "a\\", -EINVAL},	  {"busybox:1", "[^-a]", -EINVAL},
-		{"busybox:1", "**box:1", 1},	  {"busybox:1", "", 0},
-		{"a/b/c:1", "a/*/c", 1},	  {"a/b/c:1", "a/*", 0},
+		{"busybox:1", "busybox", 1},     {"busybox:1", "busybox:*", 1},
+		{"busybox:1", "busy*", 1},       {"busybox:1", "*", 1},
+		{"busybox:1", "busybox:2", 0},   {"a/busybox:1", "*", 0},
+		{"a/busybox:1", "*/*", 1},       {"a/busybox:1", "a/b*x:?", 1},
+		{"a/busybox:1", "?/b[t-v]*", 1}, {"a/busybox:1", "?/b[^t-v]*", 0},
+		{"busybox:1", "b\\usybox:1", 1}, {"busybox:1", "*b*b*x*1", 1},
+		{"busybox:1", "*b*b*b*1", 0},    {"busybox:1", "[", -EINVAL},
+		{"busybox:1", "a[]b]", -EINVAL}, {"busybox:1", "a[b-]", -EINVAL},
+		{"busybox:1", "a\\", -EINVAL},   {"busybox:1", "[^-a]", -EINVAL},
+		{"busybox:1", "**box:1", 1},     {"busybox:1", "", 0},
+		{"a/b/c:1", "a/*/c", 1},         {"a/b/c:1", "a/*", 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
