@@ -27,7 +27,7 @@ void secret_free(void *p, size_t n);
 
 /* Compares in a time that depends on `n` alone. */
 bool secret_equal(const void *a, const void *b, size_t n);
-/* The same for texts: the time depends on the length of `given` (the outsider's) alone. */
+/* The same for texts: the time says nothing of where they differ. */
 bool secret_text_equal(const char *secret, const char *given);
 
 void crypto_sha256(const void *p, size_t n, uint8_t ret[SHA256_LEN]);

@@ -32,18 +32,19 @@
 #define LIMIT_HANDSHAKE_MS 5000           /* milliseconds a handshake may take */
 #define LIMIT_STREAMS 16384               /* accepted cluster streams */
 #define LIMIT_HANDSHAKE_BYTES (64u << 10) /* bytes a peer may send before it is let in */
-#define LIMIT_HANDSHAKE_SLOW_MS                                                                   \
-	1000                         /* silence that costs a handshake its place when others wait \
-				      */
-#define LIMIT_STREAM_HIGH (1u << 20) /* queued bytes from which a stream is not writable */
-#define LIMIT_LINGER_MS 1000         /* milliseconds that a closing stream may take to say so */
-#define LIMIT_STREAM_DEAD_MS 15000   /* milliseconds without an answer until a peer is gone */
-#define LIMIT_RAFT_DEAD_MS 3000      /* the same between managers */
-#define LIMIT_STREAM_REASON 480      /* bytes of the sentence that tells why a stream ends */
-#define LIMIT_STREAM_BACKLOG 1024    /* connections that wait in the kernel for a handshake */
+#define LIMIT_HANDSHAKE_SLOW_MS 1000      /* silence that ends a handshake when others wait */
+#define LIMIT_JOINS 64                    /* streams without a client certificate */
+#define LIMIT_JOIN_MS 30000               /* milliseconds such a stream may live */
+#define LIMIT_JOIN_FRAME (64u << 10)      /* bytes of a frame on it */
+#define LIMIT_STREAM_HIGH (1u << 20)      /* queued bytes from which a stream is not writable */
+#define LIMIT_LINGER_MS 1000       /* milliseconds that a closing stream may take to say so */
+#define LIMIT_STREAM_DEAD_MS 15000 /* milliseconds without an answer until a peer is gone */
+#define LIMIT_RAFT_DEAD_MS 3000    /* the same between managers */
+#define LIMIT_STREAM_REASON 480    /* bytes of the sentence that tells why a stream ends */
+#define LIMIT_STREAM_BACKLOG 1024  /* connections that wait in the kernel for a handshake */
 
 /* Keys and certificates */
-#define LIMIT_SECRET_MEMORY (256u << 10) /* bytes of locked memory for keys; a power of two */
+#define LIMIT_SECRET_MEMORY (128u << 10) /* bytes of locked memory for keys; a power of two */
 #define LIMIT_PEM (64u << 10)            /* bytes of a PEM file of certificates or a key */
 #define LIMIT_CERTS 16                   /* certificates of a chain or of a set of roots */
 
