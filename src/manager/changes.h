@@ -21,14 +21,16 @@ struct change {
 	enum object_kind kind;
 	uint64_t expect;       /* version that the stored object must have; 0 for a create */
 	char *id;              /* its own copy */
-	struct object *object; /* the new object, owned; NULL for a delete */
+	struct object *object; /* the new object, one reference of it; NULL for a delete */
+	size_t bytes;          /* about what it takes in the encoded batch */
 };
 
 struct changes {
 	struct change *v;
 	size_t n;
 	size_t cap;
-	size_t bytes; /* of the encoded batch so far */
+	size_t bytes; /* about what the encoded batch takes */
+	struct buf scratch;
 };
 
 void changes_init(struct changes *c);
@@ -50,8 +52,10 @@ bool changes_fit(const struct changes *c);
 
 /* The binary form; 0, or -EMSGSIZE past the bound of `ret`. */
 int changes_encode(const struct changes *c, struct buf *ret);
+/* Appends the changes from `from` on to a batch that changes_encode() or this began. */
+int changes_encode_from(const struct changes *c, size_t from, struct buf *ret);
 /*
- * Reads changes_encode()'s form into the empty `ret`. A kind that this version does not know keeps
- * its bytes. -EBADMSG when damaged (`ret` is empty then).
+ * Reads changes_encode()'s form into the empty `ret`. -EBADMSG when it is damaged; `ret` is empty
+ * then.
  */
 int changes_decode(const void *p, size_t n, struct changes *ret, struct err *e);

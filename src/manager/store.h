@@ -7,6 +7,7 @@
 #pragma once
 
 #include "manager/changes.h"
+#include "manager/tree.h"
 #include "model/cluster.h"
 #include "model/network.h"
 #include "model/node.h"
@@ -21,15 +22,11 @@ void store_free(struct store *s);
 /* The counter that every applied batch raises by one: Version.Index of what it changed. */
 uint64_t store_version(const struct store *s);
 
-/* Objects. What is returned lives until the next apply; keep it longer with object_ref(). */
+/* Objects. What is returned lives until the next change; keep it longer with object_ref(). */
 const struct object *store_get(const struct store *s, enum object_kind kind, const char *id);
 /* By the name that is unique within the kind (services, networks, the cluster). */
 const struct object *store_named(const struct store *s, enum object_kind kind, const char *name);
 size_t store_count(const struct store *s, enum object_kind kind);
-
-/* Loop thread only. */
-const struct object *object_ref(const struct object *o);
-void object_unref(const struct object *o);
 
 #define store_cluster(s) ((const struct cluster *)store_named(s, KIND_CLUSTER, "default"))
 #define store_node(s, id) ((const struct node *)store_get(s, KIND_NODE, id))
@@ -41,15 +38,17 @@ const struct template *store_template(const struct store *s, const char *service
 				      uint64_t template_version);
 
 /*
- * Walking a kind, or the tasks of one service or node, in the order of ids. The store must not
- * change meanwhile. No end call is needed.
- *	struct store_walk w;
- *	for (store_walk_kind(&w, s, KIND_NODE); (node = store_walk_next(&w));)
+ * Walking a kind in the order of ids, the tasks of a service in the order of (template version,
+ *id), or those of a node in the order of ids. The store must not change meanwhile (a fork may), and
+ *the key must live as long. No end call is needed. struct store_walk w; for (store_walk_kind(&w, s,
+ *KIND_NODE); (node = store_walk_next(&w));)
  */
-#define STORE_DEPTH 64
 struct store_walk {
-	const void *path[STORE_DEPTH];
-	unsigned depth;
+	struct tree_walk tree;
+	struct store_key {
+		const char *id;
+		uint64_t version;
+	} key;
 };
 void store_walk_kind(struct store_walk *w, const struct store *s, enum object_kind kind);
 void store_walk_service_tasks(struct store_walk *w, const struct store *s, const char *service);
@@ -57,7 +56,11 @@ void store_walk_node_tasks(struct store_walk *w, const struct store *s, const ch
 /* The templates of one service. */
 void store_walk_service_templates(struct store_walk *w, const struct store *s, const char *service);
 const void *store_walk_next(struct store_walk *w);
-/* How many tasks refer to this template; it may go when none does and its service moved on. */
+
+/* Counting, in O(log n). */
+size_t store_service_task_count(const struct store *s, const char *service);
+size_t store_node_task_count(const struct store *s, const char *node);
+/* Tasks that refer to this template; it may go when none does and its service has moved on. */
 size_t store_template_users(const struct store *s, const char *service, uint64_t template_version);
 
 /* Watching */
@@ -94,8 +97,24 @@ struct store_result {
  * -EBADMSG means that the bytes are damaged, which is a bug or a broken disk.
  */
 int store_apply(struct store *s, const void *p, size_t n, struct store_result *ret, struct err *e);
-/* The same without going through bytes, for tests of cores; takes what the batch holds. */
-void store_apply_changes(struct store *s, struct changes *c, struct store_result *ret);
+/* The same without going through bytes; the objects of `c` are shared with it from then on. */
+void store_apply_changes(struct store *s, const struct changes *c, struct store_result *ret);
+
+/*
+ * A fork is a store of its own that starts as `s` is, made in O(1): on it a proposal is built
+ * without touching what is committed. It has no watchers. All that is staged on it gets the one
+ * version that the entry will get, if nothing else is applied before it.
+ */
+struct store *store_fork(const struct store *s);
+/* Stages the changes from `from` on. On a refusal nothing of them is staged. */
+void store_stage(struct store *fork, const struct changes *c, size_t from,
+		 struct store_result *ret);
+/* Takes the fork back to where it was at the last store_mark(), or at its start. */
+void store_mark(struct store *fork);
+void store_rewind(struct store *fork);
+
+/* Frees a part of what was dropped; false when nothing is left. Called each turn of the loop. */
+bool store_collect(struct store *s);
 
 /* Snapshots: pinned in O(1) on the loop, encoded on any thread, released on the loop. */
 struct store_pin;
@@ -107,6 +126,9 @@ void store_unpin(struct store *s, struct store_pin *pin);
 
 /* Walking what was pinned, on the loop, piece by piece over many turns. */
 void store_pin_walk(struct store_walk *w, const struct store_pin *pin, enum object_kind kind);
+/* Continues after the object with this id, for a walk whose place was not kept. */
+void store_pin_walk_after(struct store_walk *w, const struct store_pin *pin, enum object_kind kind,
+			  const char *id);
 uint64_t store_pin_version(const struct store_pin *pin);
 
 /*

@@ -3,6 +3,8 @@
  */
 #include "model/object.h"
 
+#include <assert.h>
+
 #include "base/mem.h"
 #include "model/cluster.h"
 #include "model/network.h"
@@ -14,6 +16,15 @@ static const struct field version_fields[] = {
 	FIELD_U64(struct version, 0, index, "Index", FIELD_OMIT),
 };
 TABLE_DEFINE(version, version_fields);
+
+struct opaque {
+	struct object o;
+	struct table_rest *rest;
+};
+#define T struct opaque
+static const struct field opaque_fields[] = {OBJECT_FIELDS(T)};
+#undef T
+static TABLE_DEFINE(opaque, opaque_fields, TABLE_REST(opaque));
 
 static const struct kind {
 	const char *name;
@@ -29,7 +40,8 @@ static const struct kind {
 
 const struct table *object_table(enum object_kind kind)
 {
-	return (unsigned)kind < KIND_MAX ? kinds[kind].table : NULL;
+	assert(kind > KIND_NONE && kind < KIND_LIMIT);
+	return kind < KIND_MAX ? kinds[kind].table : &opaque_table;
 }
 
 const char *object_kind_name(enum object_kind kind)
@@ -69,6 +81,21 @@ void *object_clone(const struct object *src)
 	o->kind = src->kind;
 	o->refs = 1;
 	return o;
+}
+
+const struct object *object_ref(const struct object *o)
+{
+	if (o)
+		((struct object *)(uintptr_t)o)->refs++;
+	return o;
+}
+
+void object_unref(const struct object *o)
+{
+	struct object *own = (struct object *)(uintptr_t)o;
+
+	if (own && --own->refs == 0)
+		object_free(own);
 }
 
 void object_free(struct object *o)

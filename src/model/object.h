@@ -16,7 +16,8 @@ enum object_kind {
 	KIND_TEMPLATE = 4, /* one version of a service's task template; see model/service.h */
 	KIND_TASK = 5,
 	KIND_NETWORK = 6,
-	KIND_MAX
+	KIND_MAX, /* kinds from here to KIND_LIMIT are of later versions, and kept as they came */
+	KIND_LIMIT = 64
 };
 
 /* The Engine API's {"Index": n}. */
@@ -40,7 +41,10 @@ struct object {
 		FIELD_TIME(T, 2, o.created, "CreatedAt", 0),                               \
 		FIELD_TIME(T, 3, o.updated, "UpdatedAt", 0)
 
-/* The table of a kind, or NULL for one that this version does not know. */
+/*
+ * The table of a kind below KIND_LIMIT. That of a kind of a later version knows only what all have
+ * in common and keeps the rest, so that such objects can be stored and passed on.
+ */
 const struct table *object_table(enum object_kind kind);
 /* "service", "node", …: for messages and events. */
 const char *object_kind_name(enum object_kind kind);
@@ -51,5 +55,9 @@ const char *object_name(const struct object *o);
 void *object_new(enum object_kind kind, const char *id, int64_t now_ns);
 /* A deep copy with one reference, to be changed and then given to the store. */
 void *object_clone(const struct object *o);
+/* Counting references; the loop thread's alone. The last unref frees. NULL is allowed. */
+const struct object *object_ref(const struct object *o);
+void object_unref(const struct object *o);
+
 /* Frees the object whatever its count says: for those never given to the store. NULL is allowed. */
 void object_free(struct object *o);
