@@ -1,10 +1,10 @@
 /*
- * net/addr.h and net/host.h: addresses, prefixes, MACs and tags as text and back.
+ * base/addr.h and net/host.h: addresses, prefixes, MACs and tags as text and back.
  */
 #include "unit/test.h"
 
 #include "base/mem.h"
-#include "net/addr.h"
+#include "base/addr.h"
 #include "net/host.h"
 
 static void prefixes(void **state)

@@ -1,7 +1,7 @@
 /*
- * Addresses as plain values; see addr.h. Pure: no sockets, no state. Used by all of net.
+ * Addresses as plain values; see addr.h. Pure: no sockets, no state.
  */
-#include "net/addr.h"
+#include "base/addr.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
