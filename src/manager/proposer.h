@@ -76,7 +76,7 @@ void proposer_leadership(struct proposer *p, bool leader, uint64_t term);
 
 /*
  * Queues a write; the caller owns `w` again once `done` was called, which may be before this
- * returns only on failure: then `done` is not called. -EAGAIN when LIMIT_PROPOSALS wait already,
+ * returns 0. On failure `done` is not called: -EAGAIN when LIMIT_PROPOSALS wait already,
  * -EHOSTUNREACH when this is not the leader (the sentence names it).
  */
 int proposer_write(struct proposer *p, struct proposer_write *w, struct err *e);

@@ -123,7 +123,8 @@ uint64_t raft_node_term(const struct raft_node *n);
 const char *raft_node_leader(const struct raft_node *n);
 /*
  * 0 while this manager is in touch with a leader (or is one); -EHOSTUNREACH with the reason when it
- * has not heard of one for an election timeout: swarm reads and writes are refused then.
+ * has not heard of one for an election timeout, or has just started and may lag behind what it has
+ * shown before: swarm reads and writes are refused then.
  */
 int raft_node_available(const struct raft_node *n, struct err *e);
 
