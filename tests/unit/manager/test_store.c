@@ -111,6 +111,7 @@ static void a_refused_batch_changes_nothing(void **state)
 	auto_free char *web = xasprintf(ID, 1);
 	const struct object *old = store_get(s, KIND_SERVICE, web);
 	struct service *new;
+	struct task *missing;
 	struct changes c;
 
 	changes_init(&c);
@@ -133,7 +134,9 @@ static void a_refused_batch_changes_nothing(void **state)
 	c.v[0].expect = 77;
 	assert_int_equal(apply(s, &c), STORE_STALE);
 
-	changes_delete(&c, &task_make(999, 1, NULL)->o);
+	missing = task_make(999, 1, NULL);
+	changes_delete(&c, &missing->o);
+	object_free(&missing->o);
 	assert_int_equal(apply(s, &c), STORE_MISSING);
 	assert_int_equal(store_version(s), 1);
 	assert_ptr_equal(store_get(s, KIND_SERVICE, web), old);
