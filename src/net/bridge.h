@@ -25,10 +25,12 @@ void net_bridge_name(const char *id, char ret[NET_IFNAME_MAX]);
 /*
  * Makes the bridge or brings an existing one of ours to this state: device, addresses, MTU, IPv6
  * off or with router advertisements ignored, forwarding on, nft rules.
- * -EEXIST: a device of that name is not ours. -EADDRINUSE: its subnet is routed elsewhere on the
- * host (the sentence names the route). -EOPNOTSUPP: the kernel lacks bridges.
+ * -EEXIST: a device of that name is not this network's. -EOPNOTSUPP: the kernel lacks bridges.
  */
 int net_bridge_create(const struct net_host *h, const struct net_bridge *b, struct err *e);
 
-/* Removes device and rules. Missing ones are no error; a device that is not ours is left alone. */
-int net_bridge_remove(const struct net_host *h, const char *name, struct err *e);
+/*
+ * Removes device and rules (id, name, ip4 and ip6 count). Missing ones are no error; a device that
+ * is not this network's is left alone.
+ */
+int net_bridge_remove(const struct net_host *h, const struct net_bridge *b, struct err *e);
