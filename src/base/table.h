@@ -236,7 +236,7 @@ bool strs_has(const struct strs *s, const char *value);
 	for (char **item##_at = (list)->v, *item; \
 	     item##_at != (list)->v + (list)->n && ((item = *item##_at), true); item##_at++)
 #define LIST_EACH(item, list) \
-	for (__typeof__((list)->v) item = (list)->v; item != (list)->v + (list)->n; item++)
+	for (__typeof__((list)->v + 0) item = (list)->v; item != (list)->v + (list)->n; item++)
 
 /* NULL when the key is missing. Valid until the map changes. */
 const char *strmap_get(const struct strmap *m, const char *key);

@@ -1,0 +1,342 @@
+/*
+ * scheduler/scheduler.h: filters and their sentences, order, spread, failures, rollback.
+ */
+#include "unit/test.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "scheduler/scheduler.h"
+
+#define GIB (1LL << 30)
+#define CPU 1000000000LL
+#define NODES 4
+
+struct world {
+	struct scheduler *s;
+	struct node *nodes[NODES];
+	struct task_spec spec;
+	struct resource_needs needs;
+	struct resources reservations;
+	struct placement placement;
+	struct endpoint_spec endpoint;
+	struct sched_group group;
+	char why[SCHED_WHY_MAX];
+};
+
+static int world_make(void **state)
+{
+	struct world *w = xcalloc(1, sizeof *w);
+
+	w->s = scheduler_new();
+	for (int i = 0; i < NODES; i++) {
+		char id[8];
+
+		snprintf(id, sizeof id, "n%d", i);
+		w->nodes[i] = object_new(KIND_NODE, id, 1);
+		w->nodes[i]->status.state = NODE_READY;
+		w->nodes[i]->description.resources.nano_cpus = 4 * CPU;
+		w->nodes[i]->description.resources.memory = 8 * GIB;
+		w->nodes[i]->description.platform.os = xstrdup("linux");
+		w->nodes[i]->description.platform.architecture = xstrdup("x86_64");
+		scheduler_node_set(w->s, w->nodes[i]);
+	}
+	w->needs.reservations = &w->reservations;
+	w->spec.resources = &w->needs;
+	w->spec.placement = &w->placement;
+	w->group = (struct sched_group){.service = "svc",
+					.template_version = 7,
+					.spec = &w->spec,
+					.endpoint = &w->endpoint};
+	*state = w;
+	return 0;
+}
+
+static int world_free(void **state)
+{
+	struct world *w = *state;
+
+	scheduler_free(w->s);
+	for (int i = 0; i < NODES; i++)
+		object_free(&w->nodes[i]->o);
+	strs_done(&w->placement.constraints);
+	free(w->placement.platforms.v);
+	free(w->endpoint.ports.v);
+	free(w);
+	return 0;
+}
+
+/* Places one task; its node or NULL, and the sentence in w->why. */
+static const char *place_as(struct world *w, const char *task, int64_t now)
+{
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+	const char *node = NULL;
+	size_t n = scheduler_place(w->s, &w->group, &task, 1, now, &node, &why);
+
+	snprintf(w->why, sizeof w->why, "%s", buf_text(&why));
+	return n ? node : NULL;
+}
+
+static const char *place(struct world *w)
+{
+	return place_as(w, "task", NS_PER_SEC);
+}
+
+static void expect_refusal(struct world *w, const char *why)
+{
+	assert_null(place(w));
+	assert_string_equal(w->why, why);
+}
+
+static void each_filter_says_why(void **state)
+{
+	struct world *w = *state;
+
+	w->nodes[0]->status.state = NODE_DOWN;
+	w->nodes[1]->spec.availability = AVAILABILITY_PAUSE;
+	scheduler_node_set(w->s, w->nodes[0]);
+	scheduler_node_set(w->s, w->nodes[1]);
+	w->reservations.memory = 9 * GIB;
+	expect_refusal(w, "no suitable node (2 nodes not available for new tasks; "
+			  "insufficient resources on 2 nodes)");
+	w->reservations.memory = 0;
+	w->reservations.nano_cpus = 5 * CPU;
+	scheduler_node_remove(w->s, "n1");
+	expect_refusal(w, "no suitable node (insufficient resources on 2 nodes; "
+			  "1 node not available for new tasks)");
+	w->reservations.nano_cpus = CPU;
+	strs_add(&w->placement.constraints, "node.id==nowhere");
+	expect_refusal(w, "no suitable node (scheduling constraints not satisfied on 2 nodes; "
+			  "1 node not available for new tasks)");
+	strs_done(&w->placement.constraints);
+	LIST_ADD(&w->placement.platforms)->architecture = (char *)(uintptr_t) "arm64";
+	expect_refusal(w, "no suitable node (unsupported platform on 2 nodes; "
+			  "1 node not available for new tasks)");
+	w->placement.platforms.v[0].architecture = (char *)(uintptr_t) "amd64";
+	assert_non_null(place(w));
+}
+
+static void no_nodes_at_all(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < NODES; i++)
+		scheduler_node_remove(w->s, w->nodes[i]->o.id);
+	expect_refusal(w, "no suitable node");
+}
+
+static void missing_plugin(void **state)
+{
+	struct world *w = *state;
+	struct driver driver = {.name = (char *)(uintptr_t) "nfs"};
+	struct mount_volume volume = {.driver = &driver};
+	struct mount mount = {.volume = &volume};
+	struct container_spec container = {.mounts = {.v = &mount, .n = 1}};
+	struct engine_plugin *p;
+
+	w->spec.container = &container;
+	expect_refusal(w, "no suitable node (missing plugin on 4 nodes)");
+	p = LIST_ADD(&w->nodes[2]->description.engine.plugins);
+	p->type = xstrdup("Volume");
+	p->name = xstrdup("nfs");
+	assert_string_equal(place(w), "n2");
+}
+
+static void ports_of_the_host(void **state)
+{
+	struct world *w = *state;
+	struct port_config *p = LIST_ADD(&w->endpoint.ports);
+	const char *tasks[NODES + 1] = {"a", "b", "c", "d", "e"}, *nodes[NODES + 1];
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+
+	p->mode = PUBLISH_HOST;
+	p->target = 80;
+	p->published = 8080;
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, NODES + 1, 0, nodes, &why), NODES);
+	assert_string_equal(buf_text(&why),
+			    "no suitable node (host-mode port already in use on 4 nodes)");
+	for (int i = 0; i < NODES; i++)
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(nodes[i], nodes[j]);
+	p->protocol = PORT_UDP;
+	assert_non_null(place(w));
+	p->protocol = PORT_TCP;
+	p->published = 0; /* any port: never in the way */
+	assert_non_null(place(w));
+}
+
+static void replicas_a_node(void **state)
+{
+	struct world *w = *state;
+	const char *tasks[9] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"}, *nodes[9];
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+
+	w->placement.max_replicas = 2;
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 9, 0, nodes, &why), 8);
+	assert_string_equal(buf_text(&why),
+			    "no suitable node (max replicas per node limit exceed)");
+}
+
+static size_t count_on(const char **nodes, size_t n, const char *id)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += strcmp(nodes[i], id) == 0;
+	return count;
+}
+
+static void spread_by_service_then_total(void **state)
+{
+	struct world *w = *state;
+	struct sched_group other = w->group;
+	const char *tasks[8] = {"a", "b", "c", "d", "e", "f", "g", "h"}, *nodes[8];
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+
+	other.service = "other";
+	for (int i = 0; i < 3; i++)
+		scheduler_hold(w->s, &other, "n0", true);
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 3, 0, nodes, &why), 3);
+	assert_int_equal(count_on(nodes, 3, "n0"), 0);
+	scheduler_rollback(w->s);
+	/* The service's own tasks weigh more than the total. */
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 8, 0, nodes, &why), 8);
+	for (int i = 0; i < NODES; i++)
+		assert_int_equal(count_on(nodes, 8, w->nodes[i]->o.id), 2);
+	/* A task that is no longer wanted holds its resources and counts no more. */
+	scheduler_rollback(w->s);
+	for (int i = 0; i < 3; i++)
+		scheduler_release(w->s, &other, "n0", true);
+	for (int i = 1; i < NODES; i++)
+		scheduler_hold(w->s, &w->group, w->nodes[i]->o.id, true);
+	scheduler_hold(w->s, &w->group, "n0", false);
+	assert_string_equal(place(w), "n0");
+}
+
+static void resources_run_out_and_come_back(void **state)
+{
+	struct world *w = *state;
+	const char *tasks[20], *nodes[20];
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+
+	for (int i = 0; i < 20; i++)
+		tasks[i] = "t";
+	w->reservations.nano_cpus = CPU;
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 20, 0, nodes, &why), 4 * NODES);
+	assert_string_equal(buf_text(&why), "no suitable node (insufficient resources on 4 nodes)");
+	scheduler_rollback(w->s);
+	buf_reset(&why);
+	for (int i = 0; i < 15; i++)
+		scheduler_hold(w->s, &w->group, w->nodes[i % NODES]->o.id, true);
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 2, 0, nodes, &why), 1);
+	assert_string_equal(nodes[0], "n3");
+	scheduler_rollback(w->s);
+	scheduler_release(w->s, &w->group, "n1", true);
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 2, 0, nodes, &why), 2);
+}
+
+static void failing_nodes_come_last(void **state)
+{
+	struct world *w = *state;
+	int64_t t = 10 * NS_PER_SEC;
+
+	for (int i = 0; i < NODES; i++)
+		if (i != 2)
+			scheduler_hold(w->s, &w->group, w->nodes[i]->o.id, true);
+	assert_string_equal(place_as(w, "a", t), "n2");
+	scheduler_rollback(w->s);
+	for (int i = 0; i < SCHED_FAILURES - 1; i++)
+		scheduler_failed(w->s, "svc", 7, "n2", t + i);
+	assert_string_equal(place_as(w, "a", t), "n2");
+	scheduler_rollback(w->s);
+	scheduler_failed(w->s, "svc", 7, "n2", t + SCHED_FAILURES);
+	assert_string_not_equal(place_as(w, "a", t + 6), "n2");
+	scheduler_rollback(w->s);
+	/* Another version of the template starts afresh, and so does a later time. */
+	w->group.template_version = 8;
+	assert_string_equal(place_as(w, "a", t + 6), "n2");
+	scheduler_rollback(w->s);
+	w->group.template_version = 7;
+	assert_string_equal(place_as(w, "a", t + SCHED_FAILURE_WINDOW_NS), "n2");
+	scheduler_rollback(w->s);
+	/* Where nothing else fits it is still used. */
+	for (int i = 0; i < NODES; i++)
+		if (i != 2) {
+			w->nodes[i]->spec.availability = AVAILABILITY_DRAIN;
+			scheduler_node_set(w->s, w->nodes[i]);
+		}
+	assert_string_equal(place_as(w, "a", t + 6), "n2");
+}
+
+static void ties_are_broken_but_replayable(void **state)
+{
+	struct world *w = *state;
+	unsigned seen[NODES] = {0};
+
+	for (int i = 0; i < 200; i++) {
+		char task[16];
+		const char *node, *again;
+
+		snprintf(task, sizeof task, "task%d", i);
+		node = place_as(w, task, 0);
+		scheduler_rollback(w->s);
+		again = place_as(w, task, 0);
+		scheduler_rollback(w->s);
+		assert_string_equal(node, again);
+		seen[node[1] - '0']++;
+	}
+	for (int i = 0; i < NODES; i++)
+		assert_in_range(seen[i], 20, 90);
+}
+
+static void one_node_given(void **state)
+{
+	struct world *w = *state;
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+
+	w->reservations.memory = 5 * GIB;
+	assert_true(scheduler_place_on(w->s, &w->group, "n1", &why));
+	assert_false(scheduler_place_on(w->s, &w->group, "n1", &why));
+	assert_string_equal(buf_text(&why), "no suitable node (insufficient resources on 1 node)");
+	buf_reset(&why);
+	assert_false(scheduler_place_on(w->s, &w->group, "nowhere", &why));
+	assert_string_equal(buf_text(&why),
+			    "no suitable node (1 node not available for new tasks)");
+}
+
+static void a_node_that_goes_is_remembered_while_held(void **state)
+{
+	struct world *w = *state;
+
+	w->reservations.memory = 8 * GIB;
+	scheduler_hold(w->s, &w->group, "n1", true);
+	for (int i = 0; i < NODES; i++)
+		scheduler_node_remove(w->s, w->nodes[i]->o.id);
+	expect_refusal(w, "no suitable node");
+	scheduler_node_set(w->s, w->nodes[1]);
+	expect_refusal(w, "no suitable node (insufficient resources on 1 node)");
+	scheduler_release(w->s, &w->group, "n1", true);
+	assert_string_equal(place(w), "n1");
+}
+
+#define WTEST(fn) cmocka_unit_test_setup_teardown(fn, world_make, world_free)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WTEST(each_filter_says_why),
+		WTEST(no_nodes_at_all),
+		WTEST(missing_plugin),
+		WTEST(ports_of_the_host),
+		WTEST(replicas_a_node),
+		WTEST(spread_by_service_then_total),
+		WTEST(resources_run_out_and_come_back),
+		WTEST(failing_nodes_come_last),
+		WTEST(ties_are_broken_but_replayable),
+		WTEST(one_node_given),
+		WTEST(a_node_that_goes_is_remembered_while_held),
+	};
+
+	return RUN_TESTS(tests);
+}
