@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """
-Stands in for shoald where deploy/cluster itself is tested: takes its flags, says that it is ready,
-and answers just the requests that deploy/cluster makes. A join goes over the cluster's network.
+Stands in for shoald where deploy/cluster and deploy/quickstart themselves are tested: takes its
+flags, says that it is ready, and answers just the requests that these make. A join goes over the
+cluster's network.
 """
 
 import argparse
@@ -15,12 +16,14 @@ import threading
 from pathlib import Path
 
 NODES = [socket.gethostname()]
+DOCUMENTS = {"/_ping": "OK"}
 
 
 def flags():
     parser = argparse.ArgumentParser()
-    for name in ("data-root", "exec-root", "pidfile", "config-file", "host", "cgroup-parent"):
+    for name in ("data-root", "exec-root", "pidfile", "host", "cgroup-parent"):
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--config-file")
     parser.add_argument("--die", action="store_true")
     return parser.parse_args()
 
@@ -54,12 +57,19 @@ class Api(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
-        self.answer({
-            "/_ping": "OK",
-            "/swarm": {"JoinTokens": {"Manager": "token-m", "Worker": "token-w"}},
-            "/nodes": [{"Description": {"Hostname": name}, "Status": {"State": "ready"}}
-                       for name in NODES],
-        }[self.path])
+        path = self.path.partition("?")[0]
+        if path == "/nodes":
+            self.answer([{"Description": {"Hostname": name}, "Status": {"State": "ready"}}
+                         for name in NODES])
+        elif path in DOCUMENTS:
+            self.answer(DOCUMENTS[path])
+        else:
+            self.send_error(404)
+
+    def do_PUT(self):
+        """Only here: what a later GET of this path is to answer."""
+        DOCUMENTS[self.path] = json.loads(self.body())
+        self.answer({})
 
     def body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -76,6 +86,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         if self.path == "/swarm/init":
             members = Members(address_of(json.loads(body)["ListenAddr"]), Member)
             threading.Thread(target=members.serve_forever, daemon=True).start()
+            DOCUMENTS["/swarm"] = {"JoinTokens": {"Manager": "token-m", "Worker": "token-w"}}
         elif self.path == "/swarm/join":
             wish = json.loads(body)
             with socket.create_connection(address_of(wish["RemoteAddrs"][0]), 5) as stream:
@@ -101,7 +112,8 @@ if FLAGS.die:
 PATH = FLAGS.host.removeprefix("unix://")
 Path(PATH).unlink(missing_ok=True)
 server = UnixServer(PATH, Api)
-with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-    notify.connect(os.environ["NOTIFY_SOCKET"])
-    notify.send(b"READY=1\n")
+if "NOTIFY_SOCKET" in os.environ:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.connect(os.environ["NOTIFY_SOCKET"])
+        notify.send(b"READY=1\n")
 server.serve_forever()
