@@ -156,5 +156,5 @@ int sysctl_read(const char *path)
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return atoi(text);
+	return (int)strtol(text, NULL, 10);
 }

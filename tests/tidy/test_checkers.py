@@ -156,6 +156,11 @@ def test_banned_calls(tmp_path):
         one(words.banned_calls(tmp_path), call)
 
 
+def test_tests_may_use_the_shell(tmp_path):
+    write(tmp_path, "tests/unit/a.c", "int x = system(y);\nint z = strcpy(y);\n")
+    one(words.banned_calls(tmp_path), "tests/unit/a.c:2", "strcpy()")
+
+
 def test_unfinished(tmp_path):
     write(tmp_path, "src/base/a.c", 'mkstemp("a.XXXXXX");\n/* FIX' "ME: later */\n")
     one(words.unfinished(tmp_path), "a.c:2")

@@ -21,6 +21,7 @@ BANNED = {
     "gmtime": "gmtime_r()", "localtime": "localtime_r()", "ctime": "base/clock.h",
     "asctime": "base/clock.h", "readdir_r": "readdir()",
 }
+SHELL = {"system", "popen"}  # in a test the words are our own
 CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")[ \t]*\(")
 UNFINISHED = re.compile(r"\b(TO" "DO|FIX" "ME|XX" "X|HA" "CK|WI" "P)\\b")
 # Of the machine of whoever builds; package archives come from the user's own settings.
@@ -41,6 +42,8 @@ def banned_calls(root):
         code = code_of(root / path)
         for match in CALL.finditer(code):
             call = match.group(1)
+            if call in SHELL and path.parts[0] == "tests":
+                continue
             findings.append(f"{path}:{line_at(code, match.start())}: {call}() is not used here:"
                             f" take {BANNED[call]}")
     return findings
