@@ -58,6 +58,8 @@ int cgroup_join_self(const struct cgroup *c, struct err *e);
 int cgroup_kill(const struct cgroup *c, int signal, struct err *e);
 /* Whether any process is left. */
 bool cgroup_populated(const struct cgroup *c);
+/* Waits until none is left: 0, or -ETIMEDOUT. */
+int cgroup_wait_empty(const struct cgroup *c, int timeout_ms);
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e);
 /* How many processes of it the kernel has killed for memory; 0 where that is not counted. */
 uint64_t cgroup_oom_kills(const struct cgroup *c);

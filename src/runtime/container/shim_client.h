@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,7 +18,9 @@ struct shim_client {
 	struct shim_parser parser;
 	struct buf held; /* events and stream frames that came while an answer was awaited */
 	size_t held_used;
-	struct buf out; /* what is still to be sent after shim_client_send() */
+	struct buf out;        /* frames still to be sent by shim_client_flush() */
+	int fds[SHIM_FDS_MAX]; /* received, not yet taken */
+	size_t n_fds;
 };
 
 /* What a shim has given; -1 where it has none. The descriptors belong to the holder. */
@@ -47,6 +50,10 @@ int shim_binary_open(const char *path, struct err *e);
  */
 int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_client *c,
 	       struct shim_state *ret_state, struct shim_fds *ret_fds, struct err *e);
+
+/* shim_spawn()'s second half: waits for the first word of a shim just executed. */
+int shim_client_await_ready(struct shim_client *c, int timeout_ms, struct shim_state *ret_state,
+			    struct shim_fds *ret_fds, struct err *e);
 
 /* Connects to `dir`/shim.sock. -ENOENT or -ECONNREFUSED: there is no shim. */
 int shim_connect(const char *dir, int timeout_ms, struct shim_client *c,
@@ -79,6 +86,11 @@ int shim_client_next(struct shim_client *c, struct shim_frame *ret);
  * sent, 1 when the loop must wait for writability, or -errno.
  */
 int shim_client_flush(struct shim_client *c);
+/*
+ * The descriptors that came with a SHIM_FDS or SHIM_READY frame, by its mask (see
+ * shim_get_u32s(), shim_get_state()). 0, or -EPROTO when their number is another.
+ */
+int shim_client_take_fds(struct shim_client *c, uint32_t mask, struct shim_fds *ret);
 /* An id for a request that the loop sends itself. */
 uint32_t shim_client_id(struct shim_client *c);
 

@@ -6,7 +6,8 @@
  *    "openStdin": false, "stdinOnce": false, "stopSignal": 15,
  *    "dns": {"port": 53},
  *    "overlay": {"lower": ["/topmost", "/below"], "upper": "/u", "work": "/w", "options": ""},
- *    "seccompFilter": "/run/shoal/seccomp/HEX.bpf"}
+ *    "user": "www-data:staff", "groupAdd": ["audio", "27"],
+ *    "seccompFilter": "/run/shoal/seccomp/NAME.bpf"}
  */
 #pragma once
 
@@ -43,6 +44,9 @@ struct shim_config {
 	int64_t stop_signal; /* of SHIM_KILL with signal 0; SPEC_UNSET: SIGTERM */
 	struct shim_dns_config dns;
 	struct shim_overlay_config overlay;
+	char *user; /* looked up in the container's own files, instead of process.user; see user.h
+		     */
+	struct spec_strs group_add;
 	char *seccomp_filter; /* a file of seccomp_filter_ensure(); used instead of linux.seccomp */
 };
 

@@ -103,6 +103,9 @@ int shim_get_u32s(const struct shim_frame *f, uint32_t *ret, size_t n);
 int shim_get_error(const struct shim_frame *f, struct shim_error *ret);
 int shim_get_state(const struct shim_frame *f, struct shim_state *ret, uint32_t *ret_fd_mask);
 
+/* Takes one frame from `p`: the bytes it has, 0 when it is not whole, -EPROTO for garbage. */
+long shim_parse(const void *p, size_t n, struct shim_frame *ret);
+
 /* Turns a byte stream into frames; holds at most one frame and what was fed after it. */
 struct shim_parser {
 	struct buf in;

@@ -247,3 +247,8 @@ struct spec_rlimit *spec_add_rlimit(struct spec *s, const char *type, uint64_t s
 /* Makes the node in /dev and adds the rule that allows it with `access` ("rwm"). */
 struct spec_device *spec_add_device(struct spec *s, const char *path, char type, int64_t major,
 				    int64_t minor, const char *access);
+/* `type` is one of "acbp", `major` and `minor` may be SPEC_UNSET. */
+struct spec_device_rule *spec_add_device_rule(struct spec *s, bool allow, char type, int64_t major,
+					      int64_t minor, const char *access);
+/* The RLIMIT_* number of a name, or -EINVAL. */
+int spec_rlimit_number(const char *type);

@@ -1,7 +1,7 @@
 /*
  * Who a container runs as: the image's USER (or --user) looked up in the image's own /etc/passwd
- * and /etc/group, read by a bounded parser through openat2 below the root. Called by the engine
- * (and by exec); knows nothing of containers.
+ * and /etc/group, read by a bounded parser through openat2 below the root. Called by the
+ * container's init (shim.json's "user", so that no root need be mounted on the host) and by exec.
  */
 #pragma once
 
@@ -26,8 +26,9 @@ void user_info_done(struct user_info *u);
  * `user` is "", "name", "uid", "name:group", "uid:gid" and so on, as Docker takes it; `groups`
  * are names or numbers to add (--group-add), NULL-terminated, or NULL. Text that is a whole
  * number is an id, never a name (CVE-2016-3697). `root_fd` is the root file system; missing files
- * are empty ones. 0; -ENOENT when a name is not in the files; -EINVAL for numbers above 2^32-2 or
- * bad text. The sentence is Docker's: "unable to find user x: no matching entries in passwd file".
+ * are empty ones. 0; -ENOENT when a name is not in the files; -EINVAL for numbers above 2^31-1
+ * (Docker's bound) or bad text. The sentence is Docker's: "unable to find user x: no matching
+ * entries in passwd file".
  */
 int user_resolve(int root_fd, const char *user, const char *const *groups, struct user_info *ret,
 		 struct err *e);
@@ -35,9 +36,3 @@ int user_resolve(int root_fd, const char *user, const char *const *groups, struc
 int user_resolve_text(const char *passwd, size_t passwd_len, const char *group, size_t group_len,
 		      const char *user, const char *const *groups, struct user_info *ret,
 		      struct err *e);
-/*
- * The same with layers that are not mounted: `lower` (topmost first) and `upper` (or -1) as an
- * overlay would show them, whiteouts included.
- */
-int user_resolve_layers(int upper_fd, const int *lower_fds, size_t n, const char *user,
-			const char *const *groups, struct user_info *ret, struct err *e);

@@ -1,0 +1,29 @@
+/*
+ * What the files of the cgroup room share: reading and writing of single files, and one table of
+ * operations per version. Nobody else includes this.
+ */
+#pragma once
+
+#include "runtime/container/cgroup.h"
+
+#define CGROUP_VALUE_MAX 4096
+
+/* Opens and writes in one go. 0 or -errno; the sentence names the file and the value. */
+int cgroup_write(int dir, const char *file, const char *value, struct err *e);
+int cgroup_write_num(int dir, const char *file, int64_t value, struct err *e);
+/* Reads a small file, NUL-terminated; the length or -errno. */
+int cgroup_read(int dir, const char *file, char *ret, size_t size);
+/* The number behind "key " in a flat-keyed file, or `missing`. */
+uint64_t cgroup_read_key(int dir, const char *file, const char *key, uint64_t missing);
+
+/* The v1 controllers' folder names below the root, by enum cgroup_hierarchy. */
+const char *cgroup_v1_name(int hierarchy);
+
+int cgroup_v1_set(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+int cgroup_v1_set_devices(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+int cgroup_v2_set(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+/* Compiles the rules to a program and attaches it to the group `dir` (cgroup_devices.c). */
+int cgroup_v2_set_devices(int dir, const struct spec_resources *r, struct err *e);
+
+/* The device program alone, as struct bpf_insn, for tests: the number of instructions or -errno. */
+int cgroup_device_program(const struct spec_resources *r, void *ret_insns, size_t max);

@@ -1,0 +1,137 @@
+/*
+ * Limits in the hierarchies of v1. A limit whose controller the host does not have is an error,
+ * never passed over in silence.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/container/cgroup_internal.h"
+
+static int need(const struct cgroup *c, int h, const char *what, struct err *e)
+{
+	if (c->dir[h] >= 0)
+		return 0;
+	return err_set(e, -ENOSYS, "this host has no %s control groups, so the %s cannot be set",
+		       cgroup_v1_name(h), what);
+}
+
+static int set(const struct cgroup *c, int h, const char *file, int64_t value, const char *what,
+	       struct err *e)
+{
+	int rc;
+
+	if (value == SPEC_UNSET)
+		return 0;
+	rc = need(c, h, what, e);
+	return rc < 0 ? rc : cgroup_write_num(c->dir[h], file, value, e);
+}
+
+/*
+ * The limit of memory and swap may never be below that of memory, so their order depends on which
+ * way they go: try the one, then the other.
+ */
+static int set_memory(const struct cgroup *c, const struct spec_memory *m, struct err *e)
+{
+	const char *limit = "memory.limit_in_bytes";
+	const char *swap = "memory.memsw.limit_in_bytes";
+	int rc = 0;
+
+	if (m->limit != SPEC_UNSET && m->swap != SPEC_UNSET && m->swap != -1 && m->limit > m->swap)
+		return err_set(e, -EINVAL,
+			       "the limit of memory and swap must not be below that of "
+			       "memory");
+	if (m->swap != SPEC_UNSET && m->limit != SPEC_UNSET && c->dir[CGROUP_MEMORY] >= 0 &&
+	    cgroup_write_num(c->dir[CGROUP_MEMORY], limit, m->limit, NULL) < 0)
+		rc = set(c, CGROUP_MEMORY, swap, m->swap, "limit of swap", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_MEMORY, limit, m->limit, "limit of memory", e);
+	if (rc == 0 && m->swap != SPEC_UNSET && m->swap != 0) {
+		rc = set(c, CGROUP_MEMORY, swap, m->swap, "limit of swap", e);
+		if (rc == -ENOENT) /* a kernel without swap accounting: nothing to limit */
+			rc = 0;
+	}
+	if (rc == 0)
+		rc = set(c, CGROUP_MEMORY, "memory.soft_limit_in_bytes", m->reservation,
+			 "reservation of memory", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_MEMORY, "memory.swappiness", m->swappiness, "swappiness", e);
+	if (rc == 0 && m->disable_oom_killer)
+		rc = set(c, CGROUP_MEMORY, "memory.oom_control", 1, "OOM killer", e);
+	return rc;
+}
+
+static int set_cpu(const struct cgroup *c, const struct spec_cpu *p, struct err *e)
+{
+	int rc = 0;
+
+	if (p->shares != 0)
+		rc = set(c, CGROUP_CPU, "cpu.shares", p->shares, "CPU shares", e);
+	if (rc == 0 && p->period != 0)
+		rc = set(c, CGROUP_CPU, "cpu.cfs_period_us", p->period, "CPU period", e);
+	if (rc == 0 && p->quota != 0)
+		rc = set(c, CGROUP_CPU, "cpu.cfs_quota_us", p->quota, "CPU quota", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_CPU, "cpu.cfs_burst_us", p->burst, "CPU burst", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_CPU, "cpu.idle", p->idle, "CPU idle flag", e);
+	if (rc == 0 && (p->cpus || p->mems))
+		rc = need(c, CGROUP_CPUSET, "processors", e);
+	if (rc == 0 && p->cpus && *p->cpus)
+		rc = cgroup_write(c->dir[CGROUP_CPUSET], "cpuset.cpus", p->cpus, e);
+	if (rc == 0 && p->mems && *p->mems)
+		rc = cgroup_write(c->dir[CGROUP_CPUSET], "cpuset.mems", p->mems, e);
+	return rc;
+}
+
+int cgroup_v1_set(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	int rc;
+
+	if (r->unified.n)
+		return err_set(e, -ENOSYS,
+			       "config.json: linux.resources.unified needs a host with "
+			       "control groups v2");
+	rc = set_memory(c, &r->memory, e);
+	if (rc == 0)
+		rc = set_cpu(c, &r->cpu, e);
+	if (rc == 0 && r->pids.limit != SPEC_UNSET && r->pids.limit != 0) {
+		rc = need(c, CGROUP_PIDS, "limit of processes", e);
+		if (rc == 0 && r->pids.limit < 0)
+			rc = cgroup_write(c->dir[CGROUP_PIDS], "pids.max", "max", e);
+		else if (rc == 0)
+			rc = cgroup_write_num(c->dir[CGROUP_PIDS], "pids.max", r->pids.limit, e);
+	}
+	return rc;
+}
+
+static void number_text(int64_t n, char ret[24])
+{
+	if (n < 0)
+		snprintf(ret, 24, "*");
+	else
+		snprintf(ret, 24, "%lld", (long long)n);
+}
+
+int cgroup_v1_set_devices(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	for (size_t i = 0; i < r->devices.n; i++) {
+		const struct spec_device_rule *d = &r->devices.v[i];
+		const char *file = d->allow ? "devices.allow" : "devices.deny";
+		const char *access = d->access && *d->access ? d->access : "rwm";
+		char major[24], minor[24], text[96];
+		int rc = need(c, CGROUP_DEVICES, "device rules", e);
+
+		number_text(d->major, major);
+		number_text(d->minor, minor);
+		if (!d->type || d->type[0] == 'a')
+			snprintf(text, sizeof(text), "a");
+		else
+			snprintf(text, sizeof(text), "%s %s:%s %s", d->type, major, minor, access);
+		if (rc == 0)
+			rc = cgroup_write(c->dir[CGROUP_DEVICES], file, text, e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,50 @@
+/*
+ * The child's half of launch.c: from a fresh clone to the container's program. And the messages
+ * between the two on a SOCK_SEQPACKET pair.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "runtime/container/launch.h"
+
+enum sync_type {
+	SYNC_READY = 1,  /* from the init, with the descriptors of `fds` */
+	SYNC_FAILED = 2, /* from the init: `code`, `exit_code`, `text` */
+	SYNC_START = 3,  /* to the init */
+};
+
+enum sync_fds {
+	SYNC_FD_CONSOLE = 1,
+	SYNC_FD_DNS_UDP = 2,
+	SYNC_FD_DNS_TCP = 4,
+};
+
+struct sync_message {
+	uint32_t type;
+	int32_t code;
+	int32_t exit_code;
+	uint32_t fds;
+	char text[ERR_MSG_MAX];
+};
+
+int sync_send(int fd, const struct sync_message *m, const int *fds, size_t n_fds);
+/* 1 and a message with up to `max` descriptors, 0 at the end, or -errno. */
+int sync_recv(int fd, struct sync_message *ret, int *ret_fds, size_t max, size_t *ret_n);
+
+struct init_args {
+	const struct launch *launch;
+	const struct cgroup *cgroup; /* NULL: none wanted */
+	const struct buf *filter;
+	const int *join; /* namespaces to join by descriptor; -1 ends the list */
+	int sync;
+	unsigned int unshared; /* CLONE_NEW* flags that the clone had */
+	bool new_cgroupns;
+};
+
+/* Never returns. */
+_Noreturn void init_run(const struct init_args *a);
+
+/* Brings up `lo` and binds 127.0.0.11 in the network namespace of the caller (init_net.c). */
+int init_net(const struct shim_dns_config *dns, bool own_net, int *ret_udp, int *ret_tcp,
+	     struct err *e);

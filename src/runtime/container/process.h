@@ -1,0 +1,39 @@
+/*
+ * What a process gets just before its program: limits, user, capabilities, filter, and the
+ * execution itself with Docker's sentences when it fails. Called in the container's init (and by
+ * exec); the caller is a single-threaded child that may be spoilt on failure.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "runtime/container/caps.h"
+#include "runtime/container/spec.h"
+
+struct process {
+	const struct spec_process *spec;
+	uint32_t uid, gid;
+	const uint32_t *gids;
+	size_t n_gids;
+	struct cap_sets caps;
+	const struct buf *filter; /* struct sock_filter array, or NULL */
+	char **env;               /* NULL-terminated; the strings are the spec's or the heap's */
+};
+
+/* Resource limits and the file mode mask. */
+int process_set_limits(const struct process *p, struct err *e);
+/*
+ * Groups, user and, where nothing forbids, a full set of capabilities for what follows. Dies with
+ * its parent after this.
+ */
+int process_set_user(const struct process *p, struct err *e);
+/* Capabilities, no_new_privs and the filter, in the order in which each is still allowed. */
+int process_restrict(const struct process *p, struct err *e);
+/*
+ * Executes the program. Returns only on failure: -errno, *ret_exit_code 127 (not found) or 126
+ * (cannot be executed), and Docker's sentence.
+ */
+int process_exec(const struct process *p, int *ret_exit_code, struct err *e);
+/* The environment with HOME=`home` added where the spec has none. Free the array alone. */
+char **process_env(const struct spec_strs *env, const char *home);
+const char *process_getenv(const struct spec_strs *env, const char *name);

@@ -1,0 +1,110 @@
+/*
+ * The mount of type "cgroup": v2's one tree, or for v1 a tmpfs with a folder for each hierarchy,
+ * each showing the container's own group as its root (its cgroup namespace sees to that).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/container/cgroup.h"
+#include "runtime/container/mount.h"
+#include "runtime/container/path.h"
+#include "runtime/container/rootfs.h"
+
+#define PROC_CGROUP_MAX (16 << 10)
+
+/* Mounts the hierarchy of `controllers` ("cpu,cpuacct" or "name=systemd") into its folder. */
+static int mount_v1(int tmpfs, const char *controllers, uint64_t attrs, struct err *e)
+{
+	bool named = strncmp(controllers, "name=", 5) == 0;
+	const char *name = named ? controllers + 5 : controllers;
+	auto_free char *copy = xstrdup(controllers);
+	struct spec_strs params = {0};
+	auto_close int fd = -1;
+	auto_close int dir = -1;
+	int rc;
+
+	if (named)
+		spec_strs_add(&params, "none");
+	for (char *save = NULL, *one = strtok_r(copy, ",", &save); one;
+	     one = strtok_r(NULL, ",", &save)) {
+		spec_strs_add(&params, one);
+		/* Programs look for each controller by its own name. */
+		if (!named && strcmp(one, controllers) != 0 &&
+		    symlinkat(controllers, tmpfs, one) < 0) {
+			spec_strs_done(&params);
+			return err_sys(e, "cannot make /sys/fs/cgroup/%s", one);
+		}
+	}
+	fd = mount_new("cgroup", "cgroup", &params, attrs, e);
+	spec_strs_done(&params);
+	if (fd < 0)
+		return fd;
+	if (mkdirat(tmpfs, name, 0755) < 0)
+		return err_sys(e, "cannot make /sys/fs/cgroup/%s", name);
+	dir = openat(tmpfs, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	rc = dir < 0 ? -errno : mount_attach(fd, dir);
+	return rc < 0 ? err_code(e, rc, "cannot mount the control groups of %s", name) : 0;
+}
+
+/* Each line of /proc/self/cgroup is "number:controllers:path"; "0::" is v2's. */
+static int mount_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err *e)
+{
+	auto_buf text = BUF_INIT(PROC_CGROUP_MAX);
+	auto_close int fd = path_open(r->proc, "self/cgroup", O_RDONLY, 0);
+	int rc = fd < 0 ? fd : file_read_fd(fd, &text);
+	char *save = NULL;
+
+	if (rc < 0)
+		return err_code(e, rc, "cannot read /proc/self/cgroup");
+	if (text.len == 0)
+		return 0;
+	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *first = strchr(line, ':');
+		char *second = first ? strchr(first + 1, ':') : NULL;
+
+		if (!second || second == first + 1)
+			continue;
+		*second = 0;
+		rc = mount_v1(tmpfs, first + 1, attrs, e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int rootfs_cgroup_mount(struct rootfs *r, const struct spec_mount *m, uint64_t attrs, int target,
+			struct err *e)
+{
+	bool v2 = access(CGROUP_ROOT "/cgroup.controllers", F_OK) == 0;
+	struct spec_strs params = {0};
+	auto_close int fd = -1;
+	int rc;
+
+	if (v2) {
+		fd = mount_new("cgroup2", "cgroup", NULL, attrs, e);
+		if (fd < 0)
+			return fd;
+		rc = mount_attach(fd, target);
+		return rc < 0 ? err_code(e, rc, "cannot mount %s", m->destination) : 0;
+	}
+	spec_strs_add(&params, "mode=755");
+	fd = mount_new("tmpfs", "cgroup", &params, attrs & ~(uint64_t)MOUNT_ATTR_RDONLY, e);
+	spec_strs_done(&params);
+	if (fd < 0)
+		return fd;
+	rc = mount_attach(fd, target);
+	if (rc < 0)
+		return err_code(e, rc, "cannot mount %s", m->destination);
+	rc = mount_all_v1(r, fd, attrs, e);
+	if (rc == 0 && (attrs & MOUNT_ATTR_RDONLY))
+		rc = mount_set(fd, MOUNT_ATTR_RDONLY, 0, 0, false);
+	return rc;
+}

@@ -1,0 +1,259 @@
+/*
+ * The shim's beginning: becoming a daemon, reading the two documents, creating the container,
+ * telling whoever spawned it; then shim_loop().
+ */
+#include "runtime/container/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/container/mount.h"
+#include "runtime/container/shim_config.h"
+
+#define BACKLOG 64
+
+struct documents {
+	struct spec spec;
+	struct shim_config config;
+};
+
+/*
+ * A container could execute /proc/self/exe and write to the file behind it (CVE-2019-5736). On a
+ * read-only mount of its own, which nobody can reach to change, it cannot. shim_spawn() executes
+ * the binary from such a mount; when it was not so, it executes itself again from one.
+ */
+static int protect_binary(char **argv, struct err *e)
+{
+	auto_close int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	auto_close int copy = -1;
+	struct statfs st;
+	int rc;
+
+	if (exe < 0 || fstatfs(exe, &st) < 0)
+		return err_sys(e, "cannot look at the shim's own binary");
+	if (st.f_flags & ST_RDONLY)
+		return 0;
+	copy = mount_clone_path("/proc/self/exe", false, e);
+	if (copy < 0)
+		return copy;
+	rc = mount_set(copy, MOUNT_ATTR_RDONLY, 0, 0, false);
+	if (rc < 0)
+		return err_code(e, rc, "cannot protect the shim's own binary");
+	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+	return err_sys(e, "cannot execute the shim's own binary");
+}
+
+/* Nothing of whoever spawned the shim is kept open but the channel. */
+static int become_daemon(int channel, struct err *e)
+{
+	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	pid_t pid;
+
+	if (null < 0)
+		return err_sys(e, "cannot open /dev/null");
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, "cannot fork");
+	if (pid > 0)
+		_exit(0);
+	(void)setsid();
+	for (int i = 0; i < 3; i++)
+		if (dup2(null, i) < 0)
+			return err_sys(e, "cannot leave the terminal");
+	if (channel > 3)
+		syscall(SYS_close_range, 3, channel - 1, 0);
+	syscall(SYS_close_range, channel >= 3 ? channel + 1 : 3, ~0U, 0);
+	TAKE_FD(null);
+	(void)prctl(PR_SET_NAME, "shoal-shim", 0, 0, 0);
+	umask(077);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return err_sys(e, "cannot become the reaper of the container's orphans");
+	return 0;
+}
+
+static int read_documents(int dir, struct documents *d, struct err *e)
+{
+	auto_buf text = BUF_INIT(LIMIT_SPEC_JSON);
+	int rc = file_read_at(dir, "config.json", &text);
+
+	if (rc < 0)
+		return err_code(e, rc, "cannot read config.json");
+	rc = spec_parse(buf_text(&text), text.len, SPEC_STRICT, &d->spec, e);
+	if (rc < 0)
+		return rc;
+	buf_reset(&text);
+	rc = file_read_at(dir, "shim.json", &text);
+	if (rc == -ENOENT)
+		rc = buf_adds(&text, "{}");
+	if (rc < 0)
+		return err_code(e, rc, "cannot read shim.json");
+	return shim_config_parse(buf_text(&text), text.len, &d->config, e);
+}
+
+static int open_signals(struct shim *s, struct err *e)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+	sigset_t set;
+
+	/* Ending the shim is by SIGKILL alone: it takes the container with it. */
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		(void)sigaction(ignored[i], &ignore, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_sys(e, "cannot block signals");
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? err_sys(e, "cannot make a signal descriptor") : 0;
+}
+
+/* A relative name: the directory's own path may be longer than a socket's address takes. */
+static int open_socket(struct shim *s, struct err *e)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "shim.sock"};
+
+	(void)unlinkat(s->dir, "shim.sock", 0);
+	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(s->listener, BACKLOG) < 0)
+		return err_sys(e, "cannot listen on shim.sock");
+	return 0;
+}
+
+static int write_pid(struct shim *s, struct err *e)
+{
+	auto_close int fd =
+		openat(s->dir, "shim.pid", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (fd < 0 || file_write_fd(fd, text, (size_t)n) < 0)
+		return err_sys(e, "cannot write shim.pid");
+	return 0;
+}
+
+static int create(struct shim *s, struct documents *d, struct err *e)
+{
+	struct launch l = {.spec = &d->spec, .config = &d->config, .stdio = {-1, -1, -1}};
+	const struct shim_log_config *log = &d->config.log;
+	int rc = json_log_open(&s->log, log->path, log->max_size == SPEC_UNSET ? 0 : log->max_size,
+			       log->max_file == SPEC_UNSET ? 1 : (int)MIN_OF(log->max_file, 1000),
+			       e);
+
+	if (rc == 0)
+		rc = stdio_open(s, &d->spec, d->config.open_stdin, l.stdio, e);
+	if (rc == 0)
+		rc = launch_create(&l, &s->container, e);
+	for (int i = 0; i < 3; i++)
+		fd_close_at(&l.stdio[i]);
+	if (rc < 0)
+		return rc;
+	s->stdin_once = d->config.stdin_once;
+	s->stop_signal = d->config.stop_signal == SPEC_UNSET ? SIGTERM : (int)d->config.stop_signal;
+	stdio_take_console(s);
+	s->state.version = SHIM_PROTO_VERSION;
+	s->state.phase = SHIM_CREATED;
+	s->state.pid = (uint32_t)s->container.pid;
+	s->state.shim_pid = (uint32_t)getpid();
+	return 0;
+}
+
+static int setup(struct shim *s, const char *dir, struct err *e)
+{
+	struct documents d;
+	int rc;
+
+	spec_init(&d.spec);
+	shim_config_init(&d.config);
+	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0 || fchdir(s->dir) < 0)
+		return err_sys(e, "cannot enter the runtime directory %s", dir);
+	rc = read_documents(s->dir, &d, e);
+	if (rc == 0)
+		rc = open_signals(s, e);
+	if (rc == 0)
+		rc = create(s, &d, e);
+	if (rc == 0) {
+		rc = open_socket(s, e);
+		if (rc == 0)
+			rc = write_pid(s, e);
+		if (rc < 0)
+			launch_abort(&s->container);
+	}
+	shim_config_done(&d.config);
+	spec_done(&d.spec);
+	return rc;
+}
+
+static void shim_init(struct shim *s)
+{
+	*s = (struct shim){.dir = -1, .listener = -1, .signals = -1, .in = -1};
+	s->container = CONTAINER_INIT;
+	s->out[0].fd = s->out[1].fd = -1;
+	s->out[0].frame = SHIM_STDOUT;
+	s->out[0].stream = SHIM_STREAM_STDOUT;
+	s->out[0].log.name = "stdout";
+	s->out[1].frame = SHIM_STDERR;
+	s->out[1].stream = SHIM_STREAM_STDERR;
+	s->out[1].log.name = "stderr";
+	s->log.fd = -1;
+}
+
+/* Tells why there is no container: to the channel, or to a person at a terminal. */
+static int report_failure(int channel, const struct err *e)
+{
+	struct shim_error se = {.code = (uint32_t)-e->code};
+	auto_buf b = BUF_INIT(LIMIT_SHIM_FRAME);
+
+	snprintf(se.text, sizeof(se.text), "%s", err_text(e));
+	if (channel >= 0 && shim_put_error(&b, 0, &se) == 0)
+		(void)file_write_fd(channel, b.p, b.len);
+	else
+		dprintf(STDERR_FILENO, "shoal-shim: %s\n", err_text(e));
+	return 1;
+}
+
+int shim_main(int argc, char **argv)
+{
+	static struct shim s;
+	int channel = argc == 3 ? atoi(argv[2]) : -1;
+	struct err e = ERR_INIT;
+	struct peer *spawner = NULL;
+
+	if (argc < 2 || argc > 3 || argv[1][0] != '/' || (argc == 3 && channel < 3)) {
+		dprintf(STDERR_FILENO, "usage: shoal-shim RUNTIME-DIRECTORY [FD]\n");
+		return 2;
+	}
+	shim_init(&s);
+	if (protect_binary(argv, &e) < 0 || become_daemon(channel, &e) < 0 ||
+	    setup(&s, argv[1], &e) < 0)
+		return report_failure(channel, &e);
+	if (channel >= 0) {
+		(void)fcntl(channel, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(channel, F_SETFL, O_NONBLOCK);
+		spawner = peer_add(&s, channel);
+		spawner->subscribed = true;
+		if (peer_put_fds(&s, spawner, SHIM_READY, 0) < 0)
+			spawner->gone = true;
+		peer_flush(spawner);
+	}
+	(void)malloc_trim(0);
+	return shim_loop(&s);
+}

@@ -1,0 +1,155 @@
+/*
+ * Spawning a shim from a threaded daemon, reading what it left behind, and ending what a lost one
+ * left running. See shim_client.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/container/cgroup.h"
+#include "runtime/container/mount.h"
+#include "runtime/container/path.h"
+#include "runtime/container/shim_client.h"
+#include "runtime/container/spec.h"
+
+int shim_binary_open(const char *path, struct err *e)
+{
+	auto_close int fd = mount_clone_path(path, false, e);
+	int rc = fd < 0 ? fd : mount_set(fd, MOUNT_ATTR_RDONLY, 0, 0, false);
+
+	if (rc < 0)
+		return e && e->code ? rc : err_code(e, rc, "cannot protect %s", path);
+	return TAKE_FD(fd);
+}
+
+/* posix_spawn() is vfork() underneath: no other thread's locks or memory are copied. */
+static int spawn(int binary_fd, const char *dir, int channel, pid_t *ret, struct err *e)
+{
+	int as = MAX_OF(channel, binary_fd) + 1; /* free, and not what is executed */
+	char path[64], number[16];
+	char *argv[] = {(char *)"shoal-shim", (char *)dir, number, NULL};
+	char *envp[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int rc;
+
+	snprintf(number, sizeof(number), "%d", as);
+	path_fd_text(binary_fd, path);
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, channel, as);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	rc = posix_spawn(ret, path, &actions, &attr, argv, envp);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	return rc ? err_code(e, -rc, "cannot execute the shim") : 0;
+}
+
+int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_client *c,
+	       struct shim_state *ret_state, struct shim_fds *ret_fds, struct err *e)
+{
+	int pair[2];
+	pid_t pid;
+	int rc;
+
+	shim_client_init(c);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "cannot make a socket pair");
+	c->fd = pair[0];
+	(void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	rc = spawn(binary_fd, dir, pair[1], &pid, e);
+	close(pair[1]);
+	/* It forks and ends at once; the shim itself belongs to init. */
+	if (rc == 0)
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	if (rc == 0)
+		rc = shim_client_await_ready(c, timeout_ms, ret_state, ret_fds, e);
+	if (rc < 0)
+		shim_client_done(c);
+	return rc;
+}
+
+int shim_exit_read(const char *dir, struct shim_exit *ret, struct err *e)
+{
+	auto_free char *path = xasprintf("%s/exit.json", dir);
+	auto_buf text = BUF_INIT(LIMIT_SPEC_JSON);
+	struct shim_exit x = {0};
+	const char *time, *error;
+	json_t *root;
+	int oom;
+	int rc = file_read_at(AT_FDCWD, path, &text);
+
+	if (rc < 0)
+		return err_code(e, rc, "cannot read %s", path);
+	root = json_loadb(buf_text(&text), text.len, 0, NULL);
+	if (!root ||
+	    json_unpack(root, "{s:i,s:b,s:s,s:s}", "exitCode", &x.exit_code, "oomKilled", &oom,
+			"finishedAt", &time, "error", &error) < 0 ||
+	    time_parse(time, &x.finished_ns) < 0) {
+		json_decref(root);
+		return err_set(e, -EINVAL, "%s is damaged", path);
+	}
+	x.oom_killed = oom;
+	snprintf(x.error, sizeof(x.error), "%s", error);
+	json_decref(root);
+	*ret = x;
+	return 0;
+}
+
+static int kill_group(const char *path, int timeout_ms, struct err *e)
+{
+	struct cgroup c;
+	int rc = cgroup_open(CGROUP_ROOT, path, &c, NULL);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	rc = cgroup_kill(&c, SIGKILL, e);
+	if (rc == 0) {
+		rc = cgroup_wait_empty(&c, timeout_ms);
+		rc = rc < 0 ? err_set(e, rc, "processes of %s do not die", path)
+			    : cgroup_remove(&c, e);
+	}
+	cgroup_done(&c);
+	return rc;
+}
+
+int shim_lost_cleanup(const char *dir, int timeout_ms, struct err *e)
+{
+	static const char *const left[] = {"shim.sock", "shim.pid", "exit.json.tmp"};
+	auto_close int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_buf text = BUF_INIT(LIMIT_SPEC_JSON);
+	struct spec s;
+	int rc;
+
+	if (d < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open %s", dir);
+	rc = file_read_at(d, "config.json", &text);
+	if (rc < 0)
+		return err_code(e, rc, "cannot read %s/config.json", dir);
+	rc = spec_parse(buf_text(&text), text.len, 0, &s, e);
+	if (rc < 0)
+		return rc;
+	if (s.linux_.cgroups_path)
+		rc = kill_group(s.linux_.cgroups_path, timeout_ms, e);
+	spec_done(&s);
+	for (size_t i = 0; i < ARRAY_LEN(left); i++)
+		(void)unlinkat(d, left[i], 0);
+	return rc;
+}
