@@ -88,8 +88,9 @@
 #define LIMIT_IMAGE_CONFIG (4u << 20) /* bytes of an image's configuration, manifest or index */
 #define LIMIT_IMAGE_LAYERS 125      /* layers of an image: what one overlay mount is sure to take */
 #define LIMIT_ARCHIVE_MEMBERS 65536 /* members of an image archive */
-#define LIMIT_ARCHIVE_IMAGES 1024   /* images of an archive */
-#define LIMIT_LAYER_ENTRIES 4000000 /* members of a layer's tar */
-#define LIMIT_LAYER_DEPTH 128       /* folders on the way to a file of a layer */
-#define LIMIT_LAYER_BYTES (1LL << 40)   /* bytes of a layer's files, and of its tar */
-#define LIMIT_LAYER_HEADERS (64u << 20) /* bytes of the names of a layer's folders */
+#define LIMIT_ARCHIVE_IMAGES 1024   /* images of an archive, and manifests of an index */
+#define LIMIT_ARCHIVE_CONFIGS (64u << 20) /* bytes of all configurations of an archive */
+#define LIMIT_LAYER_ENTRIES 4000000       /* members of a layer's tar */
+#define LIMIT_LAYER_DEPTH 128             /* folders on the way to a file of a layer */
+#define LIMIT_LAYER_BYTES (1LL << 40)     /* bytes of a layer's files, and of its tar */
+#define LIMIT_LAYER_HEADERS (64u << 20)   /* bytes of the names of a layer's folders */

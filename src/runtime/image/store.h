@@ -24,10 +24,17 @@
 struct image_store;
 
 /*
- * Opens or makes the store below `data_root` (an absolute path; made with mode 0710), and removes
- * what a crash left behind. One process at a time: -EBUSY otherwise.
+ * Opens or makes the store below `data_root` (an absolute path; made with mode 0710), and moves
+ * what a crash left behind out of the way. One process at a time: -EBUSY otherwise. Fast: the files
+ * go in image_store_sweep().
  */
 int image_store_open(const char *data_root, struct image_store **ret, struct err *e);
+/*
+ * Removes what waits to be removed; may take as long as there are files. To be called once on the
+ * pool after the start, while everything else goes on.
+ */
+int image_store_sweep(struct image_store *store, struct err *e);
+/* Nothing may be using the store any more. */
 void image_store_close(struct image_store *store);
 
 /* An image as lists and inspect show it. Free with table_done(&image_table, ...). */
@@ -91,7 +98,7 @@ extern const struct table image_removed_table;
 /*
  * As the Engine's DELETE /images/{name}: a name is untagged, and the image goes with its last one;
  * an id with names in several repositories, or one in use, needs `force`. -ENOENT, or
- * -EADDRINUSE for a conflict (409) with the reason.
+ * -EBUSY for a conflict (409) with the reason.
  */
 int image_remove(struct image_store *store, const char *ref,
 		 const struct image_remove_options *options, struct image_removed *ret,
