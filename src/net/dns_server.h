@@ -58,6 +58,7 @@ struct dns_sandbox_options {
 	bool internal;       /* only internal networks: nothing is ever forwarded */
 	bool keep_single;    /* the user set ndots: single-label A/AAAA questions stay here */
 	unsigned timeout_ms; /* for one upstream's answer; 0 means 4000 */
+	unsigned idle_ms;    /* a silent TCP connection is kept so long; 0: LIMIT_DNS_IDLE_MS */
 };
 
 struct dns_server;

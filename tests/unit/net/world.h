@@ -29,7 +29,7 @@
 /* What must come may take long on a busy machine; what must not come is waited for shortly. */
 #define WORLD_WAIT_MS 8000
 #define WORLD_BLOCKED_MS 400
-static int world_wait_ms = WORLD_WAIT_MS;
+__attribute__((unused)) static int world_wait_ms = WORLD_WAIT_MS;
 
 /* Asserts that world_tcp() and the like do not get through. */
 #define assert_blocked(call)                      \
@@ -173,7 +173,7 @@ __attribute__((unused)) static struct net_mac mac_of_text(const char *text)
 	return net_mac_from_ip(&ip);
 }
 
-static int world_socket(int netns, int family, int type, int protocol)
+__attribute__((unused)) static int world_socket(int netns, int family, int type, int protocol)
 {
 	int home = world_self(), fd;
 
@@ -185,7 +185,7 @@ static int world_socket(int netns, int family, int type, int protocol)
 	return fd;
 }
 
-static bool world_poll(int fd, short events)
+__attribute__((unused)) static bool world_poll(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 
@@ -193,7 +193,7 @@ static bool world_poll(int fd, short events)
 }
 
 /* A server of this type at any address of the namespace. */
-static int world_server(int netns, const struct net_ip *ip, int type, uint16_t port)
+__attribute__((unused)) static int world_server(int netns, const struct net_ip *ip, int type, uint16_t port)
 {
 	struct net_ip any = {.family = ip->family};
 	struct sockaddr_storage ss;
@@ -262,7 +262,7 @@ __attribute__((unused)) static bool world_udp(int from, int to, const char *text
 	return world_poll(client, POLLIN) && recv(client, data, size, 0) == (ssize_t)size;
 }
 
-static uint16_t world_checksum(const void *p, size_t n)
+__attribute__((unused)) static uint16_t world_checksum(const void *p, size_t n)
 {
 	const uint16_t *v = p;
 	uint32_t sum = 0;
