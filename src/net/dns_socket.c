@@ -66,10 +66,21 @@ static void add_port(struct buf *s, const char *protocol, uint16_t port)
 			 protocol, protocol, port, protocol, port, protocol);
 }
 
+static int redirect(uint16_t udp, uint16_t tcp, const char *begin, struct err *e)
+{
+	auto_buf s = BUF_INIT(4096);
+
+	buf_adds(&s, begin);
+	buf_adds(&s, "add chain ip shoal_dns output "
+		     "{ type filter hook output priority raw; policy accept; }\n");
+	add_port(&s, "udp", udp);
+	add_port(&s, "tcp", tcp);
+	return nft_run(buf_text(&s), e);
+}
+
 int dns_redirect(int netns_fd, int udp_fd, int tcp_fd, struct err *e)
 {
 	auto_visit visit = NETNS_VISIT_INIT;
-	auto_buf s = BUF_INIT(4096);
 	uint16_t udp, tcp;
 	int rc = port_of(udp_fd, &udp, e);
 
@@ -77,13 +88,11 @@ int dns_redirect(int netns_fd, int udp_fd, int tcp_fd, struct err *e)
 		rc = port_of(tcp_fd, &tcp, e);
 	if (rc == 0)
 		rc = netns_enter(&visit, netns_fd, e);
-	if (rc < 0)
-		return rc;
-	buf_adds(&s, "add table ip shoal_dns\n"
-		     "delete table ip shoal_dns\n"
-		     "add table ip shoal_dns\n"
-		     "add chain ip shoal_dns output { type filter hook output priority raw; }\n");
-	add_port(&s, "udp", udp);
-	add_port(&s, "tcp", tcp);
-	return nft_run(buf_text(&s), e);
+	/* Nearly always the first time: a transaction that removes nothing is quick (0.5 ms, not
+	 * 10). */
+	if (rc == 0)
+		rc = redirect(udp, tcp, "create table ip shoal_dns\n", e);
+	if (rc == -EEXIST)
+		rc = redirect(udp, tcp, "delete table ip shoal_dns\nadd table ip shoal_dns\n", e);
+	return rc;
 }

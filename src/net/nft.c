@@ -27,6 +27,8 @@ static int nft_failed(const char *text, struct err *e)
 		code = -EOPNOTSUPP;
 	else if (text != NULL && strstr(text, strerror(EPERM)) != NULL)
 		code = -EPERM;
+	else if (text != NULL && strstr(text, strerror(EEXIST)) != NULL)
+		code = -EEXIST;
 	return err_set(e, code, "cannot change the nftables rules: %.*s", (int)MIN_OF(n, 300u),
 		       n > 0 ? text : "no reason given");
 }

@@ -9,7 +9,10 @@
 #include "net/bridge.h"
 #include "net/host.h"
 
-/* Runs a script as one transaction in the calling thread's namespace. */
+/*
+ * Runs a script as one transaction in the calling thread's namespace. -EEXIST, -ENOENT, -EPERM and
+ * -EOPNOTSUPP are told apart, anything else is -EIO.
+ */
 int nft_run(const char *script, struct err *e);
 
 /* Adds the bridge to the table, which is made if it is missing. In the thread's namespace. */
