@@ -172,7 +172,8 @@ void http_hijack_end(struct http_hijack *h);
  */
 void http_hijack_close(struct http_hijack *h);
 /*
- * Instead of all the above, from within `opened` only: the blocking-mode-unchanged descriptor is
- * the caller's, `h` is freed. `ret_early` gets the bytes that came with the request.
+ * Instead of all the above, from within `opened` only: the descriptor (non-blocking) is the
+ * caller's, `h` is freed later by itself. `ret_early` gets the bytes that came with the request.
+ * The descriptor or -errno.
  */
 int http_hijack_take_fd(struct http_hijack *h, struct buf *ret_early);

@@ -20,6 +20,7 @@
 #define LIMIT_HTTP_IDLE_MS 300000       /* milliseconds a connection may do nothing */
 #define LIMIT_HTTP_HEADER_MS 15000      /* milliseconds from the request line to the last header */
 #define LIMIT_HTTP_LINGER_MS 5000       /* milliseconds a closed connection may still send */
+#define LIMIT_HTTP_BODIES (64u << 20)   /* bytes of all bodies that one server collects at once */
 #define LIMIT_HTTP_SWALLOW (256u << 10) /* bytes of an unwanted body read before closing */
 #define LIMIT_HTTP_SOCKETS 32           /* sockets that one server listens on */
 #define LIMIT_LOG_LINE 4096             /* bytes of a line of the daemon's own log */
