@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/id.h"
 #include "manager/changes.h"
 #include "manager/store.h"
 

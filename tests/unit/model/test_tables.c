@@ -10,6 +10,13 @@
 #include "base/mem.h"
 #include "model/object.h"
 #include "model/service.h"
+#include "model/session.h"
+
+/* What travels between nodes of different versions, besides the kinds. */
+static const struct table *const messages[] = {
+	&session_open_table,   &session_welcome_table, &session_status_table,
+	&session_taken_table,  &session_assign_table,  &session_peers_table,
+};
 
 static void tables_are_sound(void **state)
 {
@@ -18,6 +25,11 @@ static void tables_are_sound(void **state)
 
 		assert_non_null(object_table((enum object_kind)kind));
 		assert_ok(table_check(object_table((enum object_kind)kind), &e), &e);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
+		struct err e = ERR_INIT;
+
+		assert_ok(table_check(messages[i], &e), &e);
 	}
 }
 
@@ -50,6 +62,8 @@ static void numbers_are_never_used_again(void **state)
 		strs_add(&have, row);
 		numbers_list(object_table((enum object_kind)kind), &have);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(messages); i++)
+		numbers_list(messages[i], &have);
 	assert_int_equal(file_read_at(AT_FDCWD, TEST_DIR "/field_numbers.txt", &text), 0);
 	for (at = text.p; (line = strsep(&at, "\n"));)
 		if (*line)

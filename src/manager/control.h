@@ -1,0 +1,96 @@
+/*
+ * What users ask of the cluster, as pure functions: a request and a view of the store give changes
+ * and an answer, or a refusal that a person understands. No clock, randomness or I/O of its own:
+ * the proposer brings time and ids. The leader runs them when the request's turn in the queue
+ * comes; a follower sends the request to the leader (it is a table, so it travels as it is). Called
+ * by the manager; the API builds the requests.
+ */
+#pragma once
+
+#include "base/id.h"
+#include "manager/changes.h"
+#include "manager/store.h"
+
+/* Numbers travel between managers: never used again once released. */
+enum control_op {
+	CONTROL_NONE = 0,
+	CONTROL_SERVICE_CREATE = 1,
+	CONTROL_SERVICE_UPDATE = 2,
+	CONTROL_SERVICE_REMOVE = 3,
+	CONTROL_NODE_UPDATE = 4,
+	CONTROL_NODE_REMOVE = 5,
+	CONTROL_NETWORK_CREATE = 6,
+	CONTROL_NETWORK_REMOVE = 7,
+	CONTROL_CLUSTER_UPDATE = 8,
+	CONTROL_NODE_JOIN = 9, /* a new node's object, made by the join service */
+	CONTROL_OP_MAX
+};
+
+struct control_request {
+	uint32_t op;
+	char *id;         /* of the object: full id, unique prefix of one, or name */
+	uint64_t version; /* Version.Index that the client saw, for updates */
+	struct service_spec *service;
+	struct node_spec *node;
+	struct network_spec *network;
+	struct cluster_spec *cluster;
+	bool force;               /* remove a node that is not down */
+	bool rotate_worker_token; /* CLUSTER_UPDATE */
+	bool rotate_manager_token;
+	char *worker_token; /* the new ones, made by whoever asks */
+	char *manager_token;
+	struct node *new_node; /* NODE_JOIN */
+	struct table_rest *rest;
+};
+extern const struct table control_request_table;
+
+/* What the answer to a success carries. */
+struct control_answer {
+	char *id;         /* of the object */
+	uint64_t version; /* the store's once it is applied: readers elsewhere wait for it */
+	struct strs warnings;
+	struct table_rest *rest;
+};
+extern const struct table control_answer_table;
+
+/* What a builder is given. */
+struct control {
+	const struct store *view; /* a fork, with what the entry holds already */
+	int64_t now_ns;
+	void (*new_id)(void *arg, char ret[ID_CLUSTER_LEN + 1]);
+	void *new_id_arg;
+	const char *self; /* this node's id: the leader's */
+	struct changes *out;
+	struct control_answer *answer;
+};
+
+/*
+ * Adds the changes of one request. 0, or: -EINVAL for a bad spec, -ENOENT, -EEXIST for a taken
+ * name, -ESTALE "update out of sequence", -EBUSY for what is in use, -ENOSYS for what is not there
+ * (by its name). Nothing is added then.
+ */
+int control_build(struct control *c, const struct control_request *r, struct err *e);
+
+/*
+ * Finds an object by full id, by the name it has, or by a prefix of its id that only it has:
+ * -ENOENT "service x not found", -EINVAL when the prefix is not unique.
+ */
+int control_find(const struct store *view, enum object_kind kind, const char *ref,
+		 const struct object **ret, struct err *e);
+
+/* The builders of the families, called by control_build() alone. */
+int control_service_create(struct control *c, const struct control_request *r, struct err *e);
+int control_service_update(struct control *c, const struct control_request *r, struct err *e);
+int control_service_remove(struct control *c, const struct control_request *r, struct err *e);
+int control_node_update(struct control *c, const struct control_request *r, struct err *e);
+int control_node_remove(struct control *c, const struct control_request *r, struct err *e);
+int control_node_join(struct control *c, const struct control_request *r, struct err *e);
+int control_network_create(struct control *c, const struct control_request *r, struct err *e);
+int control_network_remove(struct control *c, const struct control_request *r, struct err *e);
+int control_cluster_update(struct control *c, const struct control_request *r, struct err *e);
+
+/*
+ * Checks a service's spec as far as that needs no store: names, sizes, limits, and what is not
+ * there yet (-ENOSYS by its name).
+ */
+int service_spec_check(const struct service_spec *spec, struct err *e);

@@ -1,0 +1,122 @@
+/*
+ * Nodes: what operators may change of them, their coming and their removal. See control.h.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "manager/control.h"
+
+static size_t managers_count(const struct store *view)
+{
+	const struct node *n;
+	struct store_walk w;
+	size_t count = 0;
+
+	store_walk_kind(&w, view, KIND_NODE);
+	while ((n = store_walk_next(&w)))
+		count += n->spec.role == ROLE_MANAGER;
+	return count;
+}
+
+static int update_check(struct control *c, const struct node *old, const struct control_request *r,
+			struct err *e)
+{
+	if (!r->node)
+		return err_set(e, -EINVAL, "the node's specification is missing");
+	if (old->o.version.index != r->version)
+		return err_set(e, -ESTALE,
+			       "rpc error: code = Unknown desc = update out of sequence: node %s "
+			       "has changed since it was read (version %" PRIu64 ", not %" PRIu64
+			       "): read it again",
+			       old->o.id, old->o.version.index, r->version);
+	if (r->node->role == old->spec.role)
+		return 0;
+	if (r->node->role == ROLE_WORKER && managers_count(c->view) == 1)
+		return err_set(e, -EINVAL,
+			       "attempting to demote the last manager of the swarm: promote "
+			       "another node first");
+	return err_set(e, -ENOSYS, "changing the role of a node is not implemented");
+}
+
+int control_node_update(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct object *o;
+	struct node *n;
+	int rc = control_find(c->view, KIND_NODE, r->id, &o, e);
+
+	if (rc == 0)
+		rc = update_check(c, (const struct node *)o, r, e);
+	if (rc < 0)
+		return rc;
+	n = object_clone(o);
+	table_done(&node_spec_table, &n->spec);
+	table_copy(&node_spec_table, &n->spec, r->node);
+	changes_update(c->out, o, &n->o, c->now_ns);
+	str_set(&c->answer->id, o->id);
+	return 0;
+}
+
+/* The removed node's certificate must never open a door again while it is valid. */
+static void certificate_block(struct control *c, const char *node)
+{
+	const struct cluster *old = store_cluster(c->view);
+	struct cluster *cluster = object_clone(&old->o);
+	int64_t expiry = cluster->spec.ca.node_cert_expiry;
+	struct blocked_node *entry = MAP_PUT(&cluster->blocked, node);
+
+	entry->expiry = c->now_ns + (expiry > 0 ? expiry : CERT_EXPIRY_DEFAULT_NS);
+	changes_update(c->out, &old->o, &cluster->o, c->now_ns);
+}
+
+int control_node_remove(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct object *o;
+	const struct node *n;
+	int rc = control_find(c->view, KIND_NODE, r->id, &o, e);
+
+	if (rc < 0)
+		return rc;
+	n = (const struct node *)o;
+	if (n->spec.role == ROLE_MANAGER && !r->force)
+		return err_set(e, -EBUSY,
+			       "rpc error: code = FailedPrecondition desc = node %s is a cluster "
+			       "manager and is a member of the raft cluster. It must be demoted to "
+			       "worker before removal",
+			       o->id);
+	if (n->spec.role == ROLE_MANAGER && managers_count(c->view) == 1)
+		return err_set(e, -EBUSY, "node %s is the last manager and cannot be removed",
+			       o->id);
+	if (n->spec.role == ROLE_MANAGER && strcmp(o->id, c->self) == 0)
+		return err_set(e, -EBUSY,
+			       "node %s is the leader: ask another manager, or use `swarm leave "
+			       "--force` on it",
+			       o->id);
+	if (!r->force && n->status.state == NODE_READY)
+		return err_set(
+			e, -EBUSY,
+			"rpc error: code = FailedPrecondition desc = node %s is not down and "
+			"can't be removed: stop it first, or use --force",
+			o->id);
+	changes_delete(c->out, o);
+	certificate_block(c, o->id);
+	str_set(&c->answer->id, o->id);
+	return 0;
+}
+
+int control_node_join(struct control *c, const struct control_request *r, struct err *e)
+{
+	struct node *n;
+
+	if (!r->new_node || !r->new_node->o.id || strlen(r->new_node->o.id) != ID_CLUSTER_LEN)
+		return err_set(e, -EINVAL, "the joining node's id is missing");
+	if (store_node(c->view, r->new_node->o.id))
+		return err_set(e, -EEXIST, "node %s has joined already", r->new_node->o.id);
+	n = table_dup(&node_table, r->new_node);
+	n->o.kind = KIND_NODE;
+	n->o.refs = 1;
+	n->o.created = n->o.updated = c->now_ns;
+	changes_create(c->out, &n->o);
+	str_set(&c->answer->id, n->o.id);
+	return 0;
+}

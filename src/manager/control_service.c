@@ -1,0 +1,235 @@
+/*
+ * Creating, changing and removing services. See control.h.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "manager/control.h"
+
+/* Networks are given by name or id; stored by id, so that a rename or a new one changes nothing. */
+static int networks_resolve(const struct store *view, struct service_spec *spec, struct err *e)
+{
+	if (spec->task.networks.n == 0 && spec->networks.n > 0) {
+		/* the place of old clients: moved to where new ones put it */
+		spec->task.networks.v = TAKE_PTR(spec->networks.v);
+		spec->task.networks.n = spec->networks.n;
+		spec->networks.n = 0;
+	}
+	LIST_EACH (a, &spec->task.networks) {
+		const struct network *network;
+		const struct object *o;
+		int rc = control_find(view, KIND_NETWORK, a->target, &o, e);
+
+		if (rc < 0)
+			return rc;
+		network = (const struct network *)o;
+		if (network->pending_delete)
+			return err_set(e, -ENOENT, "network %s is being removed",
+				       network->spec.name);
+		if (network->spec.ingress)
+			return err_set(e, -EINVAL,
+				       "a service cannot be attached to the ingress network %s",
+				       network->spec.name);
+		str_set(&a->target, network->o.id);
+	}
+	return 0;
+}
+
+static int ports_check(const struct store *view, const struct service_spec *spec, const char *self,
+		       struct err *e)
+{
+	const struct service *other;
+	struct store_walk w;
+
+	if (!spec->endpoint)
+		return 0;
+	store_walk_kind(&w, view, KIND_SERVICE);
+	while ((other = store_walk_next(&w))) {
+		if (self && strcmp(other->o.id, self) == 0)
+			continue;
+		LIST_EACH (mine, &spec->endpoint->ports) {
+			LIST_EACH (theirs, &other->endpoint.ports) {
+				if (mine->published && mine->published == theirs->published &&
+				    mine->protocol == theirs->protocol &&
+				    mine->mode == PUBLISH_INGRESS &&
+				    theirs->mode == PUBLISH_INGRESS)
+					return err_set(e, -EINVAL,
+						       "port '%" PRIu32
+						       "' is already in use by service '%s' (%s)",
+						       mine->published, other->spec.name,
+						       other->o.id);
+			}
+		}
+	}
+	return 0;
+}
+
+/* One version of the task template; tasks refer to it. */
+static struct object *template_make(const struct service *s, int64_t now_ns)
+{
+	char id[TEMPLATE_ID_MAX];
+	struct template *t;
+
+	template_id(s->o.id, s->template_version, id);
+	t = object_new(KIND_TEMPLATE, id, now_ns);
+	t->service = xstrdup(s->o.id);
+	t->template_version = s->template_version;
+	t->service_name = xstrdup(s->spec.name);
+	for (size_t i = 0; i < s->spec.labels.n; i++)
+		strmap_set(&t->service_labels, s->spec.labels.v[i].key, s->spec.labels.v[i].value);
+	table_copy(&task_spec_table, &t->spec, &s->spec.task);
+	if (s->spec.endpoint)
+		t->endpoint = table_dup(&endpoint_spec_table, s->spec.endpoint);
+	return &t->o;
+}
+
+static int name_check(const struct store *view, const char *name, const char *self, struct err *e)
+{
+	const struct object *holder = store_named(view, KIND_SERVICE, name);
+
+	if (holder && (!self || strcmp(holder->id, self) != 0))
+		return err_set(e, -EEXIST,
+			       "rpc error: code = AlreadyExists desc = name conflicts with an "
+			       "existing object: service %s already exists",
+			       name);
+	return 0;
+}
+
+/* Checks a spec against the store and makes it the one to be stored. `self`: of an update. */
+static int spec_prepare(struct control *c, struct service_spec *spec, const char *self,
+			struct err *e)
+{
+	int rc = service_spec_check(spec, e);
+
+	if (rc == 0)
+		rc = name_check(c->view, spec->name, self, e);
+	if (rc == 0)
+		rc = networks_resolve(c->view, spec, e);
+	if (rc == 0)
+		rc = ports_check(c->view, spec, self, e);
+	return rc;
+}
+
+int control_service_create(struct control *c, const struct control_request *r, struct err *e)
+{
+	char id[ID_CLUSTER_LEN + 1];
+	struct service *s;
+	int rc;
+
+	if (!r->service)
+		return err_set(e, -EINVAL, "the service's specification is missing");
+	c->new_id(c->new_id_arg, id);
+	s = object_new(KIND_SERVICE, id, c->now_ns);
+	table_copy(&service_spec_table, &s->spec, r->service);
+	rc = spec_prepare(c, &s->spec, NULL, e);
+	if (rc < 0) {
+		object_free(&s->o);
+		return rc;
+	}
+	s->spec_version = s->template_version = store_version(c->view);
+	if (s->spec.endpoint)
+		table_copy(&endpoint_spec_table, &s->endpoint.spec, s->spec.endpoint);
+	changes_create(c->out, &s->o);
+	changes_create(c->out, template_make(s, c->now_ns));
+	str_set(&c->answer->id, id);
+	return 0;
+}
+
+static const char *mode_name(const struct service_mode *m)
+{
+	return m->replicated       ? "replicated"
+	       : m->global         ? "global"
+	       : m->replicated_job ? "replicated-job"
+	       : m->global_job     ? "global-job"
+				   : "none";
+}
+
+static int update_check(const struct service *old, const struct control_request *r, struct err *e)
+{
+	if (!r->service)
+		return err_set(e, -EINVAL, "the service's specification is missing");
+	if (old->pending_delete)
+		return err_set(e, -ENOENT, "service %s is being removed", old->spec.name);
+	if (old->o.version.index != r->version)
+		return err_set(
+			e, -ESTALE,
+			"rpc error: code = Unknown desc = update out of sequence: service %s "
+			"has changed since it was read (version %" PRIu64 ", not %" PRIu64
+			"): read it again",
+			old->spec.name, old->o.version.index, r->version);
+	if (r->service->name && strcmp(r->service->name, old->spec.name) != 0)
+		return err_set(e, -EINVAL, "renaming services is not supported: %s stays %s",
+			       r->service->name, old->spec.name);
+	return 0;
+}
+
+/* Fills in the new service object from the old one and the new spec. */
+static void update_apply(struct control *c, const struct service *old, struct service *s)
+{
+	bool same_task = table_equal(&task_spec_table, &old->spec.task, &s->spec.task);
+
+	if (table_equal(&service_spec_table, &old->spec, &s->spec))
+		return;
+	table_free(&service_spec_table, s->previous_spec);
+	s->previous_spec = table_dup(&service_spec_table, &old->spec);
+	s->spec_version = store_version(c->view);
+	if (same_task)
+		return;
+	s->template_version = s->spec_version;
+	changes_create(c->out, template_make(s, c->now_ns));
+}
+
+int control_service_update(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct service *old;
+	const struct object *o;
+	struct service *s;
+	int rc = control_find(c->view, KIND_SERVICE, r->id, &o, e);
+
+	if (rc < 0)
+		return rc;
+	old = (const struct service *)o;
+	rc = update_check(old, r, e);
+	if (rc < 0)
+		return rc;
+	s = object_clone(o);
+	table_done(&service_spec_table, &s->spec);
+	table_copy(&service_spec_table, &s->spec, r->service);
+	if (!s->spec.name)
+		str_set(&s->spec.name, old->spec.name);
+	rc = spec_prepare(c, &s->spec, old->o.id, e);
+	if (rc == 0 && strcmp(mode_name(&old->spec.mode), mode_name(&s->spec.mode)) != 0)
+		rc = err_set(e, -EINVAL, "the mode of service %s cannot change from %s to %s",
+			     old->spec.name, mode_name(&old->spec.mode), mode_name(&s->spec.mode));
+	if (rc < 0) {
+		object_free(&s->o);
+		return rc;
+	}
+	update_apply(c, old, s);
+	changes_update(c->out, o, &s->o, c->now_ns);
+	str_set(&c->answer->id, o->id);
+	return 0;
+}
+
+/*
+ * The service stays, marked, until its tasks have ended: the reaper removes it then. To users it is
+ * gone at once, and its name is free: the mark renames it to its id.
+ */
+int control_service_remove(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct object *o;
+	struct service *s;
+	int rc = control_find(c->view, KIND_SERVICE, r->id, &o, e);
+
+	if (rc < 0)
+		return rc;
+	if (((const struct service *)o)->pending_delete)
+		return err_set(e, -ENOENT, "service %s not found", r->id);
+	s = object_clone(o);
+	s->pending_delete = true;
+	str_set(&s->spec.name, o->id);
+	changes_update(c->out, o, &s->o, c->now_ns);
+	str_set(&c->answer->id, o->id);
+	return 0;
+}

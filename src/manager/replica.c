@@ -1,0 +1,484 @@
+/*
+ * See replica.h. The view of a proposal is a fork of the store on which what the entry holds
+ * already is staged, so that writers that leave together see each other.
+ */
+#include "manager/replica.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/id.h"
+#include "base/mem.h"
+#include "manager/core.h"
+
+#define COLLECT_MS 5 /* between two rounds of freeing what a big change dropped */
+
+struct replica {
+	const struct world *world;
+	struct replica_events events;
+	char node[ID_CLUSTER_LEN + 1];
+	struct store *store;
+	struct raft_node *raft;
+	struct proposer *proposer;
+	struct core *cores[8];
+	size_t n_cores;
+	bool leading, cores_fresh;
+	int64_t step_time; /* of the last step: it never goes back, whatever the clock does */
+	struct store_watch watch;
+	struct world_timer collect;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+/* What a proposal's builders see and fill. */
+struct view {
+	struct store *fork;
+	struct changes changes;
+};
+
+static void replica_new_id(void *arg, char ret[ID_CLUSTER_LEN + 1])
+{
+	const struct replica *r = arg;
+	uint8_t bytes[16];
+
+	world_random(r->world, bytes, sizeof bytes);
+	id_base36(bytes, sizeof bytes, ret, ID_CLUSTER_LEN);
+}
+
+/* Building proposals */
+
+static void *view_open(void *arg, struct proposal *p)
+{
+	struct replica *r = arg;
+	struct view *v = xcalloc(1, sizeof *v);
+
+	(void)p;
+	v->fork = store_fork(r->store);
+	changes_init(&v->changes);
+	return v;
+}
+
+static void view_rewind(void *arg, struct proposal *p)
+{
+	struct view *v = p->view;
+
+	(void)arg;
+	changes_truncate(&v->changes, p->changes);
+	store_rewind(v->fork);
+}
+
+static void view_close(void *arg, struct proposal *p)
+{
+	struct view *v = p->view;
+
+	(void)arg;
+	store_free(v->fork);
+	changes_done(&v->changes);
+	free(v);
+}
+
+static int verdict_error(const struct store_result *result, struct err *e)
+{
+	switch (result->verdict) {
+	case STORE_APPLIED:
+		return 0;
+	case STORE_EXISTS:
+		return err_set(e, -EEXIST, "%s, or its name, exists already", result->id);
+	case STORE_MISSING:
+		return err_set(e, -ENOENT, "%s is gone", result->id);
+	default:
+		return err_set(e, -ESTALE, "update out of sequence: %s has changed meanwhile",
+			       result->id);
+	}
+}
+
+/* Lays what was added from `from` on over the view and puts it into the entry. */
+static int view_take(struct proposal *p, size_t from, struct err *e)
+{
+	struct view *v = p->view;
+	struct store_result result;
+	int rc;
+
+	if (v->changes.n == from)
+		return 0;
+	store_stage(v->fork, &v->changes, from, &result);
+	rc = verdict_error(&result, e);
+	if (rc < 0)
+		return rc;
+	p->changes = (unsigned)v->changes.n;
+	return changes_encode_from(&v->changes, from, &p->bytes);
+}
+
+static int op_build(struct proposer_write *w, struct proposal *p, struct err *e)
+{
+	struct replica_op *op = container_of(w, struct replica_op, write);
+	struct replica *r = op->replica;
+	struct view *v = p->view;
+	size_t from = v->changes.n;
+	struct control c = {.view = v->fork,
+			    .now_ns = world_wall_ns(r->world),
+			    .new_id = replica_new_id,
+			    .new_id_arg = r,
+			    .self = r->node,
+			    .out = &v->changes,
+			    .answer = op->answer};
+	int rc;
+
+	store_mark(v->fork);
+	if (op->answer)
+		table_done(&control_answer_table, op->answer);
+	rc = op->build(op, &c, e);
+	return rc < 0 ? rc : view_take(p, from, e);
+}
+
+static void op_done(struct proposer_write *w, int status, uint64_t version, const struct err *e)
+{
+	struct replica_op *op = container_of(w, struct replica_op, write);
+
+	if (status == 0 && op->answer)
+		op->answer->version = version;
+	op->done(op, status, version, e);
+}
+
+int replica_write(struct replica *r, struct replica_op *op, struct err *e)
+{
+	op->replica = r;
+	op->write = (struct proposer_write){.build = op_build, .done = op_done};
+	return proposer_write(r->proposer, &op->write, e);
+}
+
+bool replica_cancel(struct replica *r, struct replica_op *op)
+{
+	return proposer_cancel(r->proposer, &op->write);
+}
+
+int replica_barrier(struct replica *r, struct proposer_read *read, struct err *e)
+{
+	return proposer_read(r->proposer, read, e);
+}
+
+void replica_wake(struct replica *r)
+{
+	proposer_wake(r->proposer);
+}
+
+/* The cores */
+
+static void cores_reset(struct replica *r)
+{
+	for (size_t i = 0; i < r->n_cores; i++)
+		r->cores[i]->class->reset(r->cores[i], r->store);
+	r->cores_fresh = true;
+}
+
+static int64_t step_time(struct replica *r)
+{
+	int64_t now = world_wall_ns(r->world);
+
+	r->step_time = MAX_OF(r->step_time, now);
+	return r->step_time;
+}
+
+/*
+ * Runs the cores in turn until one has something to say: what one changes, the next must see, and
+ * it sees it once it is applied. Returns the milliseconds until the next wish of any of them.
+ */
+static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
+{
+	struct replica *r = arg;
+	struct view *v = p->view;
+	size_t from = v->changes.n;
+	int64_t next = CORE_IDLE, wish;
+	struct core_step step = {.store = v->fork,
+				 .now_ns = step_time(r),
+				 .new_id = replica_new_id,
+				 .new_id_arg = r,
+				 .out = &v->changes};
+	struct err e = ERR_INIT;
+
+	(void)term;
+	/* A step must see exactly the store that its events told it of. */
+	if (!r->leading || from > 0)
+		return 1;
+	if (!r->cores_fresh)
+		cores_reset(r);
+	store_mark(v->fork);
+	for (size_t i = 0; i < r->n_cores && v->changes.n == from; i++) {
+		wish = r->cores[i]->class->step(r->cores[i], &step);
+		next = MIN_OF(next, wish);
+	}
+	if (view_take(p, from, &e) < 0) { /* cannot be: their view is the store itself */
+		assert(!"a core proposed what the store refuses");
+		cores_reset(r);
+	}
+	if (v->changes.n > from || next == CORE_IDLE)
+		return 0; /* asked again once this is applied */
+	return next <= step.now_ns ? 1 : (uint64_t)((next - step.now_ns) / 1000000) + 1;
+}
+
+static void store_changed(void *arg, const struct object *old, const struct object *new)
+{
+	struct replica *r = arg;
+
+	if (!r->leading || !r->cores_fresh)
+		return;
+	for (size_t i = 0; i < r->n_cores; i++)
+		r->cores[i]->class->event(r->cores[i], r->store, old, new);
+}
+
+static void collect_fire(struct world_timer *t)
+{
+	struct replica *r = container_of(t, struct replica, collect);
+
+	if (store_collect(r->store))
+		world_timer_start(r->world, t, COLLECT_MS);
+}
+
+static void store_applied(void *arg, uint64_t version, bool swapped)
+{
+	struct replica *r = arg;
+
+	(void)version;
+	if (!swapped)
+		return;
+	r->cores_fresh = false;
+	world_timer_start(r->world, &r->collect, COLLECT_MS);
+}
+
+/* What raft replicates */
+
+static int state_apply(void *arg, uint64_t index, const void *p, size_t n, bool own,
+		       uint64_t *ret_version)
+{
+	struct replica *r = arg;
+	struct store_result result;
+	struct err e = ERR_INIT;
+	int rc = store_apply(r->store, p, n, &result, &e);
+
+	(void)index;
+	(void)own;
+	/* The entry was checked when it left and is sealed on disk: a damaged one is our own bug.
+	 */
+	assert(rc == 0);
+	if (rc < 0)
+		return rc;
+	*ret_version = result.version;
+	return verdict_error(&result, NULL);
+}
+
+static void *state_pin(void *arg)
+{
+	return store_pin(((struct replica *)arg)->store);
+}
+
+static int buf_sink(void *arg, const void *p, size_t n)
+{
+	return buf_add(arg, p, n);
+}
+
+static int state_encode(void *arg, void *pin, struct buf *out)
+{
+	(void)arg;
+	return store_pin_encode(pin, buf_sink, out);
+}
+
+static void state_unpin(void *arg, void *pin)
+{
+	struct replica *r = arg;
+
+	store_unpin(r->store, pin);
+	world_timer_start(r->world, &r->collect, COLLECT_MS);
+}
+
+static int state_prepare(void *arg, const void *p, size_t n, void **ret, struct err *e)
+{
+	struct store_load *load = store_load_new();
+	int rc = store_load_feed(load, p, n, e);
+
+	(void)arg;
+	if (rc == 0)
+		rc = store_load_finish(load, e);
+	if (rc < 0)
+		store_load_free(load);
+	else
+		*ret = load;
+	return rc;
+}
+
+static void state_commit(void *arg, void *prepared, uint64_t index)
+{
+	struct replica *r = arg;
+
+	(void)index;
+	store_swap(r->store, prepared);
+	store_load_free(prepared);
+}
+
+static void state_discard(void *arg, void *prepared)
+{
+	(void)arg;
+	store_load_free(prepared);
+}
+
+/* What raft tells */
+
+static void on_leadership(void *arg, bool leader, uint64_t term)
+{
+	struct replica *r = arg;
+
+	if (!leader && r->leading) {
+		r->leading = false;
+		r->cores_fresh = false;
+		if (r->events.leading)
+			r->events.leading(r->events.arg, false);
+	}
+	if (r->proposer) /* NULL while closing */
+		proposer_leadership(r->proposer, leader, term);
+}
+
+static void on_leader(void *arg, const char *node)
+{
+	struct replica *r = arg;
+
+	if (r->events.leader)
+		r->events.leader(r->events.arg, node);
+}
+
+static void on_members(void *arg, const struct raft_member *m, size_t n)
+{
+	struct replica *r = arg;
+
+	(void)m;
+	(void)n;
+	if (r->events.members)
+		r->events.members(r->events.arg);
+}
+
+static void cores_make(struct replica *r)
+{
+	struct core *(*const make[])(void) = {
+		core_replicated_new, core_restart_new,   core_enforcer_new,
+		core_reaper_new,     core_allocator_new, core_scheduler_new,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(make); i++)
+		r->cores[r->n_cores++] = make[i]();
+}
+
+/* The first step of a term comes after the barrier: from here on this manager leads. */
+static uint64_t first_step(void *arg, struct proposal *p, uint64_t term)
+{
+	struct replica *r = arg;
+
+	if (!r->leading) {
+		r->leading = true;
+		if (r->events.leading)
+			r->events.leading(r->events.arg, true);
+	}
+	return cores_step(arg, p, term);
+}
+
+int replica_new(struct replica **ret, const struct replica_config *config, struct err *e)
+{
+	struct replica *r = xcalloc(1, sizeof *r);
+	struct proposer_ops ops = {.arg = r,
+				   .open = view_open,
+				   .rewind = view_rewind,
+				   .close = view_close,
+				   .step = first_step};
+	struct raft_node_config raft = {
+		.world = config->world,
+		.io = config->io,
+		.id = config->raft_id,
+		.node = r->node,
+		.state = {.arg = r,
+			  .apply = state_apply,
+			  .snapshot_pin = state_pin,
+			  .snapshot_encode = state_encode,
+			  .snapshot_unpin = state_unpin,
+			  .restore_prepare = state_prepare,
+			  .restore_commit = state_commit,
+			  .restore_discard = state_discard},
+		.events = {.arg = r,
+			   .leadership = on_leadership,
+			   .leader = on_leader,
+			   .members = on_members},
+		.transport = config->transport,
+		.options = config->options,
+	};
+	int rc;
+
+	assert(strlen(config->node) <= ID_CLUSTER_LEN);
+	memcpy(r->node, config->node, strlen(config->node) + 1);
+	r->world = config->world;
+	r->events = config->events;
+	r->store = store_new();
+	r->collect.fire = collect_fire;
+	r->watch =
+		(struct store_watch){.changed = store_changed, .applied = store_applied, .arg = r};
+	store_watch_add(r->store, &r->watch);
+	rc = proposer_new(&r->proposer, r->world, &ops);
+	if (rc == 0)
+		rc = raft_node_new(&r->raft, &raft, e);
+	if (rc < 0) {
+		if (r->proposer)
+			proposer_free(r->proposer);
+		store_free(r->store);
+		free(r);
+		return rc;
+	}
+	proposer_attach(r->proposer, r->raft);
+	cores_make(r);
+	*ret = r;
+	return 0;
+}
+
+int replica_bootstrap(struct replica *r, struct err *e)
+{
+	return raft_node_bootstrap(r->raft, e);
+}
+
+int replica_start(struct replica *r, struct err *e)
+{
+	return raft_node_start(r->raft, e);
+}
+
+static void raft_closed(void *arg)
+{
+	struct replica *r = arg;
+	void (*closed)(void *arg) = r->closed;
+	void *closed_arg = r->closed_arg;
+
+	world_timer_stop(r->world, &r->collect);
+	for (size_t i = 0; i < r->n_cores; i++)
+		r->cores[i]->class->free(r->cores[i]);
+	store_free(r->store);
+	free(r);
+	if (closed)
+		closed(closed_arg);
+}
+
+void replica_close(struct replica *r, void (*done)(void *arg), void *arg)
+{
+	r->closed = done;
+	r->closed_arg = arg;
+	r->leading = false;
+	proposer_free(r->proposer);
+	r->proposer = NULL;
+	raft_node_close(r->raft, raft_closed, r);
+}
+
+struct store *replica_store(struct replica *r)
+{
+	return r->store;
+}
+
+struct raft_node *replica_raft(struct replica *r)
+{
+	return r->raft;
+}
+
+bool replica_is_leading(const struct replica *r)
+{
+	return r->leading;
+}

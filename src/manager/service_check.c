@@ -1,0 +1,209 @@
+/*
+ * What a service's specification may say, as far as that needs no store: the bounds of Swarm, and
+ * by name what Shoal does not do yet. See control.h.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "manager/control.h"
+#include "scheduler/constraint.h"
+
+#define NANO_CPUS_MIN 1000000  /* 0.001 CPU */
+#define MEMORY_MIN (4LL << 20) /* 4 MiB */
+#define PORT_MAX 65535
+
+/* Letters, digits and hyphens, not at the ends: a DNS label, since DNS answers to it. */
+static bool name_is_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > NAME_MAX_LEN || name[0] == '-' || name[n - 1] == '-')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_')
+			return false;
+	return isalnum((unsigned char)name[0]) && isalnum((unsigned char)name[n - 1]);
+}
+
+static int missing(struct err *e, const char *what)
+{
+	return err_set(e, -ENOSYS, "%s is not implemented", what);
+}
+
+static int resources_check(const struct resources *r, const char *which, struct err *e)
+{
+	if (!r)
+		return 0;
+	if (r->nano_cpus != 0 && r->nano_cpus < NANO_CPUS_MIN)
+		return err_set(e, -EINVAL, "invalid cpu value %g in %s: must be at least %g",
+			       (double)r->nano_cpus / 1e9, which, (double)NANO_CPUS_MIN / 1e9);
+	if (r->memory != 0 && r->memory < MEMORY_MIN)
+		return err_set(e, -EINVAL,
+			       "invalid memory value %" PRId64 " in %s: must be at least 4MiB",
+			       r->memory, which);
+	if (r->pids < 0)
+		return err_set(e, -EINVAL,
+			       "invalid pids value %" PRId64 " in %s: must not be "
+			       "negative",
+			       r->pids, which);
+	return r->generic.n ? missing(e, "Resources.GenericResources") : 0;
+}
+
+static int restart_check(const struct restart_policy *p, struct err *e)
+{
+	if (p && p->delay && *p->delay < 0)
+		return err_set(e, -EINVAL, "TaskSpec: restart-delay cannot be negative");
+	if (p && p->window && *p->window < 0)
+		return err_set(e, -EINVAL, "TaskSpec: restart-window cannot be negative");
+	return 0;
+}
+
+static int placement_check(const struct placement *p, struct err *e)
+{
+	struct constraints parsed = {0};
+	int rc;
+
+	if (!p)
+		return 0;
+	if (p->preferences.n)
+		return missing(e, "Placement.Preferences");
+	rc = constraints_parse(&p->constraints, &parsed, e);
+	constraints_done(&parsed);
+	return rc;
+}
+
+static int mount_check(const struct mount *m, struct err *e)
+{
+	const char *type = m->type ? m->type : "volume";
+
+	if (!m->target || m->target[0] != '/')
+		return err_set(e, -EINVAL, "invalid mount target \"%s\": must be an absolute path",
+			       m->target ? m->target : "");
+	if (strcmp(type, "bind") == 0 && (!m->source || m->source[0] != '/'))
+		return err_set(e, -EINVAL,
+			       "invalid bind mount source \"%s\": must be an absolute path",
+			       m->source ? m->source : "");
+	if (strcmp(type, "bind") != 0 && strcmp(type, "volume") != 0 && strcmp(type, "tmpfs") != 0)
+		return err_set(e, -EINVAL, "mounts of type \"%s\" are not implemented", type);
+	return 0;
+}
+
+/* What the container's specification may have that nothing carries out yet. */
+static int container_features_check(const struct container_spec *s, struct err *e)
+{
+	const struct privileges *p = s->privileges;
+
+	if (s->secrets.n)
+		return missing(e, "ContainerSpec.Secrets");
+	if (s->configs.n)
+		return missing(e, "ContainerSpec.Configs");
+	if (s->healthcheck && s->healthcheck->test.n &&
+	    strcmp(s->healthcheck->test.v[0], "NONE") != 0)
+		return missing(e, "ContainerSpec.Healthcheck");
+	if (p && p->credential_spec)
+		return missing(e, "ContainerSpec.Privileges.CredentialSpec");
+	if (p && p->selinux)
+		return missing(e, "ContainerSpec.Privileges.SELinuxContext");
+	if (p && p->seccomp && p->seccomp->mode && strcmp(p->seccomp->mode, "custom") == 0)
+		return missing(e, "ContainerSpec.Privileges.Seccomp.Profile");
+	if (s->init && *s->init)
+		return missing(e, "ContainerSpec.Init");
+	return 0;
+}
+
+static int container_check(const struct container_spec *s, struct err *e)
+{
+	int rc;
+
+	if (!s)
+		return err_set(e, -EINVAL, "ContainerSpec: missing");
+	if (!s->image || !*s->image)
+		return err_set(e, -EINVAL, "ContainerSpec: image reference must be provided");
+	if (s->stop_grace && *s->stop_grace < 0)
+		return err_set(e, -EINVAL, "ContainerSpec: stop-grace-period cannot be negative");
+	rc = container_features_check(s, e);
+	for (size_t i = 0; rc == 0 && i < s->mounts.n; i++) {
+		rc = mount_check(&s->mounts.v[i], e);
+		for (size_t k = 0; rc == 0 && k < i; k++)
+			if (strcmp(s->mounts.v[i].target, s->mounts.v[k].target) == 0)
+				rc = err_set(e, -EINVAL, "ContainerSpec: duplicate mount point: %s",
+					     s->mounts.v[i].target);
+	}
+	return rc;
+}
+
+static int ports_check(const struct endpoint_spec *spec, struct err *e)
+{
+	if (!spec)
+		return 0;
+	if (spec->ports.n && spec->mode == ENDPOINT_DNSRR)
+		LIST_EACH (p, &spec->ports) {
+			if (p->mode == PUBLISH_INGRESS)
+				return err_set(e, -EINVAL,
+					       "EndpointSpec: port published with ingress mode "
+					       "can't be used with dnsrr mode");
+		}
+	return spec->ports.n ? missing(e, "EndpointSpec.Ports") : 0;
+}
+
+static int task_check(const struct task_spec *t, struct err *e)
+{
+	const struct resource_needs *r = t->resources;
+	int rc;
+
+	if (t->plugin)
+		return missing(e, "TaskTemplate.PluginSpec");
+	if (t->network_attachment)
+		return missing(e, "TaskTemplate.NetworkAttachmentSpec");
+	if (t->runtime && *t->runtime && strcmp(t->runtime, "container") != 0)
+		return err_set(e, -ENOSYS, "tasks of runtime \"%s\" are not implemented",
+			       t->runtime);
+	rc = container_check(t->container, e);
+	if (rc == 0 && r)
+		rc = resources_check(r->limits, "Resources.Limits", e);
+	if (rc == 0 && r)
+		rc = resources_check(r->reservations, "Resources.Reservations", e);
+	if (rc == 0)
+		rc = restart_check(t->restart, e);
+	if (rc == 0)
+		rc = placement_check(t->placement, e);
+	if (rc == 0 && t->log_driver && t->log_driver->name && *t->log_driver->name &&
+	    strcmp(t->log_driver->name, "json-file") != 0 &&
+	    strcmp(t->log_driver->name, "none") != 0)
+		rc = err_set(e, -ENOSYS, "the log driver \"%s\" is not implemented",
+			     t->log_driver->name);
+	return rc;
+}
+
+static int mode_check(const struct service_mode *m, struct err *e)
+{
+	int n = !!m->replicated + !!m->global + !!m->replicated_job + !!m->global_job;
+
+	if (n > 1)
+		return err_set(e, -EINVAL, "must specify only one service mode");
+	if (m->global)
+		return missing(e, "Mode.Global");
+	if (m->replicated_job)
+		return missing(e, "Mode.ReplicatedJob");
+	if (m->global_job)
+		return missing(e, "Mode.GlobalJob");
+	return n == 1 ? 0 : err_set(e, -EINVAL, "the service's mode is missing");
+}
+
+int service_spec_check(const struct service_spec *spec, struct err *e)
+{
+	int rc;
+
+	if (!spec->name || !name_is_valid(spec->name))
+		return err_set(e, -EINVAL,
+			       "invalid service name \"%s\": only 63 letters, digits, '-' and '_' "
+			       "are allowed, with a letter or digit at both ends",
+			       spec->name ? spec->name : "");
+	rc = mode_check(&spec->mode, e);
+	if (rc == 0)
+		rc = task_check(&spec->task, e);
+	if (rc == 0)
+		rc = ports_check(spec->endpoint, e);
+	return rc;
+}

@@ -1,0 +1,133 @@
+/*
+ * What an agent and a manager say to each other on a session (base/stream.h, STREAM_SESSION): frame
+ * types and the structs that travel in them in binary form. The agent dials any manager; every
+ * manager serves from its own replica. Used by manager/dispatcher and agent/session.
+ *
+ * Agent                               Manager
+ *   OPEN (who I am, what I know)  ->
+ *                                 <-    WELCOME (heartbeat, managers)
+ *                                 <-    ASSIGN complete, then incremental
+ *                                 <-    PEERS of each network that its tasks are in
+ *   BEAT                          ->    (answered by BEAT)
+ *   STATUS n                      ->
+ *                                 <-    STATUS_TAKEN n, once committed
+ */
+#pragma once
+
+#include "model/network.h"
+#include "model/node.h"
+#include "model/task.h"
+
+/* On the wire: never renumber. */
+enum session_frame {
+	SESSION_OPEN = 1,
+	SESSION_WELCOME = 2,
+	SESSION_BEAT = 3, /* no payload; both ways */
+	SESSION_STATUS = 4,
+	SESSION_STATUS_TAKEN = 5,
+	SESSION_ASSIGN = 6,
+	SESSION_PEERS = 7,
+	SESSION_MANAGERS = 8, /* a session_welcome again: something in it has changed */
+	SESSION_DESCRIBE = 9, /* a session_open again: the host has changed */
+};
+
+/* A version of a network's table that the agent still holds from an earlier session. */
+struct session_known {
+	char *network;
+	uint64_t version;
+	struct table_rest *rest;
+};
+extern const struct table session_known_table;
+
+struct session_open {
+	struct node_description description;
+	char *data_addr; /* address of its tunnels; empty: the one it comes from */
+	LIST_OF(struct session_known) known;
+	struct table_rest *rest;
+};
+extern const struct table session_open_table;
+
+struct session_manager {
+	char *node;
+	char *addr; /* "IP:PORT" */
+	struct table_rest *rest;
+};
+extern const struct table session_manager_table;
+
+struct session_welcome {
+	uint32_t heartbeat_ms; /* the agent beats this often; silence for three of them is death */
+	uint32_t data_port;    /* UDP port of VXLAN */
+	LIST_OF(struct session_manager) managers;
+	struct node_spec spec; /* labels, availability and role as the managers have them */
+	struct table_rest *rest;
+};
+extern const struct table session_welcome_table;
+
+struct session_report {
+	char *task;
+	struct task_status status;
+	struct table_rest *rest;
+};
+extern const struct table session_report_table;
+
+struct session_status {
+	uint64_t sequence; /* counts up within a session */
+	LIST_OF(struct session_report) reports;
+	struct table_rest *rest;
+};
+extern const struct table session_status_table;
+
+struct session_taken {
+	uint64_t sequence;
+	struct table_rest *rest;
+};
+extern const struct table session_taken_table;
+
+/*
+ * What the node is to run. A complete set replaces all that the agent has; an incremental one may
+ * only be laid over the version that it names. Tasks come whole, with their state as the managers
+ * have it; each template comes once, with the first task that needs it. A set too large for one
+ * frame is sent in several with `more`, which take effect together.
+ */
+struct session_assign {
+	bool complete;
+	bool more;
+	uint64_t applies_to;
+	uint64_t results_in;
+	LIST_OF(struct task) tasks;
+	LIST_OF(struct template) templates;
+	LIST_OF(struct network) networks;
+	struct strs gone_tasks;
+	struct strs gone_networks;
+	struct table_rest *rest;
+};
+extern const struct table session_assign_table;
+
+/* An endpoint of a network: a task that has an address in it. */
+struct session_peer {
+	char *task;
+	char *node;
+	char *tunnel; /* address of the node's end of the tunnels */
+	struct strs addresses;
+	char *mac;     /* empty: derived from the first IPv4 address, as Docker does */
+	char *service; /* its service's name: DNS answers it with the running tasks' addresses */
+	char *name;    /* the task's: "web.1.ID" */
+	struct strs aliases;
+	bool running; /* names lead to it */
+	struct table_rest *rest;
+};
+extern const struct table session_peer_table;
+
+/* The table of one network, whole or what has changed since `from`. */
+struct session_peers {
+	char *network;
+	bool complete;
+	bool more; /* of a complete one: the rest follows */
+	uint64_t from;
+	uint64_t version;
+	LIST_OF(struct session_peer) peers;
+	struct strs gone;    /* tasks */
+	struct bytes digest; /* of the whole table at `version`; empty but once a minute */
+	struct table_rest *rest;
+};
+extern const struct table session_peers_table;
