@@ -23,6 +23,11 @@ static const struct field control_request_fields[] = {
 	FIELD_STR(T, 11, worker_token, NULL, FIELD_SECRET),
 	FIELD_STR(T, 12, manager_token, NULL, FIELD_SECRET),
 	FIELD_PTR(T, 13, new_node, NULL, 0, node),
+	FIELD_LIST(T, 14, reports, NULL, 0, session_report),
+	FIELD_PTR(T, 15, description, NULL, 0, node_description),
+	FIELD_STR(T, 16, addr, NULL, 0),
+	FIELD_STR(T, 17, data_addr, NULL, 0),
+	FIELD_STRS(T, 18, ids, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(control_request, control_request_fields, TABLE_REST(control_request));
@@ -47,6 +52,10 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_NETWORK_REMOVE] = control_network_remove,
 	[CONTROL_CLUSTER_UPDATE] = control_cluster_update,
 	[CONTROL_NODE_JOIN] = control_node_join,
+	[CONTROL_TASK_STATUS] = control_task_status,
+	[CONTROL_NODE_SEEN] = control_node_seen,
+	[CONTROL_NODES_LOST] = control_nodes_lost,
+	[CONTROL_TASKS_ORPHANED] = control_tasks_orphaned,
 };
 
 int control_build(struct control *c, const struct control_request *r, struct err *e)

@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "manager/changes.h"
 #include "manager/store.h"
+#include "model/session.h"
 
 /* Numbers travel between managers: never used again once released. */
 enum control_op {
@@ -22,7 +23,14 @@ enum control_op {
 	CONTROL_NETWORK_CREATE = 6,
 	CONTROL_NETWORK_REMOVE = 7,
 	CONTROL_CLUSTER_UPDATE = 8,
-	CONTROL_NODE_JOIN = 9, /* a new node's object, made by the join service */
+	CONTROL_NODE_JOIN = 9,    /* a new node's object, made by the join service */
+	CONTROL_TASK_STATUS = 10, /* reports of one node's agent */
+	CONTROL_NODE_SEEN = 11,   /* an agent's session has opened, or its host has changed */
+	CONTROL_NODES_LOST = 12,  /* the leader has not heard of these for too long */
+	CONTROL_NODES_ALIVE =
+		13, /* from a follower: these agents beat there. Changes nothing stored */
+	CONTROL_TASKS_ORPHANED = 14, /* tasks of nodes that have been down for a day */
+	CONTROL_BARRIER = 15, /* changes nothing: the answer's version is what a reader waits for */
 	CONTROL_OP_MAX
 };
 
@@ -39,7 +47,12 @@ struct control_request {
 	bool rotate_manager_token;
 	char *worker_token; /* the new ones, made by whoever asks */
 	char *manager_token;
-	struct node *new_node; /* NODE_JOIN */
+	struct node *new_node;                  /* NODE_JOIN */
+	LIST_OF(struct session_report) reports; /* TASK_STATUS; `id` is the node */
+	struct node_description *description;   /* NODE_SEEN */
+	char *addr;                             /* NODE_SEEN: where its session comes from */
+	char *data_addr;                        /* NODE_SEEN: of its tunnels */
+	struct strs ids; /* NODES_LOST, NODES_ALIVE: nodes; TASKS_ORPHANED: nodes */
 	struct table_rest *rest;
 };
 extern const struct table control_request_table;
@@ -87,6 +100,10 @@ int control_node_remove(struct control *c, const struct control_request *r, stru
 int control_node_join(struct control *c, const struct control_request *r, struct err *e);
 int control_network_create(struct control *c, const struct control_request *r, struct err *e);
 int control_network_remove(struct control *c, const struct control_request *r, struct err *e);
+int control_task_status(struct control *c, const struct control_request *r, struct err *e);
+int control_node_seen(struct control *c, const struct control_request *r, struct err *e);
+int control_nodes_lost(struct control *c, const struct control_request *r, struct err *e);
+int control_tasks_orphaned(struct control *c, const struct control_request *r, struct err *e);
 int control_cluster_update(struct control *c, const struct control_request *r, struct err *e);
 
 /*

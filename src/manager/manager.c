@@ -1,0 +1,343 @@
+/*
+ * See manager.h: the parts put together, and who may come in.
+ */
+#include "manager/manager.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "manager/dispatcher.h"
+#include "manager/join.h"
+#include "manager/manager_impl.h"
+#include "manager/membership.h"
+#include "manager/raft_link.h"
+
+/* What the parts ask */
+
+static int address_of(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX])
+{
+	struct manager *m = arg;
+	const struct node *n = store_node(replica_store(m->replica), node);
+
+	if (!n || !n->manager || !n->manager->addr)
+		return -ENOENT;
+	(void)snprintf(ret, STREAM_ADDRESS_MAX, "%s", n->manager->addr);
+	return 0;
+}
+
+static int raft_receive(void *arg, const char *node, const void *p, size_t n, struct err *e)
+{
+	struct manager *m = arg;
+
+	return raft_node_receive(replica_raft(m->replica), node, p, n, e);
+}
+
+static const char *other_leader(void *arg)
+{
+	struct manager *m = arg;
+	const char *leader = raft_node_leader(replica_raft(m->replica));
+
+	return leader && strcmp(leader, m->node) != 0 ? leader : NULL;
+}
+
+static void serve(void *arg, struct forward_in *in, const struct control_request *r)
+{
+	manager_serve(arg, in, r);
+}
+
+/* The first write */
+
+/* The first two objects of a cluster. */
+struct first_write {
+	struct replica_op op;
+	struct object *cluster, *self;
+	control_done done;
+	void *arg;
+};
+
+static int first_build(struct replica_op *op, struct control *c, struct err *e)
+{
+	struct first_write *w = container_of(op, struct first_write, op);
+
+	(void)e;
+	changes_create(c->out, object_clone(w->cluster));
+	changes_create(c->out, object_clone(w->self));
+	return 0;
+}
+
+static void first_done(struct replica_op *op, int status, uint64_t version, const struct err *e)
+{
+	struct first_write *w = container_of(op, struct first_write, op);
+
+	(void)version;
+	w->done(w->arg, status, NULL, e);
+	object_free(w->cluster);
+	object_free(w->self);
+	free(w);
+}
+
+/* A group of one elects itself at its first timeout; the write waits for that. */
+static void first_try(struct manager *m)
+{
+	struct first_write *w = TAKE_PTR(m->first);
+	struct err e = ERR_INIT;
+	int rc = w ? replica_write(m->replica, &w->op, &e) : 0;
+
+	if (rc < 0)
+		first_done(&w->op, rc, 0, &e);
+}
+
+/* What the replica tells */
+
+static void tell_changed(struct manager *m)
+{
+	if (m->config.changed && !m->closing)
+		m->config.changed(m->config.arg);
+}
+
+static void on_leading(void *arg, bool leading)
+{
+	struct manager *m = arg;
+
+	if (m->closing)
+		return;
+	log_info("this manager %s the swarm", leading ? "leads" : "does not lead any more");
+	if (leading)
+		first_try(m);
+	dispatcher_leading(m->dispatcher, leading);
+	membership_wake(m->membership);
+	tell_changed(m);
+}
+
+static void on_leader(void *arg, const char *node)
+{
+	struct manager *m = arg;
+
+	(void)node;
+	if (m->closing)
+		return;
+	forward_leader_changed(m->forward);
+	tell_changed(m);
+}
+
+static void on_members(void *arg)
+{
+	struct manager *m = arg;
+
+	if (!m->closing)
+		membership_wake(m->membership);
+}
+
+/* A node has changed or gone: what it may no longer do ends at once. */
+static void node_changed(struct manager *m, const struct node *old, const struct node *new)
+{
+	bool was = old->spec.role == ROLE_MANAGER, is = new &&new->spec.role == ROLE_MANAGER;
+	const char *was_at = old->manager ? old->manager->addr : NULL;
+	const char *is_at = new &&new->manager ? new->manager->addr : NULL;
+
+	if (!new)
+		stream_hub_close_node(m->config.hub, old->o.id, -EACCES,
+				      "this node was removed from the swarm");
+	else if (was != is)
+		stream_hub_close_node(m->config.hub, old->o.id, -EACCES,
+				      "the role of this node has changed");
+	if (was && (!is || !is_at || !was_at || strcmp(was_at, is_at) != 0))
+		raft_link_forget(m->link, old->o.id);
+	if (was && !is && strcmp(old->o.id, m->node) == 0 && m->config.removed)
+		m->config.removed(m->config.arg);
+}
+
+static void store_changed(void *arg, const struct object *old, const struct object *new)
+{
+	struct manager *m = arg;
+
+	if ((old ? old : new)->kind != KIND_NODE || m->closing)
+		return;
+	if (old)
+		node_changed(m, (const struct node *)old, (const struct node *)new);
+	membership_wake(m->membership);
+}
+
+static void store_applied(void *arg, uint64_t version, bool swapped)
+{
+	struct manager *m = arg;
+
+	(void)swapped;
+	manager_calls_applied(m, version);
+}
+
+/* Coming and going */
+
+static int parts_make(struct manager *m, const struct manager_config *config, struct err *e)
+{
+	struct raft_link_config link = {
+		.hub = config->hub, .arg = m, .address = address_of, .receive = raft_receive};
+	struct forward_config forward = {.hub = config->hub,
+					 .arg = m,
+					 .leader = other_leader,
+					 .address = address_of,
+					 .serve = serve};
+	struct replica_config replica = {.world = config->world,
+					 .io = config->io,
+					 .raft_id = config->raft_id,
+					 .node = m->node,
+					 .options = config->raft,
+					 .events = {.arg = m,
+						    .leading = on_leading,
+						    .leader = on_leader,
+						    .members = on_members}};
+	int rc;
+
+	m->link = raft_link_new(&link);
+	replica.transport = raft_link_transport(m->link);
+	rc = replica_new(&m->replica, &replica, e);
+	if (rc < 0) {
+		raft_link_close(m->link, NULL, NULL);
+		return rc;
+	}
+	m->forward = forward_new(&forward);
+	m->membership = membership_new(config->world, m->replica);
+	m->dispatcher = dispatcher_new(m);
+	m->joins = join_service_new(m);
+	m->watch =
+		(struct store_watch){.changed = store_changed, .applied = store_applied, .arg = m};
+	store_watch_add(replica_store(m->replica), &m->watch);
+	return 0;
+}
+
+static struct manager *manager_make(const struct manager_config *config, struct err *e)
+{
+	struct manager *m = xcalloc(1, sizeof *m);
+
+	m->config = *config;
+	(void)snprintf(m->node, sizeof m->node, "%s", config->node);
+	m->config.node = m->node;
+	if (parts_make(m, config, e) < 0) {
+		free(m);
+		return NULL;
+	}
+	return m;
+}
+
+int manager_open(struct manager **ret, const struct manager_config *config, struct err *e)
+{
+	struct manager *m = manager_make(config, e);
+	int rc;
+
+	if (!m)
+		return e->code;
+	rc = replica_start(m->replica, e);
+	if (rc < 0) {
+		manager_close(m, NULL, NULL);
+		return rc;
+	}
+	*ret = m;
+	return 0;
+}
+
+int manager_bootstrap(struct manager **ret, const struct manager_config *config,
+		      struct cluster *cluster, struct node *self, control_done done, void *arg,
+		      struct err *e)
+{
+	struct manager *m = manager_make(config, e);
+	struct first_write *w;
+	int rc;
+
+	if (!m)
+		return e->code;
+	rc = replica_bootstrap(m->replica, e);
+	if (rc == 0)
+		rc = replica_start(m->replica, e);
+	if (rc < 0) {
+		manager_close(m, NULL, NULL);
+		return rc;
+	}
+	w = xcalloc(1, sizeof *w);
+	*w = (struct first_write){.op = {.build = first_build, .done = first_done},
+				  .cluster = &cluster->o,
+				  .self = &self->o,
+				  .done = done,
+				  .arg = arg};
+	m->first = w;
+	*ret = m;
+	return 0;
+}
+
+/* What goes last: nothing calls the parts any more. */
+static void closed_all(struct manager *m)
+{
+	void (*done)(void *arg) = m->closed;
+	void *arg = m->closed_arg;
+
+	if (--m->closing_parts > 0)
+		return;
+	membership_free(m->membership);
+	free(m);
+	if (done)
+		done(arg);
+}
+
+static void part_closed(void *arg)
+{
+	closed_all(arg);
+}
+
+void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
+{
+	struct err e = ERR_INIT;
+
+	m->closing = true;
+	m->closed = done;
+	m->closed_arg = arg;
+	m->closing_parts = 3;
+	store_watch_remove(replica_store(m->replica), &m->watch);
+	join_service_free(m->joins);
+	dispatcher_free(m->dispatcher);
+	if (m->first) {
+		(void)err_set(&e, -ECANCELED, "the manager stops");
+		first_done(&TAKE_PTR(m->first)->op, -ECANCELED, 0, &e);
+	}
+	forward_close(m->forward, part_closed, m);
+	replica_close(m->replica, part_closed, m);
+	raft_link_close(m->link, part_closed, m);
+	manager_calls_fail(m);
+}
+
+struct store *manager_store(struct manager *m)
+{
+	return replica_store(m->replica);
+}
+
+const char *manager_leader(struct manager *m)
+{
+	return raft_node_leader(replica_raft(m->replica));
+}
+
+bool manager_is_leading(const struct manager *m)
+{
+	return replica_is_leading(m->replica);
+}
+
+const struct world *manager_world(struct manager *m)
+{
+	return m->config.world;
+}
+
+struct raft_node *manager_raft(struct manager *m)
+{
+	return replica_raft(m->replica);
+}
+
+int manager_readable(struct manager *m, struct err *e)
+{
+	return raft_node_available(replica_raft(m->replica), e);
+}
+
+enum node_reachability manager_reachability(struct manager *m, const char *node)
+{
+	if (strcmp(node, m->node) == 0 || raft_link_is_up(m->link, node))
+		return REACHABILITY_REACHABLE;
+	return REACHABILITY_UNREACHABLE;
+}

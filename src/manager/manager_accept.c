@@ -1,0 +1,75 @@
+/*
+ * Who may come in, and to which part: the certificate says who it is, the store says what it may.
+ */
+#include <string.h>
+
+#include "manager/dispatcher.h"
+#include "manager/join.h"
+#include "manager/manager_impl.h"
+#include "manager/raft_link.h"
+
+static bool purpose_is_managers(enum stream_purpose purpose)
+{
+	return purpose == STREAM_RAFT || purpose == STREAM_SNAPSHOT || purpose == STREAM_CONTROL;
+}
+
+/* A manager that has just joined has no state yet: only what brings it some may come in. */
+static int stateless_check(const struct stream_peer *peer, struct err *e)
+{
+	if (peer->role == CERT_ROLE_MANAGER &&
+	    (peer->purpose == STREAM_RAFT || peer->purpose == STREAM_SNAPSHOT))
+		return 0;
+	return err_set(e, -EAGAIN, "this manager does not have the swarm's state yet");
+}
+
+static int peer_check(const struct manager *m, const struct stream_peer *peer, struct err *e)
+{
+	const struct store *store = replica_store(m->replica);
+	const struct cluster *cluster = store_cluster(store);
+	const struct node *n;
+
+	if (peer->purpose == STREAM_JOIN)
+		return 0;
+	if (!cluster)
+		return stateless_check(peer, e);
+	if (MAP_GET(&cluster->blocked, peer->node_id))
+		return err_set(e, -EACCES, "node %s was removed from the swarm", peer->node_id);
+	n = store_node(store, peer->node_id);
+	if (!n)
+		return err_set(e, -EACCES, "node %s is not in the swarm", peer->node_id);
+	if (!purpose_is_managers(peer->purpose))
+		return 0;
+	if (n->spec.role != ROLE_MANAGER || peer->role != CERT_ROLE_MANAGER)
+		return err_set(e, -EACCES, "node %s is not a manager", peer->node_id);
+	return 0;
+}
+
+int manager_accept(struct manager *m, struct stream *s, const struct stream_peer *peer,
+		   struct err *e)
+{
+	int rc;
+
+	if (m->closing)
+		return err_set(e, -EAGAIN, "this manager stops");
+	rc = peer_check(m, peer, e);
+	if (rc < 0)
+		return rc;
+	switch (peer->purpose) {
+	case STREAM_RAFT:
+	case STREAM_SNAPSHOT:
+		raft_link_accept(m->link, s, peer);
+		return 0;
+	case STREAM_CONTROL:
+		forward_accept(m->forward, s);
+		return 0;
+	case STREAM_SESSION:
+		dispatcher_accept(m->dispatcher, s, peer);
+		return 0;
+	case STREAM_JOIN:
+		join_accept(m->joins, s);
+		return 0;
+	default:
+		return err_set(e, -ENOSYS, "this manager serves no streams of purpose %d",
+			       (int)peer->purpose);
+	}
+}

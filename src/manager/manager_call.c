@@ -1,0 +1,250 @@
+/*
+ * Requests on their way: to the queue when this manager leads, else to the leader; answered once
+ * their effect can be read here. See manager.h.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "manager/dispatcher.h"
+#include "manager/manager_impl.h"
+
+/* How long an answer of the leader may wait for this manager to catch up. */
+#define CATCH_UP_MS 10000
+
+enum call_state {
+	CALL_WRITE,   /* in the queue here */
+	CALL_SENT,    /* at the leader */
+	CALL_CATCHUP, /* answered by the leader; not applied here yet */
+	CALL_READ,    /* waits for a barrier here */
+};
+
+struct manager_call {
+	struct manager *manager;
+	enum call_state state;
+	control_done done; /* NULL once the asker has gone */
+	void *arg;
+	struct control_request *request; /* its own copy, in the queue */
+	struct control_answer answer;
+	struct replica_op op;
+	struct proposer_read read;
+	uint64_t sent_id;
+	struct world_timer timer;
+	struct manager_call *prev, *next;
+};
+
+static struct manager_call *call_new(struct manager *m, control_done done, void *arg)
+{
+	struct manager_call *c = xcalloc(1, sizeof *c);
+
+	c->manager = m;
+	c->done = done;
+	c->arg = arg;
+	c->next = m->calls;
+	if (c->next)
+		c->next->prev = c;
+	m->calls = c;
+	return c;
+}
+
+static void call_free(struct manager_call *c)
+{
+	struct manager *m = c->manager;
+
+	world_timer_stop(m->config.world, &c->timer);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		m->calls = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	table_free(&control_request_table, c->request);
+	table_done(&control_answer_table, &c->answer);
+	free(c);
+}
+
+static void call_end(struct manager_call *c, int status, const struct err *e)
+{
+	control_done done = c->done;
+
+	c->done = NULL;
+	if (done)
+		done(c->arg, status, status == 0 ? &c->answer : NULL, e);
+	call_free(c);
+}
+
+/* Here, as the leader */
+
+static int call_build(struct replica_op *op, struct control *control, struct err *e)
+{
+	struct manager_call *c = container_of(op, struct manager_call, op);
+
+	return control_build(control, c->request, e);
+}
+
+static void call_written(struct replica_op *op, int status, uint64_t version, const struct err *e)
+{
+	(void)version;
+	call_end(container_of(op, struct manager_call, op), status, e);
+}
+
+static int call_write(struct manager_call *c, const struct control_request *r, struct err *e)
+{
+	c->state = CALL_WRITE;
+	c->request = table_dup(&control_request_table, r);
+	c->op = (struct replica_op){
+		.build = call_build, .done = call_written, .answer = &c->answer};
+	return replica_write(c->manager->replica, &c->op, e);
+}
+
+/* At the leader */
+
+static void catch_up_late(struct world_timer *t)
+{
+	struct manager_call *c = container_of(t, struct manager_call, timer);
+
+	call_end(c, 0, NULL); /* it is committed; only this manager lags behind */
+}
+
+static void call_answered(void *arg, int status, const struct control_answer *answer,
+			  const struct err *e)
+{
+	struct manager_call *c = arg;
+
+	if (status < 0 || answer->version <= store_version(manager_store(c->manager))) {
+		if (status == 0)
+			table_copy(&control_answer_table, &c->answer, answer);
+		call_end(c, status, e);
+		return;
+	}
+	table_copy(&control_answer_table, &c->answer, answer);
+	c->state = CALL_CATCHUP;
+	c->timer.fire = catch_up_late;
+	world_timer_start(c->manager->config.world, &c->timer, CATCH_UP_MS);
+}
+
+void manager_calls_applied(struct manager *m, uint64_t version)
+{
+	struct manager_call *c, *next;
+
+	for (c = m->calls; c; c = next) {
+		next = c->next;
+		if (c->state == CALL_CATCHUP && c->answer.version <= version)
+			call_end(c, 0, NULL);
+	}
+}
+
+/* What changes nothing stored, and is for the leader's memory alone. */
+static bool call_is_news(const struct control_request *r)
+{
+	return r->op == CONTROL_NODES_ALIVE;
+}
+
+struct manager_call *manager_control(struct manager *m, const struct control_request *r,
+				     control_done done, void *arg)
+{
+	struct manager_call *c = call_new(m, done, arg);
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (m->closing) {
+		rc = err_set(&e, -ECANCELED, "this manager stops");
+	} else if (raft_node_is_leader(replica_raft(m->replica))) {
+		if (call_is_news(r)) {
+			dispatcher_alive(m->dispatcher, &r->ids);
+			call_end(c, 0, NULL);
+			return NULL;
+		}
+		rc = call_write(c, r, &e);
+	} else {
+		rc = manager_readable(m, &e);
+		c->state = CALL_SENT;
+		if (rc == 0)
+			rc = forward_send(m->forward, r, call_answered, c, &c->sent_id, &e);
+	}
+	if (rc == 0)
+		return c;
+	call_end(c, rc, &e);
+	return NULL;
+}
+
+static void call_read(struct proposer_read *read, int status, const struct err *e)
+{
+	struct manager_call *c = container_of(read, struct manager_call, read);
+
+	c->answer.version = store_version(manager_store(c->manager));
+	call_end(c, status, e);
+}
+
+/* A follower asks the leader to change nothing: the answer's version is what it waits for. */
+struct manager_call *manager_read_barrier(struct manager *m, control_done done, void *arg)
+{
+	struct control_request nothing = {.op = CONTROL_BARRIER};
+	struct manager_call *c;
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (m->closing || !raft_node_is_leader(replica_raft(m->replica)))
+		return manager_control(m, &nothing, done, arg);
+	c = call_new(m, done, arg);
+	c->state = CALL_READ;
+	c->read = (struct proposer_read){.done = call_read};
+	rc = replica_barrier(m->replica, &c->read, &e);
+	if (rc == 0)
+		return c;
+	call_end(c, rc, &e);
+	return NULL;
+}
+
+void manager_cancel(struct manager_call *c)
+{
+	if (!c)
+		return;
+	c->done = NULL;
+	switch (c->state) {
+	case CALL_WRITE:
+		if (replica_cancel(c->manager->replica, &c->op))
+			call_free(c);
+		break; /* one that has left goes on, and frees the call when it ends */
+	case CALL_SENT:
+		forward_cancel(c->manager->forward, c->sent_id);
+		call_free(c);
+		break;
+	case CALL_CATCHUP:
+		call_free(c);
+		break;
+	case CALL_READ:
+		break;
+	}
+}
+
+/* Requests of other managers */
+
+static void served(void *arg, int status, const struct control_answer *answer, const struct err *e)
+{
+	forward_answer(arg, status, answer, e);
+}
+
+void manager_serve(struct manager *m, struct forward_in *in, const struct control_request *r)
+{
+	struct err e = ERR_INIT;
+
+	if (!raft_node_is_leader(replica_raft(m->replica))) {
+		/* never handed on: two managers that each think the other leads would play ball */
+		forward_answer(in, err_set(&e, -EHOSTUNREACH, "this manager is not the leader"),
+			       NULL, &e);
+		return;
+	}
+	if (r->op == CONTROL_BARRIER)
+		(void)manager_read_barrier(m, served, in);
+	else
+		(void)manager_control(m, r, served, in);
+}
+
+void manager_calls_fail(struct manager *m)
+{
+	struct err e = ERR_INIT;
+
+	(void)err_set(&e, -ECANCELED, "this manager stops");
+	while (m->calls)
+		call_end(m->calls, -ECANCELED, &e);
+}

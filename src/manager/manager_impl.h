@@ -1,0 +1,34 @@
+/*
+ * What the files of the manager share. Included by manager/manager*.c alone.
+ */
+#pragma once
+
+#include "manager/manager.h"
+
+struct first_write;
+struct manager_call;
+
+struct manager {
+	struct manager_config config;
+	char node[ID_CLUSTER_LEN + 1];
+	struct replica *replica;
+	struct raft_link *link;
+	struct forward *forward;
+	struct membership *membership;
+	struct dispatcher *dispatcher;
+	struct join_service *joins;
+	struct store_watch watch;
+	struct first_write *first; /* of a new cluster, until this manager leads */
+	struct manager_call *calls;
+	bool closing;
+	unsigned closing_parts;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+/* A request of another manager (manager_call.c). */
+void manager_serve(struct manager *m, struct forward_in *in, const struct control_request *r);
+/* Calls that wait for this version to be applied here can be answered. */
+void manager_calls_applied(struct manager *m, uint64_t version);
+/* Answers every call that is still open: the manager stops. */
+void manager_calls_fail(struct manager *m);
