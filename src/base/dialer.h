@@ -33,8 +33,8 @@ struct dialer {
 	struct stream *stream; /* being dialled or open */
 	uv_timer_t timer;
 	struct backoff backoff;
-	uint64_t opened_ms; /* loop time; 0 while not open */
-	bool closing;
+	uint64_t opened_ms; /* loop time */
+	bool is_open, kicked, closing, timer_closed;
 	void (*closed)(struct dialer *d, void *data);
 };
 

@@ -33,7 +33,7 @@
 #define LIMIT_HANDSHAKE_MS 5000           /* milliseconds a handshake may take */
 #define LIMIT_STREAMS 16384               /* accepted cluster streams */
 #define LIMIT_HANDSHAKE_BYTES (64u << 10) /* bytes a peer may send before it is let in */
-#define LIMIT_HANDSHAKE_SLOW_MS 1000      /* silence that ends a handshake when others wait */
+#define LIMIT_HANDSHAKE_SLOW_MS 2000      /* silence that ends a handshake when others wait */
 #define LIMIT_JOINS 64                    /* streams without a client certificate */
 #define LIMIT_JOIN_MS 30000               /* milliseconds such a stream may live */
 #define LIMIT_JOIN_FRAME (64u << 10)      /* bytes of a frame on it */

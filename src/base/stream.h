@@ -1,8 +1,8 @@
 /*
- * Cluster streams: frames over mutual TLS over TCP, the only way in which nodes speak. The first
- * frame in each direction (hello) says protocol versions, purpose and features. The certificate
- * proves who the peer is; the listener's owner decides, from the store, whether it may come in.
- * Knows nothing of the store, of raft or of agents. Callers: manager, agent, main.
+ * Cluster streams: frames over mutual TLS 1.3 over TCP, the only way in which nodes speak. The
+ * first frame in each direction (hello) says protocol versions, purpose and features. The
+ * certificate proves who the peer is; the listener's owner decides, from the store, whether it may
+ * come in. Knows nothing of the store, of raft or of agents. Callers: manager, agent, main.
  *
  * All of it belongs to the loop's thread. Handshakes do their arithmetic on the pool. Frames sent
  * within one turn of the loop leave together, in as few TLS records as they fit.
@@ -77,10 +77,18 @@ struct stream_ops {
 	void (*closed)(struct stream *s, const struct err *why, void *data);
 };
 
-/* One per daemon (a test has several on one loop). */
+/* One per daemon (a test has several on one loop). All of it may be zero. */
 struct stream_hub_conf {
-	uint64_t features;        /* feature bits of this node */
-	int64_t (*wall_ns)(void); /* NULL: clock_wall_ns() */
+	uint64_t features; /* feature bits of this node */
+	int64_t (*wall_ns)(
+		void);         /* the time that certificates are judged by; NULL: clock_wall_ns() */
+	uint32_t handshake_ms; /* 0: LIMIT_HANDSHAKE_MS */
+	/*
+	 * Someone who dialled was not let in: for the daemon's log. The address and the reason are
+	 * an outsider's doing, so log at a bounded rate.
+	 */
+	void (*refused)(const char *address, const struct err *why, void *data);
+	void *data;
 };
 
 struct stream_hub *stream_hub_new(uv_loop_t *loop, const struct stream_hub_conf *conf);
@@ -91,6 +99,7 @@ struct stream_hub *stream_hub_new(uv_loop_t *loop, const struct stream_hub_conf 
 void stream_hub_set_identity(struct stream_hub *h, struct tls_identity *id);
 /* Closes every listener and stream; `cb` (may be NULL) comes once all are gone and `h` is freed. */
 void stream_hub_close(struct stream_hub *h, void (*cb)(void *data), void *data);
+uv_loop_t *stream_hub_loop(const struct stream_hub *h);
 /* Open streams (those let in), and those still shaking hands, of both directions. */
 size_t stream_hub_count(const struct stream_hub *h);
 size_t stream_hub_handshakes(const struct stream_hub *h);
@@ -110,8 +119,9 @@ size_t stream_hub_close_node(struct stream_hub *h, const char *node_id, int code
 /*
  * A peer has proved who it is and said what it wants. 0 lets it in: the callback must have called
  * stream_start() by then. A negative errno refuses it: the sentence in `e` is sent to the peer,
- * so it must not hold secrets. A worker's certificate is refused for STREAM_RAFT, STREAM_SNAPSHOT
- * and STREAM_CONTROL, and a missing one for all but STREAM_JOIN, before this is asked.
+ * so it must not hold secrets; nothing more is heard of the stream. A worker's certificate is
+ * refused for STREAM_RAFT, STREAM_SNAPSHOT and STREAM_CONTROL, and a missing one for all but
+ * STREAM_JOIN, before this is asked.
  */
 typedef int (*stream_accept_cb)(struct stream *s, const struct stream_peer *peer, void *data,
 				struct err *e);
@@ -161,7 +171,10 @@ int stream_send_copy(struct stream *s, uint16_t type, const void *p, size_t n);
 bool stream_writable(const struct stream *s);
 /* Bytes that wait (with a small allowance a frame). */
 size_t stream_queued(const struct stream *s);
-/* Stops and resumes `recv`, so that the peer is slowed down by TCP. */
+/*
+ * Stops and resumes `recv`, so that the peer is slowed down by TCP. But for STREAM_DATA the peer
+ * takes a pause of LIMIT_STREAM_DEAD_MS (LIMIT_RAFT_DEAD_MS) for death once it has much to send.
+ */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 /*
