@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/limits.h"
 #include "runtime/image/archive.h"
 #include "runtime/image/config.h"
 

@@ -61,7 +61,7 @@ static int oci_blob(struct oci_reading *r, const struct oci_descriptor *d, const
 
 	if (!m)
 		return err_set(r->e, -EINVAL, "the %s %.100s is not in the archive", what,
-			       d->digest);
+			       d->digest ? d->digest : "null");
 	if (d->size > 0 && (uint64_t)d->size != m->size)
 		return err_set(r->e, -EBADMSG, "the %s %s has %llu bytes instead of %lld", what,
 			       d->digest, (unsigned long long)m->size, (long long)d->size);

@@ -193,16 +193,20 @@ static void loading_undo(struct image_store *store, struct strs *trash)
 
 static void loading_end(struct loading *l, const char *dir, bool failed)
 {
-	struct strs trash = {0};
+	struct strs ours = {0}, layers = {0};
 
 	for (size_t i = 0; i < l->pins.n; i++)
 		layer_unpin(l->store, l->pins.v[i]);
 	free(l->pins.v);
-	(void)trash_move(l->store, l->store->root_fd, dir, &trash, NULL);
-	if (failed)
-		loading_undo(l->store, &trash);
-	(void)trash_remove(l->store, &trash, NULL);
-	strs_done(&trash);
+	(void)trash_move(l->store, l->store->root_fd, dir, &ours, NULL);
+	/* First what only takes room: on a full disk the database needs some to forget the rest. */
+	(void)trash_remove(l->store, &ours, NULL);
+	if (failed) {
+		loading_undo(l->store, &layers);
+		(void)trash_remove(l->store, &layers, NULL);
+	}
+	strs_done(&ours);
+	strs_done(&layers);
 }
 
 int image_load(struct image_store *store, int fd, const struct image_load_options *options,
