@@ -177,6 +177,11 @@ def part_tidy(clock):
     return pytest(clock, "tests/tidy")
 
 
+def part_deploy(clock):
+    """the commands under deploy/ themselves (as root, in mount namespaces)"""
+    return pytest(clock, "tests/deploy")
+
+
 def part_host(clock):
     """a real daemon with real clients (as root; builds first)"""
     count = build(clock, "--cc", "gcc")
@@ -190,7 +195,7 @@ def part_cluster(clock):
 
 
 PARTS = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
-AS_ROOT = {"host", "cluster"}
+AS_ROOT = {"deploy", "host", "cluster"}
 
 
 def arguments():

@@ -1,0 +1,91 @@
+"""
+tests/run.py, that it counts what ctest and pytest report, never loses a failure, and keeps its bound.
+"""
+
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def runner():
+    spec = importlib.util.spec_from_file_location("run", ROOT / "tests/run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CTEST = """<?xml version="1.0"?>
+<testsuite name="Linux" tests="6" failures="1" disabled="1" skipped="2">
+ <testcase name="a" status="run"/>
+ <testcase name="b" status="fail"><failure message="Failed"/></testcase>
+ <testcase name="c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/></testcase>
+ <testcase name="d" status="notrun"><skipped message="Unable to find executable: d"/></testcase>
+ <testcase name="e" status="disabled"><skipped message="Disabled"/></testcase>
+ <testcase name="f" status="run"><system-out>x</system-out></testcase>
+</testsuite>
+"""
+PYTEST = """<?xml version="1.0"?>
+<testsuites><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="4">
+ <testcase name="a"/>
+ <testcase name="b"><failure message="x">y</failure></testcase>
+ <testcase name="c"><error message="at setup">y</error></testcase>
+ <testcase name="d"><skipped type="pytest.skip" message="no docker"/></testcase>
+</testsuite></testsuites>
+"""
+
+
+@pytest.mark.parametrize("text, line", [
+    (CTEST, "2 passed, 2 failed, 2 skipped"), (PYTEST, "1 passed, 2 failed, 1 skipped")])
+def test_counts(runner, tmp_path, text, line):
+    (tmp_path / "junit.xml").write_text(text)
+    assert str(runner.junit_count(tmp_path / "junit.xml")) == line
+
+
+def test_a_runner_that_fails_counts_as_failed(runner, tmp_path):
+    report = tmp_path / "junit.xml"
+    assert str(runner.reported(1, report)) == "0 passed, 1 failed, 0 skipped"
+    report.write_text("<testsuite><testcase name='a'/></testsuite>")
+    assert str(runner.reported(5, report)) == "1 passed, 1 failed, 0 skipped"
+    assert str(runner.reported(0, report)) == "1 passed, 0 failed, 0 skipped"
+    report.write_text("<testsuite><testcase")
+    assert str(runner.reported(0, report)) == "0 passed, 1 failed, 0 skipped"
+
+
+def test_all_parts_are_shown(runner, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "PARTS", {
+        "one": lambda clock: runner.Count(failed=1), "two": lambda clock: runner.Count(passed=3)})
+    for part in runner.PARTS.values():
+        part.__doc__ = "a part"
+    monkeypatch.setattr(sys, "argv", ["test"])
+    assert runner.main() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "3 passed, 1 failed, 0 skipped"
+    assert lines[-2].startswith("two ") and lines[-3].startswith("one ")
+
+
+def wait_ended(pid):
+    """Until a process that is not our child is gone, or waits to be reaped by its parent."""
+    end = time.monotonic() + 10
+    path = Path(f"/proc/{pid}/stat")
+    while path.exists() and path.read_text().rpartition(")")[2].split()[0] not in "ZX":
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_bound(runner, monkeypatch, tmp_path, capfd):
+    """What is out of time gets an interrupt, with which it can tidy up; then all of it is ended."""
+    monkeypatch.setattr(runner, "ABORT_GRACE_S", 5)
+    script = f"trap 'touch {tmp_path}/tidied; exit' INT; sleep 100 & echo $! >{tmp_path}/pid; wait"
+    clock = runner.Clock(0)
+    start = time.monotonic()
+    assert runner.run(clock, ["bash", "-c", script]) == 124
+    assert time.monotonic() - start < 10
+    assert (tmp_path / "tidied").exists()
+    wait_ended((tmp_path / "pid").read_text().strip())
+    assert "out of time" in capfd.readouterr().out
