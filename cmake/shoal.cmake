@@ -4,6 +4,8 @@ add_compile_definitions(_GNU_SOURCE SHOAL_VERSION="${PROJECT_VERSION}")
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 	-Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings -Wno-unused-parameter
 	-fno-strict-aliasing -fno-common -fstack-protector-strong)
+# Some of the kernel's structures end in an array and must still be followed by others.
+add_compile_options($<$<C_COMPILER_ID:Clang>:-Wno-gnu-variable-sized-type-not-at-end>)
 if(SHOAL_WERROR)
 	add_compile_options(-Werror)
 endif()

@@ -9,7 +9,7 @@ from source import c_files, includes
 
 # base files that need libc alone: what the shim and the OCI command may use.
 BASE_LIBC = {"err", "mem", "buf", "log", "clock", "id", "file", "limits"}
-FREESTANDING = ("runtime/container", "main/shim", "main/oci")
+FREESTANDING = ("runtime/container", "main/shoal-shim", "main/shoal-oci")
 
 # What stands below each folder, nearest last. The folder itself is always allowed.
 BELOW = {

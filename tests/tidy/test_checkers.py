@@ -80,8 +80,8 @@ def test_shim_stands_on_container_only(tmp_path):
     write(tmp_path, "src/runtime/container/x.h", "")
     write(tmp_path, "src/model/x.h", "")
     write(tmp_path, "src/main/shoald.c", '#include "model/x.h"\n')
-    write(tmp_path, "src/main/shim.c", '#include "runtime/container/x.h"\n#include "model/x.h"\n')
-    one(floors.upward(tmp_path), "src/main/shim.c:2", "model/x.h")
+    write(tmp_path, "src/main/shoal-shim.c", '#include "runtime/container/x.h"\n#include "model/x.h"\n')
+    one(floors.upward(tmp_path), "src/main/shoal-shim.c:2", "model/x.h")
 
 
 def test_libraries_have_one_user(tmp_path):

@@ -75,7 +75,8 @@ int sync_recv(int fd, struct sync_message *ret, int *ret_fds, size_t max, size_t
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		*ret_n = MIN_OF((c->cmsg_len - CMSG_LEN(0)) / sizeof(int), max);
-		memcpy(ret_fds, CMSG_DATA(c), sizeof(int) * *ret_n);
+		if (ret_fds != NULL)
+			memcpy(ret_fds, CMSG_DATA(c), sizeof(int) * *ret_n);
 	}
 	ret->text[sizeof(ret->text) - 1] = 0;
 	return n == (ssize_t)sizeof(*ret) ? 1 : -EPROTO;

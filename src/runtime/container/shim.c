@@ -233,7 +233,7 @@ static int report_failure(int channel, const struct err *e)
 int shim_main(int argc, char **argv)
 {
 	static struct shim s;
-	int channel = argc == 3 ? atoi(argv[2]) : -1;
+	int channel = argc == 3 ? (int)strtol(argv[2], NULL, 10) : -1;
 	struct err e = ERR_INIT;
 	struct peer *spawner = NULL;
 

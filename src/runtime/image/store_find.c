@@ -1,6 +1,7 @@
 /*
  * Finding and listing images; see store.h.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -44,8 +45,7 @@ static int find_one(struct db_stmt *st, char ret_id[DIGEST_TEXT_LEN + 1], struct
 
 	if (rc != DB_ROW)
 		return rc;
-	strncpy(ret_id, db_text(st, 0), DIGEST_TEXT_LEN);
-	ret_id[DIGEST_TEXT_LEN] = '\0';
+	(void)snprintf(ret_id, DIGEST_TEXT_LEN + 1, "%s", db_text(st, 0));
 	rc = db_step(st, e);
 	return rc == DB_ROW ? -EEXIST : rc < 0 ? rc : 1;
 }

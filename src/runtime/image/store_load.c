@@ -262,8 +262,7 @@ static int layer_at(struct image_store *store, const char *id, size_t at, int64_
 	if (rc < 0)
 		return rc;
 	*ret = db_int(st, 0);
-	strncpy(ret_diff, db_text(st, 1), DIGEST_TEXT_LEN);
-	ret_diff[DIGEST_TEXT_LEN] = '\0';
+	(void)snprintf(ret_diff, DIGEST_TEXT_LEN + 1, "%s", db_text(st, 1));
 	*LIST_ADD(&held->pins) = *ret;
 	return 0;
 }

@@ -149,7 +149,7 @@ struct place {
 
 static inline void place_init(struct place *p)
 {
-	strcpy(p->dir, "/tmp/shoal-test-image-XXXXXX");
+	(void)snprintf(p->dir, sizeof p->dir, "/tmp/shoal-test-image-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	p->fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(p->fd >= 0);
