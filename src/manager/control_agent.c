@@ -50,8 +50,10 @@ int control_node_seen(struct control *c, const struct control_request *r, struct
 	n = object_clone(&old->o);
 	n->status.state = NODE_READY;
 	str_set(&n->status.message, NULL);
-	str_set(&n->status.addr, r->addr);
-	str_set(&n->data_addr, r->data_addr && *r->data_addr ? r->data_addr : r->addr);
+	if (r->addr) {
+		str_set(&n->status.addr, r->addr);
+		str_set(&n->data_addr, r->data_addr && *r->data_addr ? r->data_addr : r->addr);
+	}
 	if (r->description) {
 		table_done(&node_description_table, &n->description);
 		table_copy(&node_description_table, &n->description, r->description);

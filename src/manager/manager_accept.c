@@ -37,8 +37,8 @@ static int peer_check(const struct manager *m, const struct stream_peer *peer, s
 	n = store_node(store, peer->node_id);
 	if (!n)
 		return err_set(e, -EACCES, "node %s is not in the swarm", peer->node_id);
-	if (!purpose_is_managers(peer->purpose))
-		return 0;
+	if (!purpose_is_managers(peer->purpose)) /* an agent had better try another manager */
+		return raft_node_available(replica_raft(m->replica), e);
 	if (n->spec.role != ROLE_MANAGER || peer->role != CERT_ROLE_MANAGER)
 		return err_set(e, -EACCES, "node %s is not a manager", peer->node_id);
 	return 0;

@@ -1,0 +1,506 @@
+/*
+ * Sessions: who is connected, what they say, and when they are told. See dispatcher.h.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "manager/dispatcher_impl.h"
+#include "manager/join.h"
+
+#define FLUSH_PACE_MS 100 /* between two flushes of one session */
+#define FLUSH_DIRTY 64    /* changes after which the pace is not waited for */
+#define FLUSH_TURN 200    /* sessions flushed in one turn of the loop */
+#define CHECK_MS 250
+#define DIGEST_MS 60000
+#define REPORTS_MAX 16 /* batches of one agent on their way; it is paused above */
+#define BEATS_LOST 3
+
+/* A batch of statuses on its way to the leader. */
+struct report {
+	struct dispatcher *dispatcher; /* NULL once it has gone */
+	char node[ID_CLUSTER_LEN + 1];
+	struct stream *stream; /* whose session it came on: another may have taken its place */
+	uint64_t sequence;
+	struct manager_call *call;
+	struct report *prev, *next;
+};
+
+static uint64_t now_ms(struct dispatcher *d)
+{
+	return world_mono_ms(manager_world(d->manager));
+}
+
+static uint64_t beat_ms(struct dispatcher *d)
+{
+	const struct cluster *c = store_cluster(manager_store(d->manager));
+
+	return (uint64_t)((c ? cluster_heartbeat_ns(c) : HEARTBEAT_DEFAULT_NS) / 1000000);
+}
+
+static struct session *session_of(struct dispatcher *d, const char *node)
+{
+	struct session *s;
+
+	HASH_FIND_STR(d->sessions, node, s);
+	return s;
+}
+
+/* Sends one message; a peer that does not take it is closed. */
+static void message_send(struct session *s, enum session_frame type, const struct table *t,
+			 const void *message)
+{
+	auto_buf bytes = BUF_INIT(LIMIT_FRAME);
+
+	if (tlv_write(t, message, &bytes) < 0 ||
+	    stream_send_copy(s->stream, (uint16_t)type, bytes.p, bytes.len) < 0)
+		stream_close(s->stream, -ENOBUFS, "the agent does not take what is sent");
+}
+
+static void welcome_send(struct session *s, enum session_frame type)
+{
+	struct store *store = manager_store(s->dispatcher->manager);
+	const struct cluster *c = store_cluster(store);
+	const struct node *n = store_node(store, s->node);
+	struct session_welcome w = {.heartbeat_ms = (uint32_t)beat_ms(s->dispatcher),
+				    .data_port = c && c->data_port ? c->data_port : 4789};
+
+	managers_list(store, &w.managers.v, &w.managers.n);
+	if (n)
+		table_copy(&node_spec_table, &w.spec, &n->spec);
+	message_send(s, type, &session_welcome_table, &w);
+	table_done(&session_welcome_table, &w);
+}
+
+/* The pace of telling */
+
+static void flush_fire(struct world_timer *t)
+{
+	struct dispatcher *d = container_of(t, struct dispatcher, flush);
+	struct session *late = NULL, **late_end = &late, *s;
+	uint64_t now = now_ms(d), wait = FLUSH_PACE_MS;
+	unsigned turn = 0;
+
+	while ((s = d->queue) && turn < FLUSH_TURN) {
+		uint64_t due = s->last_flush_ms + FLUSH_PACE_MS;
+
+		d->queue = s->queue_next;
+		if (s->last_flush_ms && now < due && HASH_COUNT(s->dirty) < FLUSH_DIRTY) {
+			wait = MIN_OF(wait, due - now);
+			s->queue_next = NULL;
+			*late_end = s;
+			late_end = &s->queue_next;
+			continue;
+		}
+		s->queued = false;
+		session_flush(s);
+		turn++;
+	}
+	if (d->queue)
+		wait = 0;
+	*late_end = d->queue;
+	d->queue = late;
+	d->queue_end = &d->queue;
+	while (*d->queue_end)
+		d->queue_end = &(*d->queue_end)->queue_next;
+	if (d->queue)
+		world_timer_start(manager_world(d->manager), t, wait);
+}
+
+void session_queue(struct session *s)
+{
+	struct dispatcher *d = s->dispatcher;
+	uint64_t now = now_ms(d), due = s->last_flush_ms + FLUSH_PACE_MS;
+	bool paced = s->last_flush_ms && now < due && HASH_COUNT(s->dirty) < FLUSH_DIRTY;
+
+	if (!s->queued) {
+		s->queued = true;
+		s->queue_next = NULL;
+		*d->queue_end = s;
+		d->queue_end = &s->queue_next;
+	}
+	if (!paced || d->queue == s)
+		world_timer_start(manager_world(d->manager), &d->flush, paced ? due - now : 0);
+}
+
+static void session_unqueue(struct session *s)
+{
+	struct dispatcher *d = s->dispatcher;
+	struct session **at = &d->queue;
+
+	if (!s->queued)
+		return;
+	while (*at != s)
+		at = &(*at)->queue_next;
+	*at = s->queue_next;
+	for (d->queue_end = &d->queue; *d->queue_end;)
+		d->queue_end = &(*d->queue_end)->queue_next;
+}
+
+static void session_free(struct session *s)
+{
+	session_unqueue(s);
+	HASH_DEL(s->dispatcher->sessions, s);
+	names_clear(&s->dirty);
+	names_clear(&s->templates);
+	session_nets_clear(s);
+	free(s);
+}
+
+/* What agents say */
+
+static void seen_send(struct session *s, const struct session_open *open)
+{
+	char addr[STREAM_ADDRESS_MAX];
+	struct control_request r = {
+		.op = CONTROL_NODE_SEEN,
+		.id = s->node,
+		.description = (struct node_description *)(uintptr_t)&open->description,
+		.addr = addr,
+		.data_addr = open->data_addr};
+	char *port;
+
+	(void)snprintf(addr, sizeof addr, "%s", stream_peer(s->stream)->address);
+	port = strrchr(addr, ':');
+	if (port)
+		*port = '\0';
+	if (addr[0] == '[') { /* "[ip6]:port" */
+		memmove(addr, addr + 1, strlen(addr));
+		addr[strcspn(addr, "]")] = '\0';
+	}
+	(void)manager_control(s->dispatcher->manager, &r, NULL, NULL);
+}
+
+static void open_read(struct session *s, const struct frame_view *f)
+{
+	struct session_open open = {0};
+
+	if (tlv_read(&session_open_table, f->payload, f->len, &open, NULL) < 0) {
+		stream_close(s->stream, -EPROTO, "a damaged message");
+		return;
+	}
+	seen_send(s, &open);
+	if (!s->opened) {
+		s->opened = s->complete_due = true;
+		welcome_send(s, SESSION_WELCOME);
+	}
+	session_nets_clear(s);
+	LIST_EACH (known, &open.known) {
+		struct session_net *n;
+
+		if (!known->network || strlen(known->network) > ID_CLUSTER_LEN)
+			continue;
+		HASH_FIND_STR(s->nets, known->network, n);
+		if (n || !store_network(manager_store(s->dispatcher->manager), known->network))
+			continue;
+		n = xcalloc(1, sizeof *n);
+		(void)snprintf(n->id, sizeof n->id, "%s", known->network);
+		n->version = known->version;
+		HASH_ADD_STR(s->nets, id, n);
+	}
+	s->complete_due = true;
+	table_done(&session_open_table, &open);
+	session_queue(s);
+}
+
+static void report_unlink(struct report *r)
+{
+	if (!r->dispatcher)
+		return;
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		r->dispatcher->reports = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+}
+
+static void report_done(void *arg, int status, const struct control_answer *answer,
+			const struct err *e)
+{
+	struct report *r = arg;
+	struct session *s = session_of(r->dispatcher, r->node);
+
+	(void)answer;
+	if (s && s->stream == r->stream) {
+		struct session_taken taken = {.sequence = r->sequence};
+
+		s->reports--;
+		if (status == 0)
+			message_send(s, SESSION_STATUS_TAKEN, &session_taken_table, &taken);
+		else
+			log_debug("statuses of node %s were not taken: %s", r->node,
+				  e ? err_text(e) : ""); /* the agent sends them again */
+		if (s->paused && s->reports < REPORTS_MAX / 2) {
+			s->paused = false;
+			stream_resume(s->stream);
+		}
+	}
+	report_unlink(r);
+	free(r);
+}
+
+static void status_read(struct session *s, const struct frame_view *f)
+{
+	struct dispatcher *d = s->dispatcher;
+	struct session_status status = {0};
+	struct control_request request = {.op = CONTROL_TASK_STATUS, .id = s->node};
+	struct manager_call *call;
+	struct report *r;
+
+	if (tlv_read(&session_status_table, f->payload, f->len, &status, NULL) < 0) {
+		stream_close(s->stream, -EPROTO, "a damaged message");
+		return;
+	}
+	r = xcalloc(1, sizeof *r);
+	*r = (struct report){.dispatcher = d,
+			     .stream = s->stream,
+			     .sequence = status.sequence,
+			     .next = d->reports};
+	(void)snprintf(r->node, sizeof r->node, "%s", s->node);
+	if (r->next)
+		r->next->prev = r;
+	d->reports = r;
+	if (++s->reports >= REPORTS_MAX && !s->paused) {
+		s->paused = true;
+		stream_pause(s->stream);
+	}
+	request.reports.v = status.reports.v; /* lent */
+	request.reports.n = status.reports.n;
+	call = manager_control(d->manager, &request, report_done, r);
+	if (call) /* else it was answered already, and `r` is gone */
+		r->call = call;
+	table_done(&session_status_table, &status);
+}
+
+static void session_recv(struct stream *stream, const struct frame_view *f, void *data)
+{
+	struct session *s = data;
+
+	s->last_beat_ms = now_ms(s->dispatcher);
+	liveness_beat(s->dispatcher->liveness, s->node);
+	switch (f->type) {
+	case SESSION_OPEN:
+	case SESSION_DESCRIBE:
+		open_read(s, f);
+		break;
+	case SESSION_BEAT:
+		(void)stream_send_copy(stream, SESSION_BEAT, NULL, 0);
+		break;
+	case SESSION_STATUS:
+		status_read(s, f);
+		break;
+	default: /* of a later version */
+		break;
+	}
+}
+
+static void session_drain(struct stream *stream, void *data)
+{
+	(void)stream;
+	session_queue(data);
+}
+
+static void session_closed(struct stream *stream, const struct err *why, void *data)
+{
+	struct session *s = data;
+
+	(void)stream;
+	if (s->dispatcher) {
+		log_debug("the session of node %s has ended: %s", s->node, err_text(why));
+		session_free(s);
+	} else {
+		free(s);
+	}
+}
+
+static const struct stream_ops session_ops = {
+	.recv = session_recv,
+	.drain = session_drain,
+	.closed = session_closed,
+};
+
+/* A session that has been replaced, or whose dispatcher has gone, only waits for its end. */
+static void session_detach(struct session *s)
+{
+	session_unqueue(s);
+	s->queued = false;
+	HASH_DEL(s->dispatcher->sessions, s);
+	names_clear(&s->dirty);
+	names_clear(&s->templates);
+	session_nets_clear(s);
+	s->dispatcher = NULL;
+}
+
+static void gone_recv(struct stream *stream, const struct frame_view *f, void *data)
+{
+	(void)stream;
+	(void)f;
+	(void)data;
+}
+
+static const struct stream_ops gone_ops = {
+	.recv = gone_recv,
+	.closed = session_closed,
+};
+
+static void session_replace(struct session *s, int code, const char *reason)
+{
+	struct stream *stream = s->stream;
+
+	session_detach(s);
+	stream_start(stream, &gone_ops, s);
+	stream_close(stream, code, reason);
+}
+
+void dispatcher_accept(struct dispatcher *d, struct stream *stream, const struct stream_peer *peer)
+{
+	struct session *s = session_of(d, peer->node_id);
+
+	if (s)
+		session_replace(s, -EALREADY, "the node has opened a newer session");
+	s = xcalloc(1, sizeof *s);
+	s->dispatcher = d;
+	s->stream = stream;
+	s->last_beat_ms = now_ms(d);
+	(void)snprintf(s->node, sizeof s->node, "%s", peer->node_id);
+	HASH_ADD_STR(d->sessions, node, s);
+	stream_start(stream, &session_ops, s);
+}
+
+/* What the store tells */
+
+static bool managers_changed(const struct node *old, const struct node *new)
+{
+	const char *was = old && old->manager ? old->manager->addr : NULL;
+	const char *is = new &&new->manager ? new->manager->addr : NULL;
+
+	return !was != !is || (was && strcmp(was, is) != 0);
+}
+
+static void node_event(struct dispatcher *d, const struct node *old, const struct node *new)
+{
+	struct session *s, *next;
+	bool all = managers_changed(old, new);
+
+	HASH_ITER (hh, d->sessions, s, next) {
+		bool own = new &&strcmp(s->node, new->o.id) == 0 && old &&
+			   !table_equal(&node_spec_table, &old->spec, &new->spec);
+
+		if (s->opened && (all || own))
+			welcome_send(s, SESSION_MANAGERS);
+	}
+}
+
+static void on_changed(void *arg, const struct object *old, const struct object *new)
+{
+	enum object_kind kind = (old ? old : new)->kind;
+	struct dispatcher *d = arg;
+
+	netmap_event(d->netmap, old, new);
+	if (kind == KIND_TASK)
+		session_task_changed(d, (const struct task *)old, (const struct task *)new);
+	else if (kind == KIND_NODE)
+		node_event(d, (const struct node *)old, (const struct node *)new);
+}
+
+/* Tables may have moved with this batch for agents whose tasks did not. */
+static void on_applied(void *arg, uint64_t version, bool swapped)
+{
+	struct dispatcher *d = arg;
+	struct session *s, *next;
+
+	(void)version;
+	if (swapped)
+		netmap_reset(d->netmap);
+	if (d->netmap_seen == netmap_changes(d->netmap))
+		return;
+	d->netmap_seen = netmap_changes(d->netmap);
+	HASH_ITER (hh, d->sessions, s, next) {
+		struct session_net *n, *n_next;
+
+		if (swapped && s->opened) {
+			s->complete_due = true;
+			session_queue(s);
+			continue;
+		}
+		HASH_ITER (hh, s->nets, n, n_next) {
+			if (n->version == netmap_version(d->netmap, n->id))
+				continue;
+			session_queue(s);
+			break;
+		}
+	}
+}
+
+/* Silent agents, and a manager that is out of touch itself. */
+static void check_fire(struct world_timer *t)
+{
+	struct dispatcher *d = container_of(t, struct dispatcher, check);
+	uint64_t now = now_ms(d), silence = BEATS_LOST * beat_ms(d);
+	bool digest = now - d->last_digest_ms > DIGEST_MS;
+	struct session *s, *next;
+	struct err e = ERR_INIT;
+	int rc = manager_readable(d->manager, &e);
+
+	HASH_ITER (hh, d->sessions, s, next) {
+		if (rc < 0)
+			stream_close(s->stream, rc, e.msg);
+		else if (now - s->last_beat_ms > silence)
+			stream_close(s->stream, -ETIMEDOUT, "no heartbeat");
+		else if (digest && s->opened)
+			session_digests(s);
+	}
+	if (digest)
+		d->last_digest_ms = now;
+	world_timer_start(manager_world(d->manager), t, CHECK_MS);
+}
+
+void dispatcher_leading(struct dispatcher *d, bool leading)
+{
+	liveness_leading(d->liveness, leading);
+}
+
+void dispatcher_alive(struct dispatcher *d, const struct strs *nodes)
+{
+	liveness_report(d->liveness, nodes);
+}
+
+struct dispatcher *dispatcher_new(struct manager *m)
+{
+	struct dispatcher *d = xcalloc(1, sizeof *d);
+
+	d->manager = m;
+	d->queue_end = &d->queue;
+	d->netmap = netmap_new(manager_store(m));
+	d->liveness = liveness_new(m);
+	d->flush.fire = flush_fire;
+	d->check.fire = check_fire;
+	d->last_digest_ms = now_ms(d);
+	d->watch = (struct store_watch){.changed = on_changed, .applied = on_applied, .arg = d};
+	store_watch_add(manager_store(m), &d->watch);
+	world_timer_start(manager_world(m), &d->check, CHECK_MS);
+	return d;
+}
+
+void dispatcher_free(struct dispatcher *d)
+{
+	struct session *s, *next;
+
+	store_watch_remove(manager_store(d->manager), &d->watch);
+	world_timer_stop(manager_world(d->manager), &d->flush);
+	world_timer_stop(manager_world(d->manager), &d->check);
+	HASH_ITER (hh, d->sessions, s, next)
+		session_replace(s, -ESHUTDOWN, "this manager stops");
+	while (d->reports) {
+		struct report *r = d->reports;
+
+		d->reports = r->next;
+		manager_cancel(r->call);
+		free(r);
+	}
+	liveness_free(d->liveness);
+	netmap_free(d->netmap);
+	free(d);
+}

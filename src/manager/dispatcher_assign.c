@@ -1,0 +1,277 @@
+/*
+ * What a session's agent is to run, and the tables of its networks: building and sending them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "manager/dispatcher_impl.h"
+
+#define ASSIGN_BYTES (1u << 20) /* of one frame of assignments, about */
+
+void names_add(struct name **set, const char *text)
+{
+	struct name *n;
+	size_t len = strlen(text);
+
+	HASH_FIND(hh, *set, text, len, n);
+	if (n)
+		return;
+	n = xcalloc(1, sizeof *n + len + 1);
+	memcpy(n->text, text, len);
+	HASH_ADD(hh, *set, text, len, n);
+}
+
+bool names_has(struct name *set, const char *text)
+{
+	struct name *n;
+
+	HASH_FIND(hh, set, text, strlen(text), n);
+	return n;
+}
+
+void names_clear(struct name **set)
+{
+	struct name *n, *next;
+
+	HASH_ITER (hh, *set, n, next) {
+		HASH_DEL(*set, n);
+		free(n);
+	}
+}
+
+/* An agent is told of a task from its assignment until the task is deleted. */
+static bool task_is_for(const struct task *t, const char *node)
+{
+	return t && t->node && strcmp(t->node, node) == 0 && t->status.state >= TASK_ASSIGNED;
+}
+
+/*
+ * Whether the agent must hear of this change. Not of the statuses that agents write themselves: at
+ * each step of each task it would be told what it has just said.
+ */
+static bool change_concerns(const struct task *old, const struct task *new)
+{
+	if (!old || !new || old->status.state < TASK_ASSIGNED)
+		return true;
+	return old->desired != new->desired || old->not_before != new->not_before ||
+	       old->networks.n != new->networks.n ||
+	       old->template_version != new->template_version ||
+	       new->status.state == TASK_ORPHANED || new->status.state == TASK_REJECTED ||
+	       !old->node != !new->node || (old->node && strcmp(old->node, new->node) != 0);
+}
+
+void session_task_changed(struct dispatcher *d, const struct task *old, const struct task *new)
+{
+	const char *node = new &&new->node ? new->node : old ? old->node : NULL;
+	struct session *s;
+
+	if (!node || !change_concerns(old, new))
+		return;
+	HASH_FIND_STR(d->sessions, node, s);
+	if (!s || !s->opened)
+		return;
+	names_add(&s->dirty, (new ? new : old)->o.id);
+	session_queue(s);
+}
+
+/* The message that is being filled. Its objects are lent from the store for the encoding. */
+struct assign {
+	struct session *session;
+	const struct store *store;
+	struct session_assign message;
+	size_t bytes;
+	struct buf scratch;
+};
+
+static void assign_send(struct assign *a, bool more)
+{
+	struct buf bytes = BUF_INIT(LIMIT_FRAME);
+	struct frame *f = NULL;
+
+	a->message.more = more;
+	if (tlv_write(&session_assign_table, &a->message, &bytes) == 0)
+		f = frame_take(SESSION_ASSIGN, &bytes);
+	if (!f || stream_send(a->session->stream, f) < 0)
+		stream_close(a->session->stream, -ENOBUFS, "assignments cannot be sent");
+	frame_unref(f);
+	buf_done(&bytes);
+	a->message.tasks.n = a->message.templates.n = a->message.networks.n = 0;
+	strs_done(&a->message.gone_tasks);
+	strs_done(&a->message.gone_networks);
+	a->bytes = 0;
+}
+
+static void assign_count(struct assign *a, const struct table *t, const void *obj)
+{
+	buf_reset(&a->scratch);
+	(void)tlv_write(t, obj, &a->scratch);
+	a->bytes += a->scratch.len;
+}
+
+static struct session_net *net_of(struct session *s, const char *id)
+{
+	struct session_net *n;
+
+	HASH_FIND_STR(s->nets, id, n);
+	return n;
+}
+
+static void assign_network(struct assign *a, const char *id)
+{
+	const struct network *network = store_network(a->store, id);
+	struct session_net *n;
+
+	if (!network || net_of(a->session, id))
+		return;
+	n = xcalloc(1, sizeof *n);
+	(void)snprintf(n->id, sizeof n->id, "%s", id);
+	HASH_ADD_STR(a->session->nets, id, n);
+	*LIST_ADD(&a->message.networks) = *network;
+	assign_count(a, &network_table, network);
+}
+
+static void assign_template(struct assign *a, const struct task *t)
+{
+	const struct template *tpl = store_template(a->store, t->service, t->template_version);
+
+	if (!tpl || names_has(a->session->templates, tpl->o.id))
+		return;
+	names_add(&a->session->templates, tpl->o.id);
+	*LIST_ADD(&a->message.templates) = *tpl;
+	assign_count(a, &template_table, tpl);
+}
+
+static void assign_task(struct assign *a, const struct task *t)
+{
+	if (a->bytes > ASSIGN_BYTES)
+		assign_send(a, true);
+	assign_template(a, t);
+	if (!task_state_final(t->status.state))
+		LIST_EACH (at, &t->networks)
+			assign_network(a, at->network);
+	*LIST_ADD(&a->message.tasks) = *t;
+	assign_count(a, &task_table, t);
+}
+
+/* Networks in which no living task of the node is any more. */
+static void networks_prune(struct assign *a)
+{
+	struct session_net *n, *next;
+	struct name *used = NULL;
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_node_tasks(&w, a->store, a->session->node);
+	while ((t = store_walk_next(&w)))
+		if (!task_state_final(t->status.state))
+			LIST_EACH (at, &t->networks)
+				names_add(&used, at->network);
+	HASH_ITER (hh, a->session->nets, n, next) {
+		if (names_has(used, n->id))
+			continue;
+		strs_add(&a->message.gone_networks, n->id);
+		HASH_DEL(a->session->nets, n);
+		free(n);
+	}
+	names_clear(&used);
+}
+
+static void complete_fill(struct assign *a)
+{
+	struct session *s = a->session;
+	const struct task *t;
+	struct store_walk w;
+
+	names_clear(&s->templates);
+	a->message.complete = true;
+	store_walk_node_tasks(&w, a->store, s->node);
+	while ((t = store_walk_next(&w)))
+		if (task_is_for(t, s->node))
+			assign_task(a, t);
+}
+
+static void incremental_fill(struct assign *a)
+{
+	struct session *s = a->session;
+	struct name *n, *next;
+
+	a->message.applies_to = s->version;
+	HASH_ITER (hh, s->dirty, n, next) {
+		const struct task *t = store_task(a->store, n->text);
+
+		if (task_is_for(t, s->node))
+			assign_task(a, t);
+		else
+			strs_add(&a->message.gone_tasks, n->text);
+	}
+}
+
+static void assignments_send(struct session *s)
+{
+	struct assign a = {.session = s,
+			   .store = manager_store(s->dispatcher->manager),
+			   .scratch = BUF_INIT(LIMIT_FRAME)};
+
+	a.message.results_in = store_version(a.store);
+	if (s->complete_due)
+		complete_fill(&a);
+	else
+		incremental_fill(&a);
+	networks_prune(&a);
+	assign_send(&a, false);
+	s->version = a.message.results_in;
+	s->complete_due = false;
+	names_clear(&s->dirty);
+	free(a.message.tasks.v);
+	free(a.message.templates.v);
+	free(a.message.networks.v);
+	buf_done(&a.scratch);
+}
+
+static void peers_send(void *arg, struct frame *f)
+{
+	struct session *s = arg;
+
+	if (stream_send(s->stream, f) < 0)
+		stream_close(s->stream, -ENOBUFS, "network tables cannot be sent");
+}
+
+void session_flush(struct session *s)
+{
+	struct session_net *n, *next;
+
+	if (!s->opened || !stream_writable(s->stream))
+		return; /* `drain` queues it again */
+	if (s->complete_due || s->dirty)
+		assignments_send(s);
+	HASH_ITER (hh, s->nets, n, next)
+		n->version = netmap_frames(s->dispatcher->netmap, n->id, n->version, peers_send, s);
+	s->last_flush_ms = world_mono_ms(manager_world(s->dispatcher->manager));
+}
+
+void session_digests(struct session *s)
+{
+	struct session_net *n, *next;
+
+	HASH_ITER (hh, s->nets, n, next) {
+		struct frame *f;
+
+		if (n->version != netmap_version(s->dispatcher->netmap, n->id))
+			continue;
+		f = netmap_digest(s->dispatcher->netmap, n->id);
+		if (f)
+			(void)stream_send(s->stream, f);
+		frame_unref(f);
+	}
+}
+
+void session_nets_clear(struct session *s)
+{
+	struct session_net *n, *next;
+
+	HASH_ITER (hh, s->nets, n, next) {
+		HASH_DEL(s->nets, n);
+		free(n);
+	}
+}

@@ -1,0 +1,68 @@
+/*
+ * What the files of the dispatcher share. Included by manager/dispatcher*.c alone.
+ */
+#pragma once
+
+#include <uthash.h>
+
+#include "manager/dispatcher.h"
+#include "manager/liveness.h"
+#include "manager/netmap.h"
+
+/* A string in a set. */
+struct name {
+	UT_hash_handle hh;
+	char text[];
+};
+void names_add(struct name **set, const char *text);
+bool names_has(struct name *set, const char *text);
+void names_clear(struct name **set);
+
+/* A network of which the agent has the table up to `version`. */
+struct session_net {
+	char id[ID_CLUSTER_LEN + 1];
+	uint64_t version;
+	UT_hash_handle hh;
+};
+
+struct session {
+	struct dispatcher *dispatcher;
+	struct stream *stream;
+	char node[ID_CLUSTER_LEN + 1];
+	bool opened;       /* the agent has said who it is */
+	bool complete_due; /* its next assignments are a complete set */
+	uint64_t version;  /* of the store, up to which it has its assignments */
+	uint64_t last_beat_ms;
+	uint64_t last_flush_ms;
+	struct name *dirty;     /* tasks that have changed */
+	struct name *templates; /* sent in this session */
+	struct session_net *nets;
+	unsigned reports; /* batches of statuses on their way to the leader */
+	bool paused;
+	bool queued; /* in the dispatcher's queue of sessions to flush */
+	struct session *queue_next;
+	UT_hash_handle hh;
+};
+
+struct dispatcher {
+	struct manager *manager;
+	struct store_watch watch;
+	struct netmap *netmap;
+	uint64_t netmap_seen; /* its changes that sessions were queued for */
+	struct liveness *liveness;
+	struct session *sessions; /* by node: one each */
+	struct session *queue, **queue_end;
+	struct world_timer flush, check;
+	uint64_t last_digest_ms;
+	struct report *reports; /* on their way; see dispatcher.c */
+};
+
+/* The session's agent should hear of something: soon, within the pace. */
+void session_queue(struct session *s);
+/* Sends what is due: assignments, then tables (dispatcher_assign.c). */
+void session_flush(struct session *s);
+/* Notes what a change of the store means for sessions. */
+void session_task_changed(struct dispatcher *d, const struct task *old, const struct task *new);
+/* Sends the digests of its tables. */
+void session_digests(struct session *s);
+void session_nets_clear(struct session *s);

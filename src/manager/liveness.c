@@ -1,0 +1,224 @@
+/*
+ * See liveness.h. Only a monotonic clock counts here, so that a clock that jumps kills no node.
+ */
+#include "manager/liveness.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define LOST_BEATS 3
+#define LOST_BEATS_NEW_LEADER 6
+#define CHECKS_PER_BEAT 4
+#define ORPHAN_NS (24LL * 3600 * 1000000000)
+
+struct seen {
+	char node[ID_CLUSTER_LEN + 1];
+	uint64_t at_ms;
+	bool reported; /* to the leader since its last beat */
+	UT_hash_handle hh;
+};
+
+struct liveness {
+	struct manager *manager;
+	struct seen *seen;
+	uint64_t leading_since_ms; /* 0 while another leads */
+	struct world_timer timer;
+	struct manager_call *losing, *orphaning; /* requests on their way */
+};
+
+static uint64_t beat_ms(struct liveness *l)
+{
+	const struct cluster *c = store_cluster(manager_store(l->manager));
+
+	return (uint64_t)((c ? cluster_heartbeat_ns(c) : HEARTBEAT_DEFAULT_NS) / 1000000);
+}
+
+static uint64_t now_ms(struct liveness *l)
+{
+	return world_mono_ms(manager_world(l->manager));
+}
+
+static struct seen *seen_get(struct liveness *l, const char *node)
+{
+	struct seen *s;
+
+	HASH_FIND_STR(l->seen, node, s);
+	if (!s) {
+		s = xcalloc(1, sizeof *s);
+		(void)snprintf(s->node, sizeof s->node, "%s", node);
+		HASH_ADD_STR(l->seen, node, s);
+	}
+	return s;
+}
+
+/* A node that is heard of again after it was declared down, without a new session. */
+static void node_revive(struct liveness *l, const char *node)
+{
+	const struct node *n = store_node(manager_store(l->manager), node);
+	struct control_request r = {.op = CONTROL_NODE_SEEN, .id = (char *)(uintptr_t)node};
+
+	if (n && n->status.state == NODE_DOWN)
+		(void)manager_control(l->manager, &r, NULL, NULL);
+}
+
+void liveness_beat(struct liveness *l, const char *node)
+{
+	struct seen *s = seen_get(l, node);
+
+	s->at_ms = now_ms(l);
+	s->reported = false;
+	if (l->leading_since_ms)
+		node_revive(l, node);
+}
+
+void liveness_report(struct liveness *l, const struct strs *nodes)
+{
+	STRS_EACH (node, nodes) {
+		if (strlen(node) != ID_CLUSTER_LEN)
+			continue;
+		seen_get(l, node)->at_ms = now_ms(l);
+		node_revive(l, node);
+	}
+}
+
+/* A follower's part: who has beaten here since the last report. */
+static void report_send(struct liveness *l)
+{
+	struct control_request r = {.op = CONTROL_NODES_ALIVE};
+	struct seen *s, *next;
+	uint64_t old = 10 * LOST_BEATS_NEW_LEADER * beat_ms(l);
+
+	HASH_ITER (hh, l->seen, s, next) {
+		if (!s->reported) {
+			strs_add(&r.ids, s->node);
+			s->reported = true;
+		} else if (now_ms(l) - s->at_ms > old) {
+			HASH_DEL(l->seen, s);
+			free(s);
+		}
+	}
+	if (r.ids.n)
+		(void)manager_control(l->manager, &r, NULL, NULL);
+	strs_done(&r.ids);
+}
+
+static bool node_is_lost(struct liveness *l, const struct node *n)
+{
+	uint64_t now = now_ms(l), beat = beat_ms(l);
+	struct seen *s;
+
+	if (n->status.state == NODE_DOWN)
+		return false;
+	HASH_FIND_STR(l->seen, n->o.id, s);
+	if (s && s->at_ms >= l->leading_since_ms)
+		return now - s->at_ms > LOST_BEATS * beat;
+	return now - l->leading_since_ms > LOST_BEATS_NEW_LEADER * beat;
+}
+
+static void lost_done(void *arg, int status, const struct control_answer *answer,
+		      const struct err *e)
+{
+	struct liveness *l = arg;
+
+	(void)status;
+	(void)answer;
+	(void)e;
+	l->losing = NULL;
+}
+
+static void orphaned_done(void *arg, int status, const struct control_answer *answer,
+			  const struct err *e)
+{
+	struct liveness *l = arg;
+
+	(void)status;
+	(void)answer;
+	(void)e;
+	l->orphaning = NULL;
+}
+
+static bool node_has_live_tasks(struct liveness *l, const char *node)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_node_tasks(&w, manager_store(l->manager), node);
+	while ((t = store_walk_next(&w)))
+		if (!task_state_final(t->status.state))
+			return true;
+	return false;
+}
+
+static void lost_judge(struct liveness *l)
+{
+	struct control_request lost = {.op = CONTROL_NODES_LOST};
+	struct control_request orphans = {.op = CONTROL_TASKS_ORPHANED};
+	int64_t wall = world_wall_ns(manager_world(l->manager));
+	const struct node *n;
+	struct store_walk w;
+
+	store_walk_kind(&w, manager_store(l->manager), KIND_NODE);
+	while ((n = store_walk_next(&w))) {
+		if (node_is_lost(l, n)) {
+			log_warn("node %s (%s) is down: no heartbeat", n->o.id,
+				 n->description.hostname ? n->description.hostname : "");
+			strs_add(&lost.ids, n->o.id);
+		} else if (n->status.state == NODE_DOWN && wall - n->o.updated > ORPHAN_NS &&
+			   node_has_live_tasks(l, n->o.id)) {
+			strs_add(&orphans.ids, n->o.id);
+		}
+	}
+	if (lost.ids.n && !l->losing)
+		l->losing = manager_control(l->manager, &lost, lost_done, l);
+	if (orphans.ids.n && !l->orphaning)
+		l->orphaning = manager_control(l->manager, &orphans, orphaned_done, l);
+	strs_done(&lost.ids);
+	strs_done(&orphans.ids);
+}
+
+static void timer_fire(struct world_timer *t)
+{
+	struct liveness *l = container_of(t, struct liveness, timer);
+
+	if (l->leading_since_ms)
+		lost_judge(l);
+	else
+		report_send(l);
+	world_timer_start(manager_world(l->manager), t,
+			  MAX_OF(beat_ms(l) / CHECKS_PER_BEAT, (uint64_t)20));
+}
+
+void liveness_leading(struct liveness *l, bool leading)
+{
+	l->leading_since_ms = leading ? MAX_OF(now_ms(l), (uint64_t)1) : 0;
+}
+
+struct liveness *liveness_new(struct manager *m)
+{
+	struct liveness *l = xcalloc(1, sizeof *l);
+
+	l->manager = m;
+	l->timer.fire = timer_fire;
+	world_timer_start(manager_world(m), &l->timer, HEARTBEAT_DEFAULT_NS / 1000000 / 20);
+	return l;
+}
+
+void liveness_free(struct liveness *l)
+{
+	struct seen *s, *next;
+
+	world_timer_stop(manager_world(l->manager), &l->timer);
+	if (l->losing)
+		manager_cancel(l->losing);
+	if (l->orphaning)
+		manager_cancel(l->orphaning);
+	HASH_ITER (hh, l->seen, s, next) {
+		HASH_DEL(l->seen, s);
+		free(s);
+	}
+	free(l);
+}

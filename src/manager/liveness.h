@@ -1,0 +1,19 @@
+/*
+ * Which nodes are alive, as the leader sees it: each manager says which agents beat there, and a
+ * node that nobody has heard of for three heartbeats (six after a change of leader) is declared
+ * down. Tasks of a node that has been down for a day are given up. Followers only collect and
+ * report. Called by the dispatcher.
+ */
+#pragma once
+
+#include "manager/manager.h"
+
+struct liveness;
+
+struct liveness *liveness_new(struct manager *m);
+void liveness_free(struct liveness *l);
+void liveness_leading(struct liveness *l, bool leading);
+/* An agent has beaten at this manager. */
+void liveness_beat(struct liveness *l, const char *node);
+/* Another manager's report, on the leader. */
+void liveness_report(struct liveness *l, const struct strs *nodes);
