@@ -38,7 +38,9 @@ struct dialer {
 	void (*closed)(struct dialer *d, void *data);
 };
 
-/* Starts; the first dial leaves in the next turn of the loop. */
+/*
+ * Starts; close it before the hub closes. The first dial leaves in the next turn of the loop.
+ */
 void dialer_start(struct dialer *d, struct stream_hub *h, const struct dialer_ops *ops, void *data);
 /* The open stream, or NULL. */
 struct stream *dialer_stream(const struct dialer *d);

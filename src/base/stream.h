@@ -91,6 +91,7 @@ struct stream_hub_conf {
 	void *data;
 };
 
+/* Also ignores SIGPIPE for the whole process; whoever spawns a program sets it back there. */
 struct stream_hub *stream_hub_new(uv_loop_t *loop, const struct stream_hub_conf *conf);
 /*
  * The identity for all handshakes from now on (a reference is taken); open streams go on with
@@ -174,6 +175,7 @@ size_t stream_queued(const struct stream *s);
 /*
  * Stops and resumes `recv`, so that the peer is slowed down by TCP. But for STREAM_DATA the peer
  * takes a pause of LIMIT_STREAM_DEAD_MS (LIMIT_RAFT_DEAD_MS) for death once it has much to send.
+ * While paused, the end of the peer is not noticed either.
  */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);

@@ -5,6 +5,7 @@
  */
 #include "base/stream_impl.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -180,7 +181,7 @@ void stream_release_slot(struct stream *s)
 		return;
 	s->slot = false;
 	s->hub->slots--;
-	listeners_accept(s->hub);
+	listeners_accept(s->hub); /* the next one in the backlog */
 }
 
 static void hub_settle(struct stream_hub *h)
@@ -238,6 +239,7 @@ static void stream_forget(struct stream *s)
 	buf_done(&s->shake_in);
 	buf_done(&s->shake_out);
 	free(s);
+	listeners_accept(h); /* there may be room again below LIMIT_STREAMS */
 }
 
 void stream_settle(struct stream *s)
@@ -264,6 +266,7 @@ struct stream_hub *stream_hub_new(uv_loop_t *loop, const struct stream_hub_conf 
 {
 	struct stream_hub *h = xcalloc(1, sizeof *h);
 
+	(void)signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
 	h->loop = loop;
 	h->conf = *conf;
 	if (!h->conf.handshake_ms)

@@ -192,8 +192,7 @@ static bool ctx_identify(SSL_CTX *ctx, struct pkey *key, const struct certs *cha
 		if (SSL_CTX_add1_chain_cert(ctx, chain->v[i]->x) != 1)
 			return false;
 	for (size_t i = 0; i < roots->n; i++)
-		if (SSL_CTX_add1_chain_cert(ctx, roots->v[i]->x) != 1 ||
-		    X509_STORE_add_cert(store, roots->v[i]->x) != 1)
+		if (X509_STORE_add_cert(store, roots->v[i]->x) != 1)
 			return false;
 	return true;
 }
@@ -263,6 +262,15 @@ const struct certs *tls_identity_roots(const struct tls_identity *id)
 	return &id->roots;
 }
 
+/* A server shows its roots as well: a node that joins compares them with its token. */
+static bool show_roots(struct tls *t)
+{
+	for (size_t i = 0; i < t->id->roots.n; i++)
+		if (SSL_add1_chain_cert(t->ssl, t->id->roots.v[i]->x) != 1)
+			return false;
+	return true;
+}
+
 int tls_init(struct tls *t, struct tls_identity *id, bool server, const char *expect_node,
 	     const uint8_t *root_sha256, int64_t now_ns)
 {
@@ -277,8 +285,10 @@ int tls_init(struct tls *t, struct tls_identity *id, bool server, const char *ex
 	ERR_clear_error();
 	t->ssl = t->id ? SSL_new(t->id->ctx) : NULL;
 	bio = t->ssl ? BIO_new(tls_bio) : NULL;
-	if (!bio) {
+	if (!bio || (server && !show_roots(t))) {
+		BIO_free(bio);
 		tls_done(t);
+		ERR_clear_error();
 		return -EIO;
 	}
 	BIO_set_data(bio, t);

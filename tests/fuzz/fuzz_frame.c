@@ -9,6 +9,7 @@
 
 #include "base/frame.h"
 #include "base/mem.h"
+#include "base/stream_hello.h"
 
 #define FUZZ_FRAME_MAX 4096
 
@@ -22,7 +23,13 @@ struct outcome {
 
 static void outcome_add(struct outcome *o, const struct frame_view *v)
 {
+	struct stream_hello hello;
+	struct err e = ERR_INIT;
+
 	assert(v->len <= FUZZ_FRAME_MAX);
+	(void)hello_read(v, &hello, &e);
+	bye_read(v, &e);
+	assert(e.code < 0 && e.msg[0]);
 	o->frames++;
 	o->sum = o->sum * 31 + v->type;
 	o->sum = o->sum * 31 + v->len;

@@ -262,6 +262,68 @@ static void closing_from_inside_callbacks(void **state)
 	rig_done(r);
 }
 
+static void closing_does_not_wait_for_a_peer_that_reads_nothing(void **state)
+{
+	struct rig *r = rig_make(CERT_ROLE_MANAGER, NULL);
+	struct end a = {0}, *b = rig_pair(r, &a, STREAM_DATA);
+	auto_frame *f = frame_new(1, 1 << 20);
+	uint64_t began;
+
+	memset(f->payload, 1, f->len);
+	stream_pause(b->s);
+	for (int still = 0; still < 50; still++) {
+		while (stream_send(a.s, f) == 0)
+			still = 0;
+		(void)uv_run(&r->loop, UV_RUN_NOWAIT);
+	}
+	began = uv_now(&r->loop);
+	stream_close(a.s, 0, NULL);
+	RIG_UNTIL(r, a.closed);
+	assert_in_range(uv_now(&r->loop) - began, LIMIT_LINGER_MS - 100, LIMIT_LINGER_MS + 2000);
+	assert_int_equal(b->closed, 0); /* it has not looked */
+	stream_resume(b->s);
+	RIG_UNTIL(r, b->closed);
+	assert_int_equal(b->why.code, -ECONNRESET);
+	rig_done(r);
+}
+
+static void a_hub_closes_with_everything_under_way(void **state)
+{
+	for (int turns = 0; turns < 12; turns++) {
+		struct rig *r = rig_make(CERT_ROLE_MANAGER, NULL);
+		struct stream_target t = rig_target(r, STREAM_DATA);
+		struct end all[20] = {0};
+
+		for (size_t i = 0; i < ARRAY_LEN(all); i++)
+			rig_dial(r, &all[i], &t);
+		for (int i = 0; i < 4 * turns && r->accepted < ARRAY_LEN(all); i++)
+			(void)uv_run(&r->loop, UV_RUN_ONCE);
+		rig_done(r);
+		for (size_t i = 0; i < ARRAY_LEN(all); i++)
+			assert_int_equal(all[i].closed, 1);
+	}
+}
+
+static void streams_have_a_bound(void **state)
+{
+	struct rig *r = rig_make(CERT_ROLE_MANAGER, NULL);
+	struct stream_target t = rig_target(r, STREAM_DATA);
+	struct end a = {0}, b = {0};
+
+	r->server->accepted += LIMIT_STREAMS - 1; /* as if so many were there */
+	(void)rig_pair(r, &a, STREAM_DATA);
+	rig_dial(r, &b, &t);
+	RIG_UNTIL(r, r->listener->waiting);
+	for (int turn = 0; turn < 20; turn++)
+		(void)uv_run(&r->loop, UV_RUN_NOWAIT);
+	assert_int_equal(r->accepted, 1);
+	stream_close(a.s, 0, NULL); /* one goes, the next comes */
+	RIG_UNTIL(r, b.opened || b.closed);
+	assert_int_equal(b.opened, 1);
+	r->server->accepted -= LIMIT_STREAMS - 1;
+	rig_done(r);
+}
+
 static void both_close_at_once(void **state)
 {
 	struct rig *r = rig_make(CERT_ROLE_MANAGER, NULL);
@@ -401,6 +463,9 @@ int main(void)
 		TEST(what_is_queued_arrives_before_goodbye),
 		TEST(an_abort_is_a_reset),
 		TEST(closing_from_inside_callbacks),
+		TEST(closing_does_not_wait_for_a_peer_that_reads_nothing),
+		TEST(a_hub_closes_with_everything_under_way),
+		TEST(streams_have_a_bound),
 		TEST(both_close_at_once),
 		TEST(dropped_while_dialling),
 		TEST(a_removed_nodes_streams_end_at_once),
