@@ -231,7 +231,15 @@ static int connect_pair(const struct net_host *h, const struct net_segment *s,
 		add_pair(&b, ep, name, mtu);
 	set_outer(&b, h, ep, name, &bridge, mtu);
 	rc = nl_send(seg.nl, &b, e);
-	return rc < 0 ? rc : set_inner(ep, nl_inner, mtu, e);
+	if (rc == 0)
+		rc = set_inner(ep, nl_inner, mtu, e);
+	if (rc == 0)
+		rc = find_outer(h, seg.nl, ep->id, &pair.outer, e);
+	if (rc < 0)
+		return rc;
+	link_await_up(seg.netns >= 0 ? seg.netns : h->netns_fd, seg.nl, pair.outer.index);
+	link_await_up(seg.netns >= 0 ? seg.netns : h->netns_fd, seg.nl, bridge.index);
+	return 0;
 }
 
 int net_endpoint_create(const struct net_host *h, const struct net_segment *s,

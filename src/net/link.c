@@ -5,10 +5,17 @@
 
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
 
 #include "net/netns.h"
+
+#define OPER_UP 6      /* IF_OPER_UP: linux/if.h cannot stand beside net/if.h */
+#define LINK_UP_MS 200 /* how long a link's other end is waited for */
 
 static void parse_vxlan(const struct nlattr *data, struct link *l)
 {
@@ -36,6 +43,7 @@ static int link_parse(const struct nlmsghdr *m, struct link *l)
 	l->master = (int)nl_u32(a[IFLA_MASTER]);
 	l->peer = (int)nl_u32(a[IFLA_LINK]);
 	l->mtu = nl_u32(a[IFLA_MTU]);
+	l->operstate = nl_u8(a[IFLA_OPERSTATE]);
 	nl_str(a[IFLA_IFNAME], l->name, sizeof(l->name));
 	nl_str(a[IFLA_IFALIAS], l->alias, sizeof(l->alias));
 	if (a[IFLA_ADDRESS] != NULL && nl_len(a[IFLA_ADDRESS]) == sizeof(l->mac))
@@ -180,6 +188,33 @@ int link_delete(int nl, const int *indexes, unsigned count, struct err *e)
 		rc = nl_send_if_full(nl, &b, e);
 	}
 	return rc < 0 ? rc : nl_send(nl, &b, e);
+}
+
+static bool is_up(int nl, int index)
+{
+	struct link l;
+
+	/* A kernel from 6.8 on catches up by being asked. */
+	return link_get_index(nl, index, &l, NULL) < 0 || l.operstate == OPER_UP;
+}
+
+void link_await_up(int netns_fd, int nl, int index)
+{
+	uint64_t end = clock_mono_ms() + LINK_UP_MS, now;
+	auto_close int events = -1;
+	int group = RTNLGRP_LINK;
+	char drain[8192];
+
+	if (is_up(nl, index) || nl_open(netns_fd, NETLINK_ROUTE, &events, NULL) < 0 ||
+	    setsockopt(events, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return;
+	while (!is_up(nl, index) && (now = clock_mono_ms()) < end) {
+		struct pollfd p = {.fd = events, .events = POLLIN};
+
+		if (poll(&p, 1, (int)(end - now)) <= 0)
+			return;
+		(void)recv(events, drain, sizeof(drain), MSG_DONTWAIT);
+	}
 }
 
 void link_no_ip6_autoconf(struct nl_batch *b)

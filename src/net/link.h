@@ -16,9 +16,10 @@
 
 struct link {
 	int index;
-	int master;     /* index of the bridge it is a port of, 0: none */
-	int peer;       /* index of a veth's other end, in its namespace */
-	unsigned flags; /* IFF_* */
+	int master;        /* index of the bridge it is a port of, 0: none */
+	int peer;          /* index of a veth's other end, in its namespace */
+	unsigned flags;    /* IFF_* */
+	uint8_t operstate; /* RFC 2863 */
 	unsigned mtu;
 	char name[IF_NAMESIZE];
 	char kind[16]; /* "bridge", "veth", "vxlan", ... */
@@ -56,6 +57,13 @@ void link_set_begin(struct nl_batch *b, const char *what, int index, const char 
 void link_del(struct nl_batch *b, int index);
 /* IFLA_AF_SPEC: the kernel makes no IPv6 address on it by itself. Within an open link message. */
 void link_no_ip6_autoconf(struct nl_batch *b);
+
+/*
+ * Waits until the kernel has noticed that a link's other end is up: before that it drops what is
+ * sent through it, and a first packet that is lost costs its sender a second. Gives up quietly
+ * after a while: the link may have no other end yet.
+ */
+void link_await_up(int netns_fd, int nl, int index);
 
 /* Removes links by index, all at once. One that is gone is no error. */
 int link_delete(int nl, const int *indexes, unsigned count, struct err *e);

@@ -21,8 +21,7 @@ struct local_addr {
 struct local_route {
 	int index; /* 0: several ways out */
 	struct net_prefix to;
-	uint32_t table, priority;
-	uint8_t type;
+	uint32_t priority;
 };
 
 #define LOCAL_MAX 4096 /* addresses, routes or links of a host that are looked at */
@@ -100,6 +99,13 @@ static int take_addr(void *arg, const struct nlmsghdr *m)
 	return rc;
 }
 
+/* Also what an administrator routes to nowhere is not free for a pool. */
+static bool is_taken(const struct rtmsg *rt)
+{
+	return rt->rtm_type == RTN_UNICAST || rt->rtm_type == RTN_BLACKHOLE ||
+	       rt->rtm_type == RTN_UNREACHABLE || rt->rtm_type == RTN_PROHIBIT;
+}
+
 static int take_route(void *arg, const struct nlmsghdr *m)
 {
 	struct local *l = arg;
@@ -117,8 +123,7 @@ static int take_route(void *arg, const struct nlmsghdr *m)
 		return 0;
 	rt = NLMSG_DATA(m);
 	nl_parse((const char *)m + head, m->nlmsg_len - head, a, RTA_MAX);
-	if (rt->rtm_type != RTN_UNICAST || (rt->rtm_flags & RTM_F_CLONED) ||
-	    net_ip_size(rt->rtm_family) == 0)
+	if (!is_taken(rt) || (rt->rtm_flags & RTM_F_CLONED) || net_ip_size(rt->rtm_family) == 0)
 		return 0;
 	r.index = (int)nl_u32(a[RTA_OIF]);
 	r.to.ip = nl_ip(a[RTA_DST]);

@@ -405,6 +405,25 @@ static void a_host_that_was_a_router_stays_one(void **state)
 	place_done(&p);
 }
 
+static void the_first_packet_is_not_lost(void **state)
+{
+	struct place p = place_new();
+	struct net_bridge a = bridge_a();
+
+	bridge_make(&p, &a);
+	for (int i = 0; i < 10; i++) {
+		char ip[32];
+		int c;
+
+		snprintf(ip, sizeof(ip), "172.30.0.%d/16", 2 + i);
+		c = container(&p, &a, (char)('0' + i), ip);
+		/* One datagram each way, sent once: no second try hides a loss. */
+		assert_true(world_udp(c, p.outside, "192.0.2.2", 100));
+		close(c);
+	}
+	place_done(&p);
+}
+
 static void counters_count(void **state)
 {
 	struct place p = place_new();
@@ -440,6 +459,7 @@ int main(void)
 		TEST(bad_input_is_refused),
 		TEST(forwarding_does_not_make_the_host_a_router),
 		TEST(a_host_that_was_a_router_stays_one),
+		TEST(the_first_packet_is_not_lost),
 		TEST(counters_count),
 	};
 	int rc;

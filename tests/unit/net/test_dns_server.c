@@ -81,17 +81,33 @@ static void serve(struct site *s, int udp, int tcp)
 	assert_ok(dns_sandbox_new(s->server, udp, tcp, &s->o, &s->sandbox, &e), &e);
 }
 
+/* The fake upstream: UDP and TCP at one port of the kernel's choice; TCP does not listen yet. */
+static void upstream_open(struct site *s)
+{
+	for (;;) {
+		struct sockaddr_in at;
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		assert_true(fd >= 0);
+		s->upstream = bound_socket(SOCK_DGRAM, &at);
+		s->upstream_tcp = fd;
+		s->upstreams[0] = (struct dns_upstream){ip_of("127.0.0.1"), ntohs(at.sin_port)};
+		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+			return;
+		assert_int_equal(errno, EADDRINUSE);
+		close(s->upstream);
+		close(fd);
+	}
+}
+
 static struct site *site_new(void)
 {
 	struct site *s = xcalloc(1, sizeof(*s));
-	struct sockaddr_in at;
 	struct err e = ERR_INIT;
 
 	assert_int_equal(uv_loop_init(&s->loop), 0);
 	assert_ok(dns_server_new(&s->loop, &s->server, &e), &e);
-	s->upstream = bound_socket(SOCK_DGRAM, &at);
-	s->upstreams[0] = (struct dns_upstream){ip_of("127.0.0.1"), ntohs(at.sin_port)};
-	s->upstream_tcp = -1;
+	upstream_open(s);
 	s->o = (struct dns_sandbox_options){
 		.lookup = lookup, .arg = s, .upstreams = s->upstreams, .upstream_count = 1};
 	serve(s, bound_socket(SOCK_DGRAM, &s->udp_at), bound_socket(SOCK_STREAM, &s->tcp_at));
@@ -105,16 +121,8 @@ static void update(struct site *s)
 	assert_ok(dns_sandbox_update(s->sandbox, &s->o, &e), &e);
 }
 
-/* The fake upstream by TCP, at the port of its UDP socket. */
 static void listen_tcp(struct site *s)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = net_ip_sockaddr(&s->upstreams[0].ip, s->upstreams[0].port, &ss);
-	int on = 1;
-
-	s->upstream_tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	setsockopt(s->upstream_tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(s->upstream_tcp, (struct sockaddr *)&ss, len), 0);
 	assert_int_equal(listen(s->upstream_tcp, 8), 0);
 }
 
@@ -130,8 +138,7 @@ static void site_free(struct site *s)
 	assert_true(s->closed);
 	assert_int_equal(uv_loop_close(&s->loop), 0);
 	close(s->upstream);
-	if (s->upstream_tcp >= 0)
-		close(s->upstream_tcp);
+	close(s->upstream_tcp);
 	free(s);
 }
 

@@ -10,11 +10,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -83,11 +85,14 @@ __attribute__((unused)) static void world_visit(int netns)
 /* A new namespace with its loopback up. */
 __attribute__((unused)) static int world_netns(void)
 {
-	int home = world_self(), fd;
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int home = world_self(), fd, s;
 
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	fd = world_self();
-	assert_int_equal(system("ip link set lo up"), 0);
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(ioctl(s, SIOCSIFFLAGS, &lo), 0);
+	close(s);
 	world_visit(home);
 	close(home);
 	return fd;
@@ -193,7 +198,8 @@ __attribute__((unused)) static bool world_poll(int fd, short events)
 }
 
 /* A server of this type at any address of the namespace. */
-__attribute__((unused)) static int world_server(int netns, const struct net_ip *ip, int type, uint16_t port)
+__attribute__((unused)) static int world_server(int netns, const struct net_ip *ip, int type,
+						uint16_t port)
 {
 	struct net_ip any = {.family = ip->family};
 	struct sockaddr_storage ss;
