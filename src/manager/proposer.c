@@ -418,7 +418,7 @@ static bool has_work(const struct proposer *p)
 
 static void run_once(struct proposer *p)
 {
-	if (p->closing || !p->leader || p->flying != FLY_NOTHING)
+	if (p->closing || !p->node || !p->leader || p->flying != FLY_NOTHING)
 		return;
 	if (!p->ready)
 		fly(p, FLY_BARRIER);

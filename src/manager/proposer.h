@@ -65,7 +65,10 @@ struct proposer_read {
 	int place;                         /* the proposer's own */
 };
 
-/* `node` may be set later by proposer_attach(), as the node's events call the proposer. */
+/*
+ * The node comes by proposer_attach(), as its events call the proposer. At the end close the node,
+ * attach NULL, and free the proposer then.
+ */
 int proposer_new(struct proposer **ret, const struct world *world, const struct proposer_ops *ops);
 void proposer_attach(struct proposer *p, struct raft_node *node);
 /* Answers all that wait (-EHOSTUNREACH, what is in flight -EINPROGRESS) and frees it. */

@@ -23,6 +23,10 @@
 #define CAPACITY_BATCH_KIB 4096u
 #define CAPACITY_BARRIER_KIB 1024u
 
+/* As libraft's own answers to AppendEntries say. */
+#define RESULT_VERSION 2
+#define RESULT_FEATURE_CAPACITY 1
+
 void node_fatal(const struct raft_node *n, const char *what, const char *why)
 {
 	if (!why)
@@ -278,6 +282,7 @@ int raft_node_new(struct raft_node **ret, const struct raft_node_config *config,
 	n->transport = config->transport;
 	n->options = config->options;
 	defaults(&n->options);
+	n->size.step = MIN_OF((size_t)RAFT_SIZE_STEP, n->options.trailing_bytes / 16);
 	(void)snprintf(n->node, sizeof(n->node), "%s", config->node);
 	node_io_init(n);
 	node_fsm_init(n);
@@ -414,6 +419,32 @@ static bool from_second_leader(const struct raft_node *n, const struct raft_msg 
 	       msg->message.append_entries.term == n->raft.current_term;
 }
 
+/*
+ * Tells a leader of an older term that its time is over. libraft 0.22.1 does so as well, but leaves
+ * the index in its answer unset: read in a later term, it could count for a success.
+ */
+static bool answer_stale(struct raft_node *n, const char *peer, const struct raft_msg *msg)
+{
+	auto_buf frame = BUF_INIT(LIMIT_FRAME);
+	struct raft_message m = {.type = RAFT_APPEND_ENTRIES_RESULT, .server_id = msg->from};
+	struct raft_append_entries_result *r = &m.append_entries_result;
+
+	if (msg->kind == RAFT_MSG_APPEND && msg->message.append_entries.term < n->raft.current_term)
+		r->rejected = MAX_OF(msg->message.append_entries.prev_log_index, 1ull);
+	else if (msg->kind == RAFT_MSG_SNAPSHOT_BEGIN &&
+		 msg->message.install_snapshot.term < n->raft.current_term)
+		r->rejected = msg->message.install_snapshot.last_index;
+	else
+		return false;
+	r->version = RESULT_VERSION;
+	r->term = n->raft.current_term;
+	r->features = RESULT_FEATURE_CAPACITY;
+	r->capacity = n->disk->capacity;
+	if (raft_msg_encode(&frame, n->raft.id, &m, 0, 0) == 0)
+		n->transport.send(n->transport.arg, peer, frame.p, frame.len);
+	return true;
+}
+
 static void note_contact(struct raft_node *n, const struct raft_msg *msg)
 {
 	uint64_t term = msg->kind == RAFT_MSG_APPEND ? msg->message.append_entries.term
@@ -444,7 +475,7 @@ int raft_node_receive(struct raft_node *n, const char *peer, const void *p, size
 	rc = check_sender(n, peer, msg.from, e);
 	/* Not for us: for a member that this node was before, say. */
 	if (rc < 0 || msg.to != n->raft.id || msg.from == n->raft.id ||
-	    from_second_leader(n, &msg)) {
+	    from_second_leader(n, &msg) || answer_stale(n, peer, &msg)) {
 		raft_msg_done(&msg);
 		return rc;
 	}

@@ -31,7 +31,7 @@ void raft_size_add(struct raft_size *s, size_t len)
 {
 	s->last++;
 	s->bytes += len + RAFT_SIZE_ENTRY;
-	if (s->bytes - marked(s) < RAFT_SIZE_STEP)
+	if (s->bytes - marked(s) < (s->step ? s->step : RAFT_SIZE_STEP))
 		return;
 	if (s->count == s->cap) {
 		s->cap = s->cap ? s->cap * 2 : 64;
@@ -112,7 +112,8 @@ void raft_size_forget(struct raft_size *s, uint64_t index)
 		return;
 	i = mark_before(s, index);
 	s->start_bytes = bytes_at(s, index);
-	memmove(s->marks, s->marks + i, (s->count - i) * sizeof(*s->marks));
+	if (i > 0)
+		memmove(s->marks, s->marks + i, (s->count - i) * sizeof(*s->marks));
 	s->count -= i;
 	s->start = index + 1;
 }

@@ -1,13 +1,13 @@
 /*
  * How many bytes the raft log holds, by index: libraft counts entries, we bound bytes. Keeps one
- * mark for each 64 KiB of log, so a few kilobytes. Pure; called by the raft node.
+ * mark for each `step` bytes of log, so a few kilobytes. Pure; called by the raft node.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define RAFT_SIZE_STEP (64u << 10)
+#define RAFT_SIZE_STEP (64u << 10) /* bytes between two marks unless set otherwise */
 /* What libraft keeps in memory for an entry besides its bytes, roughly. */
 #define RAFT_SIZE_ENTRY 128
 
@@ -19,6 +19,7 @@ struct raft_size_mark {
 struct raft_size {
 	struct raft_size_mark *marks;
 	size_t count, cap;
+	uint64_t step;  /* 0 for RAFT_SIZE_STEP */
 	uint64_t start; /* first index of the log */
 	uint64_t start_bytes;
 	uint64_t last;           /* last index */

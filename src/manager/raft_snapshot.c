@@ -264,7 +264,8 @@ void node_install_maybe_deliver(struct raft_node *n)
 
 	if (in->stage != INSTALL_READY || n->take.busy || n->raft.snapshot.installing)
 		return;
-	if (n->raft.state == RAFT_LEADER && m->install_snapshot.term <= n->raft.current_term) {
+	if (m->install_snapshot.term < n->raft.current_term ||
+	    (n->raft.state == RAFT_LEADER && m->install_snapshot.term == n->raft.current_term)) {
 		node_install_drop(n);
 		return;
 	}
@@ -369,8 +370,7 @@ int node_snapshot_receive(struct raft_node *n, const char *peer, struct raft_msg
 {
 	if (msg->kind == RAFT_MSG_SNAPSHOT_CHUNK)
 		return add_chunk(n, peer, msg, e);
-	if (n->install.stage > INSTALL_RECEIVING ||
-	    msg->message.install_snapshot.term < n->raft.current_term) {
+	if (n->install.stage > INSTALL_RECEIVING) {
 		raft_msg_done(msg);
 		return 0;
 	}
