@@ -217,6 +217,9 @@ static void commit_by_counting(struct sim_node *n)
 				votes += match >= index;
 		}
 		if (votes > voters / 2) {
+			sim_trace(n->sim, "%s counts to %llu of term %llu", n->name,
+				  (unsigned long long)index,
+				  (unsigned long long)term_of(&r->trail, index));
 			r->commit_index = index;
 			return;
 		}
