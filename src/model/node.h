@@ -86,3 +86,9 @@ struct node {
 	struct table_rest *rest;
 };
 extern const struct table node_table;
+
+/* Whether tasks may stay on the node; NULL stands for one that was removed. */
+static inline bool node_keeps_tasks(const struct node *n)
+{
+	return n && n->status.state != NODE_DOWN && n->spec.availability != AVAILABILITY_DRAIN;
+}

@@ -57,6 +57,8 @@ static const struct field task_fields[] = {
 	FIELD_ENUM(T, 15, desired, "DesiredState", 0, state_names),
 	FIELD_LIST(T, 16, networks, NULL, 0, attachment),
 	FIELD_TIME(T, 17, not_before, NULL, 0),
+	FIELD_U64(T, 18, restarts, NULL, 0),
+	FIELD_BOOL(T, 19, evicted, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(task, task_fields, TABLE_REST(task));

@@ -72,6 +72,13 @@ struct task {
 	enum task_state desired;
 	LIST_OF(struct attachment) networks;
 	int64_t not_before; /* desired is READY until then (restart delay); wall ns, 0: at once */
+	uint64_t restarts;  /* of its template in its slot before it: what max attempts counts */
+	/*
+	 * The constraint enforcer rejected it while its container may still run. The dispatcher
+	 * clears this when the agent reports that it has ended; until then the task keeps its
+	 * addresses and its resources.
+	 */
+	bool evicted;
 	struct table_rest *rest;
 };
 extern const struct table task_table;
@@ -103,6 +110,17 @@ static inline bool task_is_wanted(const struct task *t)
 static inline bool task_is_live(const struct task *t)
 {
 	return t->desired <= TASK_RUNNING && t->status.state <= TASK_RUNNING;
+}
+
+/*
+ * Whether nothing of the task is left on any node, nor will be: it ended, or it is not wanted and
+ * was never assigned. What it held may be given to others.
+ */
+static inline bool task_is_over(const struct task *t)
+{
+	if (task_state_final(t->status.state))
+		return !t->evicted;
+	return t->status.state < TASK_ASSIGNED && !task_is_wanted(t);
 }
 
 /* "NAME.SLOT.ID" (or "NAME.NODE.ID" without a slot): the container's name. Free with free(). */

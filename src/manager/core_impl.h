@@ -1,0 +1,49 @@
+/*
+ * What the cores share: how they look at the store, and how they write a task. Private to the
+ * cores.
+ *
+ * Two rules make a core safe whatever becomes of its changes. What is dirty stays dirty until a
+ * step has looked at it and found nothing to do: a batch that was refused or lost is made again.
+ * And what a core derived from events may lag behind the store that a step is given (a fork with
+ * other changes of the same entry): an object is changed only while the store has it as it was
+ * derived from, else it waits for its events.
+ */
+#pragma once
+
+#include "manager/core.h"
+#include "manager/idset.h"
+#include "manager/slots.h"
+#include "manager/wakes.h"
+
+/* Changes that one core makes in one step: bounds the time that a step takes. */
+#define CORE_SLICE 1000
+/* Objects that a step looks at when it may have to look at all of them. */
+#define CORE_LOOKS 5000
+
+/* Whether the step may add more; `start` is out->n at its beginning. */
+static inline bool core_fits(const struct core_step *step, size_t start)
+{
+	return step->out->n - start < CORE_SLICE && changes_fit(step->out);
+}
+
+/* Whether the store has the object just so. */
+static inline bool core_is_current(const struct core_step *step, const struct object *o)
+{
+	return store_get(step->store, o->kind, o->id) == o;
+}
+
+/* Changes the task's desired state. */
+void core_task_desire(const struct core_step *step, const struct task *t, enum task_state desired);
+/* A copy of the task with a new status, to be given to changes_update(). */
+struct task *core_task_status(const struct core_step *step, const struct task *t,
+			      enum task_writer writer, enum task_state state, const char *message,
+			      const char *err);
+/* A new task of the service's template as it is now, to be given to changes_create(). */
+struct task *core_task_new(const struct core_step *step, const struct service *svc, uint64_t slot,
+			   enum task_state desired);
+/* Whether the node of the task is there and up. */
+bool core_task_node_up(const struct store *s, const struct task *t);
+/* Whether nothing of the task runs any more, as far as anybody can tell. */
+bool core_task_is_past(const struct store *s, const struct task *t);
+/* Whether nothing of the slot runs, or will once it is not wanted; `except` (or NULL) apart. */
+bool core_slot_is_idle(const struct store *s, const struct slot *slot, const struct task *except);

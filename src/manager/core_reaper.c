@@ -1,0 +1,408 @@
+/*
+ * The reaper removes what nothing needs any more: tasks that are to be removed and have ended,
+ * finished tasks beyond the history of their slot, templates without tasks, services and networks
+ * marked for deletion once they are unused. It never removes a task that may still run somewhere.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "manager/core_impl.h"
+
+/* What is dirty is looked at together: when there is so much of it, or after so long. */
+#define REAP_COUNT 1000
+#define REAP_DELAY_NS (250 * NS_PER_MS)
+/* Finished tasks kept at most to count restarts within a window. */
+#define REAP_RESTARTS_MAX 1000
+
+/* How many services and tasks refer to a network. */
+struct network_use {
+	char *id;
+	size_t n;
+	UT_hash_handle hh;
+};
+
+struct core_reaper {
+	struct core core;
+	struct slots slots;
+	struct idset tasks;     /* to be removed */
+	struct idset histories; /* slots with finished tasks: "SERVICE.SLOT" */
+	struct idset templates; /* perhaps unused */
+	struct idset services;  /* marked for deletion */
+	struct idset networks;  /* marked for deletion */
+	struct idset nodes;     /* gone */
+	struct network_use *uses;
+	int64_t due_ns; /* when to look; 0: nothing is dirty yet */
+};
+
+static bool task_has_ended(const struct store *s, const struct task *t)
+{
+	return task_is_over(t) || (t->node && !store_node(s, t->node));
+}
+
+/* Networks in use */
+
+static void network_use_add(struct core_reaper *c, const char *id, bool add)
+{
+	struct network_use *use;
+
+	if (!id)
+		return;
+	HASH_FIND(hh, c->uses, id, strlen(id), use);
+	if (!use) {
+		use = xcalloc(1, sizeof *use);
+		use->id = xstrdup(id);
+		HASH_ADD_KEYPTR(hh, c->uses, use->id, strlen(use->id), use);
+	}
+	use->n += add ? 1 : (size_t)-1;
+	if (use->n)
+		return;
+	HASH_DEL(c->uses, use);
+	free(use->id);
+	free(use);
+}
+
+static bool network_is_used(const struct core_reaper *c, const char *id)
+{
+	struct network_use *use;
+
+	HASH_FIND(hh, c->uses, id, strlen(id), use);
+	return use != NULL;
+}
+
+static void uses_count(struct core_reaper *c, const struct object *o, bool add)
+{
+	if (o && o->kind == KIND_TASK)
+		LIST_EACH (a, &((const struct task *)o)->networks)
+			network_use_add(c, a->network, add);
+	if (o && o->kind == KIND_SERVICE)
+		LIST_EACH (a, &((const struct service *)o)->spec.task.networks)
+			network_use_add(c, a->target, add);
+}
+
+/* Looking */
+
+static void task_reap(struct core_reaper *c, const struct core_step *step, const char *id)
+{
+	const struct task *t = store_task(step->store, id);
+
+	if (t && t->desired == TASK_REMOVE && task_has_ended(step->store, t))
+		changes_delete(step->out, &t->o);
+}
+
+/* As many as the cluster keeps; more where a restart window has to be counted in them. */
+static size_t history_limit(const struct store *s, const struct task *newest)
+{
+	const struct cluster *cluster = store_cluster(s);
+	int64_t limit = cluster ? cluster_task_history(cluster) : TASK_HISTORY_DEFAULT;
+	const struct template *template =
+		store_template(s, newest->service, newest->template_version);
+	struct restart_rules rules;
+
+	if (limit < 0)
+		return SIZE_MAX;
+	if (!template)
+		return (size_t)limit;
+	restart_rules_of(&template->spec, &rules);
+	if (rules.window && rules.max_attempts)
+		limit = MAX_OF(limit, (int64_t)MIN_OF(rules.max_attempts, REAP_RESTARTS_MAX) + 1);
+	return (size_t)limit;
+}
+
+static bool task_is_history(const struct store *s, const struct task *t)
+{
+	return !task_is_wanted(t) && t->desired != TASK_REMOVE && task_has_ended(s, t);
+}
+
+/* The newest task of a slot stays in any case: it says that the slot has ended by its policy. */
+static void history_reap(struct core_reaper *c, const struct core_step *step, const char *key,
+			 size_t start)
+{
+	auto_free char *service = xstrndup(key, (size_t)(strrchr(key, '.') - key));
+	const struct slot *slot =
+		slots_at(&c->slots, service, strtoull(strrchr(key, '.') + 1, NULL, 10));
+	size_t n = 0, limit;
+
+	if (!slot || !slot_newest(slot))
+		return;
+	for (size_t i = 0; i < slot->n; i++)
+		n += task_is_history(step->store, slot_task(slot, i));
+	limit = history_limit(step->store, slot_newest(slot));
+	for (size_t i = 0; i < slot->n && n > limit && core_fits(step, start); i++) {
+		const struct task *t = slot_task(slot, i);
+
+		if (!task_is_history(step->store, t) || t == slot_newest(slot))
+			continue;
+		n--;
+		if (core_is_current(step, &t->o))
+			changes_delete(step->out, &t->o);
+	}
+}
+
+static void template_reap(const struct core_step *step, const char *id)
+{
+	const struct template *t =
+		(const struct template *)store_get(step->store, KIND_TEMPLATE, id);
+	const struct service *svc = t ? store_service(step->store, t->service) : NULL;
+
+	if (!t || (svc && svc->template_version == t->template_version))
+		return;
+	if (!store_template_users(step->store, t->service, t->template_version))
+		changes_delete(step->out, &t->o);
+}
+
+static void service_reap(const struct core_step *step, const char *id)
+{
+	const struct service *svc = store_service(step->store, id);
+
+	if (svc && svc->pending_delete && !store_service_task_count(step->store, id))
+		changes_delete(step->out, &svc->o);
+}
+
+static void network_reap(struct core_reaper *c, const struct core_step *step, const char *id)
+{
+	const struct network *n = store_network(step->store, id);
+
+	if (n && n->pending_delete && !network_is_used(c, id))
+		changes_delete(step->out, &n->o);
+}
+
+static void task_mark(struct core_reaper *c, const struct store *s, const struct task *t)
+{
+	char key[IDSET_ID_MAX];
+
+	if (t->desired == TASK_REMOVE) {
+		if (task_has_ended(s, t))
+			(void)idset_add(&c->tasks, t->o.id);
+	} else if (task_is_history(s, t)) {
+		(void)snprintf(key, sizeof key, "%.40s.%" PRIu64, t->service, t->slot);
+		(void)idset_add(&c->histories, key);
+	}
+}
+
+/* Tasks whose node was removed have ended for all that can be known. */
+static void node_reap(struct core_reaper *c, const struct core_step *step, const char *id)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	if (store_node(step->store, id))
+		return;
+	store_walk_node_tasks(&w, step->store, id);
+	while ((t = store_walk_next(&w)))
+		task_mark(c, step->store, t);
+}
+
+static size_t dirty_count(const struct core_reaper *c)
+{
+	return idset_count(&c->tasks) + idset_count(&c->histories) + idset_count(&c->templates) +
+	       idset_count(&c->services) + idset_count(&c->networks) + idset_count(&c->nodes);
+}
+
+/* Looks at one entry of the set; what needed nothing leaves it. */
+static void entry_reap(struct core_reaper *c, struct idset *set, const char *id,
+		       const struct core_step *step, size_t start)
+{
+	size_t before = step->out->n;
+
+	if (set == &c->nodes)
+		node_reap(c, step, id);
+	else if (set == &c->tasks)
+		task_reap(c, step, id);
+	else if (set == &c->histories)
+		history_reap(c, step, id, start);
+	else if (set == &c->services)
+		service_reap(step, id);
+	else if (set == &c->templates)
+		template_reap(step, id);
+	else
+		network_reap(c, step, id);
+	if (step->out->n == before)
+		(void)idset_remove(set, id);
+}
+
+static int64_t reaper_step(struct core *core, struct core_step *step)
+{
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
+	struct idset *const sets[] = {&c->nodes,    &c->tasks,     &c->histories,
+				      &c->services, &c->templates, &c->networks};
+	size_t start = step->out->n, looks = 0, n = dirty_count(c);
+
+	if (!n) {
+		c->due_ns = 0;
+		return CORE_IDLE;
+	}
+	if (!c->due_ns)
+		c->due_ns = step->now_ns + REAP_DELAY_NS;
+	if (n < REAP_COUNT && step->now_ns < c->due_ns)
+		return c->due_ns;
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		IDSET_EACH(entry, sets[i])
+		{
+			if (!core_fits(step, start) || ++looks > CORE_LOOKS)
+				return step->now_ns;
+			entry_reap(c, sets[i], entry->id, step, start);
+		}
+	}
+	c->due_ns = dirty_count(c) ? step->now_ns + REAP_DELAY_NS : 0;
+	return c->due_ns ? c->due_ns : CORE_IDLE;
+}
+
+/* Events */
+
+static void task_event(struct core_reaper *c, const struct store *s, const struct task *old,
+		       const struct task *new)
+{
+	char key[TEMPLATE_ID_MAX];
+
+	slots_event(&c->slots, old, new);
+	if (new) {
+		task_mark(c, s, new);
+		return;
+	}
+	template_id(old->service, old->template_version, key);
+	(void)idset_add(&c->templates, key);
+	if (!slots_find(&c->slots, old->service))
+		(void)idset_add(&c->services, old->service);
+}
+
+static void service_event(struct core_reaper *c, const struct service *old,
+			  const struct service *new)
+{
+	char key[TEMPLATE_ID_MAX];
+
+	if (new &&new->pending_delete)
+		(void)idset_add(&c->services, new->o.id);
+	if (old && (!new || old->template_version != new->template_version)) {
+		template_id(old->o.id, old->template_version, key);
+		(void)idset_add(&c->templates, key);
+	}
+}
+
+/* A network that is marked is looked at again when one of its users has gone. */
+static void networks_mark(struct core_reaper *c, const struct store *s, const char *id)
+{
+	const struct network *n = id ? store_network(s, id) : NULL;
+
+	if (n && n->pending_delete)
+		(void)idset_add(&c->networks, id);
+}
+
+static void users_event(struct core_reaper *c, const struct store *s, const struct object *old,
+			const struct object *new)
+{
+	uses_count(c, new, true);
+	uses_count(c, old, false);
+	if (old && old->kind == KIND_TASK && !new)
+		LIST_EACH (a, &((const struct task *)old)->networks)
+			networks_mark(c, s, a->network);
+	if (old && old->kind == KIND_SERVICE)
+		LIST_EACH (a, &((const struct service *)old)->spec.task.networks)
+			networks_mark(c, s, a->target);
+}
+
+/* A changed limit of the history concerns every slot. */
+static void histories_mark(struct core_reaper *c, const struct store *s)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_kind(&w, s, KIND_TASK);
+	while ((t = store_walk_next(&w)))
+		task_mark(c, s, t);
+}
+
+static void reaper_event(struct core *core, const struct store *s, const struct object *old,
+			 const struct object *new)
+{
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
+	const struct object *o = new ? new : old;
+
+	users_event(c, s, old, new);
+	switch (o->kind) {
+	case KIND_TASK:
+		task_event(c, s, (const struct task *)old, (const struct task *)new);
+		break;
+	case KIND_SERVICE:
+		service_event(c, (const struct service *)old, (const struct service *)new);
+		break;
+	case KIND_TEMPLATE:
+		if (new)
+			(void)idset_add(&c->templates, o->id);
+		break;
+	case KIND_NETWORK:
+		networks_mark(c, s, o->id);
+		break;
+	case KIND_NODE:
+		if (!new)
+			(void)idset_add(&c->nodes, o->id);
+		break;
+	case KIND_CLUSTER:
+		if (old && new &&cluster_task_history((const struct cluster *)old) !=
+				   cluster_task_history((const struct cluster *)new))
+			histories_mark(c, s);
+		break;
+	default:
+		break;
+	}
+}
+
+static void reaper_clear(struct core_reaper *c)
+{
+	struct network_use *use, *next;
+
+	HASH_ITER (hh, c->uses, use, next) {
+		HASH_DEL(c->uses, use);
+		free(use->id);
+		free(use);
+	}
+	slots_done(&c->slots);
+	idset_done(&c->tasks);
+	idset_done(&c->histories);
+	idset_done(&c->templates);
+	idset_done(&c->services);
+	idset_done(&c->networks);
+	idset_done(&c->nodes);
+	c->due_ns = 0;
+}
+
+static void reaper_reset(struct core *core, const struct store *s)
+{
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
+	static const enum object_kind kinds[] = {KIND_TASK, KIND_SERVICE, KIND_TEMPLATE,
+						 KIND_NETWORK};
+	const struct object *o;
+	struct store_walk w;
+
+	reaper_clear(c);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		store_walk_kind(&w, s, kinds[i]);
+		while ((o = store_walk_next(&w)))
+			reaper_event(core, s, NULL, o);
+	}
+}
+
+static void reaper_free(struct core *core)
+{
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
+
+	reaper_clear(c);
+	free(c);
+}
+
+static const struct core_class reaper_class = {
+	.name = "reaper",
+	.reset = reaper_reset,
+	.event = reaper_event,
+	.step = reaper_step,
+	.free = reaper_free,
+};
+
+struct core *core_reaper_new(void)
+{
+	struct core_reaper *c = xcalloc(1, sizeof *c);
+
+	c->core.class = &reaper_class;
+	return &c->core;
+}

@@ -1,0 +1,272 @@
+/*
+ * The orchestrator of replicated services: as many slots as the service has replicas, one wanted
+ * task in each. It makes tasks, sets their desired state, and knows nothing of nodes, addresses or
+ * failures. A slot whose task has ended for good by its restart policy stays taken: the newest task
+ * of a slot tells, as whoever shuts a task down makes its successor in the same batch.
+ */
+#include "manager/core_replicated.h"
+
+#include <string.h>
+
+void slot_plan_add(struct slot_plan *p, uint64_t slot)
+{
+	if ((p->n & (p->n - 1)) == 0)
+		p->v = xreallocarray(p->v, p->n ? p->n * 2 : 1, sizeof *p->v);
+	p->v[p->n++] = slot;
+}
+
+void slot_plan_done(struct slot_plan *p)
+{
+	free(p->v);
+	*p = (struct slot_plan){0};
+}
+
+static struct replicated_service *service_find(const struct core_replicated *c, const char *id)
+{
+	struct replicated_service *r;
+
+	HASH_FIND(hh, c->services, id, strlen(id), r);
+	return r;
+}
+
+static struct replicated_service *service_get(struct core_replicated *c, const char *id)
+{
+	struct replicated_service *r = service_find(c, id);
+
+	if (r)
+		return r;
+	r = xcalloc(1, sizeof *r);
+	r->id = xstrdup(id);
+	HASH_ADD_KEYPTR(hh, c->services, r->id, strlen(r->id), r);
+	return r;
+}
+
+static void service_drop(struct core_replicated *c, struct replicated_service *r)
+{
+	if (!r)
+		return;
+	HASH_DEL(c->services, r);
+	slot_plan_done(&r->shrink);
+	slot_plan_done(&r->update);
+	free(r->id);
+	free(r);
+}
+
+/* Everything in the slot goes, its history too. */
+static void slot_empty(const struct slot *slot, const struct core_step *step)
+{
+	for (size_t i = 0; i < slot->n; i++) {
+		const struct task *t = slot_task(slot, i);
+
+		if (t->desired != TASK_REMOVE && core_is_current(step, &t->o))
+			core_task_desire(step, t, TASK_REMOVE);
+	}
+}
+
+static void empty_all(const struct slot_service *tasks, const struct core_step *step, size_t start)
+{
+	for (size_t i = 0; i < tasks->n && core_fits(step, start); i++)
+		if (tasks->v[i].kept)
+			slot_empty(&tasks->v[i], step);
+}
+
+static const struct slot *plan_slot(const struct slot_service *tasks, uint64_t number)
+{
+	return number < tasks->n && tasks->v[number].kept ? &tasks->v[number] : NULL;
+}
+
+/* The plan is made once and worked off over many steps, as long as it still fits the excess. */
+static void shrink(struct replicated_service *r, const struct slot_service *tasks, size_t excess,
+		   const struct core_step *step, size_t start)
+{
+	struct slot_plan *p = &r->shrink;
+	size_t left = 0;
+
+	while (p->pos < p->n && !plan_slot(tasks, p->v[p->pos]))
+		p->pos++;
+	for (size_t i = p->pos; i < p->n; i++)
+		left += plan_slot(tasks, p->v[i]) != NULL;
+	if (left != excess) {
+		slot_plan_done(p);
+		replicated_choose(tasks, excess, p);
+	}
+	for (size_t i = p->pos; i < p->n && core_fits(step, start); i++)
+		if (plan_slot(tasks, p->v[i]))
+			slot_empty(plan_slot(tasks, p->v[i]), step);
+}
+
+/* The lowest free slots get tasks. */
+static void grow(const struct slot_service *tasks, const struct service *svc, size_t missing,
+		 const struct core_step *step, size_t start)
+{
+	for (uint64_t slot = 1; missing && core_fits(step, start); slot++) {
+		if (tasks && slot < tasks->n && tasks->v[slot].kept)
+			continue;
+		changes_create(step->out, &core_task_new(step, svc, slot, TASK_RUNNING)->o);
+		missing--;
+	}
+}
+
+/* Which of two wanted tasks of a slot is to be kept. */
+static bool task_better(const struct task *a, const struct task *b, uint64_t template_version)
+{
+	bool a_live = task_is_live(a), b_live = task_is_live(b);
+	bool a_new = a->template_version == template_version;
+	bool b_new = b->template_version == template_version;
+
+	if (a_live != b_live)
+		return a_live;
+	if (a->status.state != b->status.state)
+		return a->status.state > b->status.state;
+	return a_new && !b_new;
+}
+
+/* More than one wanted task in a slot can only be another's mistake: the best one stays. */
+static void heal(const struct slot_service *tasks, const struct service *svc,
+		 const struct core_step *step, size_t start)
+{
+	for (size_t i = 1; i < tasks->n && core_fits(step, start); i++) {
+		const struct slot *slot = &tasks->v[i];
+		const struct task *best = slot->wanted > 1 ? slot_wanted(slot) : NULL;
+
+		for (size_t j = 0; best && j < slot->n; j++)
+			if (task_is_wanted(slot_task(slot, j)) &&
+			    task_better(slot_task(slot, j), best, svc->template_version))
+				best = slot_task(slot, j);
+		for (size_t j = 0; best && j < slot->n; j++)
+			if (slot_task(slot, j) != best && task_is_wanted(slot_task(slot, j)) &&
+			    core_is_current(step, &slot_task(slot, j)->o))
+				core_task_desire(step, slot_task(slot, j), TASK_SHUTDOWN);
+	}
+}
+
+/* One kind of change at a time, so that no task is changed twice in a batch. */
+static void service_step(struct core_replicated *c, const char *id, const struct core_step *step,
+			 size_t start)
+{
+	const struct service *svc = store_service(step->store, id);
+	const struct slot_service *tasks = slots_find(&c->slots, id);
+	size_t used = tasks ? tasks->used : 0, want;
+	struct replicated_service *r;
+
+	if (!svc || svc->pending_delete) {
+		if (tasks)
+			empty_all(tasks, step, start);
+		return;
+	}
+	if (!svc->spec.mode.replicated)
+		return;
+	r = service_get(c, id);
+	want = service_replicas(&svc->spec);
+	if (used > want) {
+		shrink(r, tasks, used - want, step, start);
+		return;
+	}
+	slot_plan_done(&r->shrink);
+	if (used < want)
+		grow(tasks, svc, want - used, step, start);
+	else if (tasks && tasks->doubled)
+		heal(tasks, svc, step, start);
+	else if (tasks)
+		replicated_update(r, tasks, svc, step);
+	else
+		r->updated_to = svc->template_version;
+}
+
+static int64_t replicated_step(struct core *core, struct core_step *step)
+{
+	struct core_replicated *c = container_of(core, struct core_replicated, core);
+	size_t start = step->out->n, looks = 0;
+
+	IDSET_EACH(entry, &c->dirty)
+	{
+		size_t before = step->out->n;
+
+		if (!core_fits(step, start) || ++looks > CORE_LOOKS)
+			return step->now_ns;
+		service_step(c, entry->id, step, start);
+		if (step->out->n == before)
+			(void)idset_remove(&c->dirty, entry->id);
+	}
+	return idset_count(&c->dirty) ? step->now_ns : CORE_IDLE;
+}
+
+static void task_event(struct core_replicated *c, const struct task *old, const struct task *new)
+{
+	const struct task *t = new ? new : old;
+	const struct replicated_service *r;
+
+	slots_event(&c->slots, old, new);
+	if (old && new && old->desired == new->desired) {
+		r = service_find(c, t->service);
+		if (!r || r->update.pos == r->update.n)
+			return;
+	}
+	(void)idset_add(&c->dirty, t->service);
+}
+
+static void replicated_event(struct core *core, const struct store *s, const struct object *old,
+			     const struct object *new)
+{
+	struct core_replicated *c = container_of(core, struct core_replicated, core);
+	const struct object *o = new ? new : old;
+
+	if (o->kind == KIND_TASK)
+		task_event(c, (const struct task *)old, (const struct task *)new);
+	if (o->kind != KIND_SERVICE)
+		return;
+	if (!new)
+		service_drop(c, service_find(c, o->id));
+	(void)idset_add(&c->dirty, o->id);
+}
+
+static void replicated_clear(struct core_replicated *c)
+{
+	struct replicated_service *r, *next;
+
+	HASH_ITER (hh, c->services, r, next)
+		service_drop(c, r);
+	idset_done(&c->dirty);
+	slots_done(&c->slots);
+}
+
+static void replicated_reset(struct core *core, const struct store *s)
+{
+	struct core_replicated *c = container_of(core, struct core_replicated, core);
+	const struct slot_service *tasks;
+	const struct service *svc;
+	struct store_walk w;
+
+	replicated_clear(c);
+	slots_reset(&c->slots, s);
+	store_walk_kind(&w, s, KIND_SERVICE);
+	while ((svc = store_walk_next(&w)))
+		(void)idset_add(&c->dirty, svc->o.id);
+	/* Tasks whose service is gone. */
+	for (tasks = c->slots.services; tasks; tasks = tasks->hh.next)
+		(void)idset_add(&c->dirty, tasks->id);
+}
+
+static void replicated_free(struct core *core)
+{
+	struct core_replicated *c = container_of(core, struct core_replicated, core);
+
+	replicated_clear(c);
+	free(c);
+}
+
+static const struct core_class replicated_class = {
+	.name = "replicated",
+	.reset = replicated_reset,
+	.event = replicated_event,
+	.step = replicated_step,
+	.free = replicated_free,
+};
+
+struct core *core_replicated_new(void)
+{
+	struct core_replicated *c = xcalloc(1, sizeof *c);
+
+	c->core.class = &replicated_class;
+	return &c->core;
+}

@@ -1,0 +1,238 @@
+/*
+ * The restart supervisor: a wanted task that has ended, or whose node is down, drained or gone, is
+ * shut down and, where its restart policy says so, followed by a new one in the same slot and the
+ * same batch. The new one is held at READY until its delay has passed and nothing of the slot runs
+ * any more (a minute at most), then raised to RUNNING. What it needs to know of the past stands in
+ * the tasks themselves, so that a new leader decides alike.
+ */
+#include "manager/core_impl.h"
+
+#include "base/clock.h"
+
+/* How long a new task waits at most for the old one to end, in ns. */
+#define OLD_TASK_WAIT_NS (60 * NS_PER_SEC)
+
+struct core_restart {
+	struct core core;
+	struct slots slots;
+	struct idset tasks; /* dirty */
+	struct idset nodes; /* dirty: they are down, drained or gone */
+	struct wakes wakes; /* tasks held at READY */
+};
+
+/* Restarts of the template in this slot within the window. */
+static uint64_t recent_restarts(const struct slot *slot, const struct task *t, int64_t since_ns)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < slot->n; i++) {
+		const struct task *other = slot_task(slot, i);
+
+		n += other->template_version == t->template_version && other->restarts > 0 &&
+		     other->o.created > since_ns;
+	}
+	return n;
+}
+
+static bool may_restart(const struct slot *slot, const struct service *svc, const struct task *t,
+			const struct restart_rules *rules, int64_t now_ns)
+{
+	if (rules->condition == RESTART_NONE)
+		return false;
+	if (rules->condition == RESTART_ON_FAILURE && t->status.state == TASK_COMPLETE)
+		return false;
+	if (!rules->max_attempts || t->template_version != svc->template_version)
+		return true;
+	if (!rules->window)
+		return t->restarts < rules->max_attempts;
+	return recent_restarts(slot, t, now_ns - rules->window) < rules->max_attempts;
+}
+
+static void successor_add(const struct core_step *step, const struct slot *slot,
+			  const struct service *svc, const struct task *t, int64_t delay_ns)
+{
+	bool idle = core_slot_is_idle(step->store, slot, NULL);
+	struct task *new = core_task_new(step, svc, t->slot, TASK_RUNNING);
+
+	if (t->template_version == svc->template_version)
+		new->restarts = t->restarts + 1;
+	if (delay_ns > 0 || !idle) {
+		new->desired = TASK_READY;
+		new->not_before = step->now_ns + delay_ns;
+	}
+	changes_create(step->out, &new->o);
+}
+
+static void restart(const struct core_step *step, const struct slot *slot,
+		    const struct service *svc, const struct task *t)
+{
+	const struct template *template =
+		store_template(step->store, t->service, t->template_version);
+	bool stays = !t->node || node_keeps_tasks(store_node(step->store, t->node));
+	struct restart_rules rules;
+
+	restart_rules_of(template ? &template->spec : &svc->spec.task, &rules);
+	core_task_desire(step, t, TASK_SHUTDOWN);
+	if (slot->wanted == 1 && may_restart(slot, svc, t, &rules, step->now_ns))
+		successor_add(step, slot, svc, t, stays ? rules.delay : 0);
+}
+
+/* Starts a task held at READY when it is time; else says when to look again. */
+static void raise_when_due(struct core_restart *c, const struct core_step *step,
+			   const struct slot *slot, const struct task *t)
+{
+	int64_t due = t->not_before;
+
+	if (!core_slot_is_idle(step->store, slot, t))
+		due = MAX_OF(due, t->o.created + OLD_TASK_WAIT_NS);
+	if (step->now_ns < due)
+		wakes_set(&c->wakes, t->o.id, due);
+	else
+		core_task_desire(step, t, TASK_RUNNING);
+}
+
+static void task_step(struct core_restart *c, const struct core_step *step, const char *id)
+{
+	const struct task *t = store_task(step->store, id);
+	const struct service *svc = t ? store_service(step->store, t->service) : NULL;
+	const struct slot *slot = t ? slots_at(&c->slots, t->service, t->slot) : NULL;
+
+	wakes_clear(&c->wakes, id);
+	if (!svc || svc->pending_delete || !svc->spec.mode.replicated || !task_is_wanted(t))
+		return;
+	if (!slot || slot_wanted(slot) != t) /* the events of this batch are still to come */
+		return;
+	if (task_state_final(t->status.state) ||
+	    (t->node && !node_keeps_tasks(store_node(step->store, t->node))))
+		restart(step, slot, svc, t);
+	else if (t->desired == TASK_READY)
+		raise_when_due(c, step, slot, t);
+}
+
+/* Looks again at what stands in the way of what on a node that tasks have to leave. */
+static void node_spread(struct core_restart *c, const struct store *s, const char *id)
+{
+	const struct task *t, *wanted;
+	const struct slot *slot;
+	struct store_walk w;
+
+	store_walk_node_tasks(&w, s, id);
+	while ((t = store_walk_next(&w))) {
+		slot = slots_at(&c->slots, t->service, t->slot);
+		wanted = slot ? slot_wanted(slot) : NULL;
+		if (wanted)
+			(void)idset_add(&c->tasks, wanted->o.id);
+	}
+}
+
+static int64_t restart_step(struct core *core, struct core_step *step)
+{
+	struct core_restart *c = container_of(core, struct core_restart, core);
+	size_t start = step->out->n, looks = 0;
+	const char *due;
+
+	IDSET_EACH(node, &c->nodes)
+	{
+		node_spread(c, step->store, node->id);
+		(void)idset_remove(&c->nodes, node->id);
+	}
+	while ((due = wakes_due(&c->wakes, step->now_ns))) {
+		(void)idset_add(&c->tasks, due);
+		wakes_clear(&c->wakes, due);
+	}
+	IDSET_EACH(entry, &c->tasks)
+	{
+		size_t before = step->out->n;
+
+		if (!core_fits(step, start) || ++looks > CORE_LOOKS)
+			return step->now_ns;
+		task_step(c, step, entry->id);
+		if (step->out->n == before)
+			(void)idset_remove(&c->tasks, entry->id);
+	}
+	return idset_count(&c->tasks) ? step->now_ns : wakes_next(&c->wakes);
+}
+
+static bool needs_look(const struct store *s, const struct task *old, const struct task *t)
+{
+	if (!task_is_wanted(t))
+		return false;
+	if (task_state_final(t->status.state) || t->desired == TASK_READY)
+		return true;
+	return t->node && (!old || !old->node) && !node_keeps_tasks(store_node(s, t->node));
+}
+
+static void task_event(struct core_restart *c, const struct store *s, const struct task *old,
+		       const struct task *new)
+{
+	const struct task *t = new ? new : old, *wanted;
+	const struct slot *slot;
+
+	slots_event(&c->slots, old, new);
+	if (new &&needs_look(s, old, new))
+		(void)idset_add(&c->tasks, new->o.id);
+	if (new && !task_is_over(new))
+		return;
+	slot = slots_at(&c->slots, t->service, t->slot);
+	wanted = slot ? slot_wanted(slot) : NULL;
+	if (wanted && wanted->desired == TASK_READY)
+		(void)idset_add(&c->tasks, wanted->o.id);
+}
+
+static void restart_event(struct core *core, const struct store *s, const struct object *old,
+			  const struct object *new)
+{
+	struct core_restart *c = container_of(core, struct core_restart, core);
+	const struct object *o = new ? new : old;
+
+	if (o->kind == KIND_TASK)
+		task_event(c, s, (const struct task *)old, (const struct task *)new);
+	else if (o->kind == KIND_NODE && !node_keeps_tasks((const struct node *)new))
+		(void)idset_add(&c->nodes, o->id);
+}
+
+static void restart_clear(struct core_restart *c)
+{
+	slots_done(&c->slots);
+	idset_done(&c->tasks);
+	idset_done(&c->nodes);
+	wakes_done(&c->wakes);
+}
+
+static void restart_reset(struct core *core, const struct store *s)
+{
+	struct core_restart *c = container_of(core, struct core_restart, core);
+	const struct task *t;
+	struct store_walk w;
+
+	restart_clear(c);
+	slots_reset(&c->slots, s);
+	store_walk_kind(&w, s, KIND_TASK);
+	while ((t = store_walk_next(&w)))
+		if (needs_look(s, NULL, t))
+			(void)idset_add(&c->tasks, t->o.id);
+}
+
+static void restart_free(struct core *core)
+{
+	struct core_restart *c = container_of(core, struct core_restart, core);
+
+	restart_clear(c);
+	free(c);
+}
+
+static const struct core_class restart_class = {
+	.name = "restart",
+	.reset = restart_reset,
+	.event = restart_event,
+	.step = restart_step,
+	.free = restart_free,
+};
+
+struct core *core_restart_new(void)
+{
+	struct core_restart *c = xcalloc(1, sizeof *c);
+
+	c->core.class = &restart_class;
+	return &c->core;
+}

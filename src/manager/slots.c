@@ -1,0 +1,207 @@
+/*
+ * See slots.h. Most slots have one task, so that one is kept without an array.
+ */
+#include "manager/slots.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct slot_service *slots_find(const struct slots *s, const char *service)
+{
+	struct slot_service *found;
+
+	HASH_FIND(hh, s->services, service, strlen(service), found);
+	return found;
+}
+
+const struct slot *slots_at(const struct slots *s, const char *service, uint64_t number)
+{
+	const struct slot_service *found = slots_find(s, service);
+
+	return found && number < found->n && found->v[number].n ? &found->v[number] : NULL;
+}
+
+static struct slot_service *service_get(struct slots *s, const char *id)
+{
+	struct slot_service *service = slots_find(s, id);
+
+	if (service)
+		return service;
+	service = xcalloc(1, sizeof *service);
+	service->id = xstrdup(id);
+	HASH_ADD_KEYPTR(hh, s->services, service->id, strlen(service->id), service);
+	return service;
+}
+
+static struct slot *slot_get(struct slot_service *service, uint64_t number)
+{
+	if (number >= service->n) {
+		size_t n = MAX_OF(service->n * 2, (size_t)number + 1);
+
+		service->v = xreallocarray(service->v, n, sizeof *service->v);
+		memset(service->v + service->n, 0, (n - service->n) * sizeof *service->v);
+		service->n = n;
+	}
+	return &service->v[number];
+}
+
+/* By age; the id decides between two of one moment. */
+static bool task_older(const struct task *a, const struct task *b)
+{
+	if (a->o.created != b->o.created)
+		return a->o.created < b->o.created;
+	return strcmp(a->o.id, b->o.id) < 0;
+}
+
+static void slot_insert(struct slot *slot, const struct task *t)
+{
+	const struct task *one = slot->one;
+	size_t at;
+
+	if (!slot->n++) {
+		slot->one = t;
+		return;
+	}
+	if (slot->n == 2) {
+		slot->many = xmalloc(2 * sizeof(struct task *));
+		slot->many[0] = one;
+	} else {
+		slot->many = xreallocarray(slot->many, slot->n, sizeof(struct task *));
+	}
+	for (at = slot->n - 1; at > 0 && task_older(t, slot->many[at - 1]); at--)
+		slot->many[at] = slot->many[at - 1];
+	slot->many[at] = t;
+}
+
+static size_t slot_find(const struct slot *slot, const struct task *t)
+{
+	for (size_t i = 0; i < slot->n; i++)
+		if (slot_task(slot, i) == t)
+			return i;
+	assert(!"a task that the slot does not have");
+	return 0;
+}
+
+static void slot_remove(struct slot *slot, const struct task *t)
+{
+	size_t at = slot_find(slot, t);
+
+	if (!--slot->n) {
+		slot->one = NULL;
+		return;
+	}
+	memmove(slot->many + at, slot->many + at + 1, (slot->n - at) * sizeof(struct task *));
+	if (slot->n == 1) {
+		const struct task *last = slot->many[0];
+
+		free(slot->many);
+		slot->one = last;
+	}
+}
+
+/* What the task is for the counts; `sign` is 1 or -1. */
+static void slot_count(struct slot_service *service, uint64_t number, const struct task *t,
+		       int sign)
+{
+	struct slot *slot = &service->v[number];
+	bool used = slot->kept > 0, doubled = slot->wanted > 1;
+
+	slot->kept += t->desired != TASK_REMOVE ? (uint32_t)sign : 0;
+	slot->wanted += task_is_wanted(t) ? (uint32_t)sign : 0;
+	if (!number)
+		return;
+	service->used += (size_t)(slot->kept > 0) - (size_t)used;
+	service->doubled += (size_t)(slot->wanted > 1) - (size_t)doubled;
+}
+
+static void task_add(struct slots *s, const struct task *t)
+{
+	struct slot_service *service = service_get(s, t->service);
+
+	slot_insert(slot_get(service, t->slot), t);
+	slot_count(service, t->slot, t, 1);
+	service->tasks++;
+}
+
+static void task_remove(struct slots *s, const struct task *t)
+{
+	struct slot_service *service = slots_find(s, t->service);
+
+	assert(service && t->slot < service->n);
+	slot_count(service, t->slot, t, -1);
+	slot_remove(&service->v[t->slot], t);
+	if (--service->tasks)
+		return;
+	HASH_DEL(s->services, service);
+	free(service->v);
+	free(service->id);
+	free(service);
+}
+
+/* Most changes leave a task where it is: service, slot and age never change. */
+static void task_replace(struct slots *s, const struct task *old, const struct task *new)
+{
+	struct slot_service *service = slots_find(s, old->service);
+	struct slot *slot;
+
+	assert(service && old->slot < service->n);
+	slot = &service->v[old->slot];
+	if (slot->n == 1)
+		slot->one = new;
+	else
+		slot->many[slot_find(slot, old)] = new;
+	slot_count(service, old->slot, new, 1);
+	slot_count(service, old->slot, old, -1);
+}
+
+void slots_event(struct slots *s, const struct task *old, const struct task *new)
+{
+	if (old && new)
+		task_replace(s, old, new);
+	else if (old)
+		task_remove(s, old);
+	else
+		task_add(s, new);
+}
+
+void slots_done(struct slots *s)
+{
+	struct slot_service *service, *next;
+
+	HASH_ITER (hh, s->services, service, next) {
+		for (size_t i = 0; i < service->n; i++)
+			if (service->v[i].n > 1)
+				free(service->v[i].many);
+		HASH_DEL(s->services, service);
+		free(service->v);
+		free(service->id);
+		free(service);
+	}
+}
+
+void slots_reset(struct slots *s, const struct store *store)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	slots_done(s);
+	store_walk_kind(&w, store, KIND_TASK);
+	while ((t = store_walk_next(&w)))
+		task_add(s, t);
+}
+
+const struct task *slot_wanted(const struct slot *slot)
+{
+	for (size_t i = slot->n; i > 0; i--)
+		if (task_is_wanted(slot_task(slot, i - 1)))
+			return slot_task(slot, i - 1);
+	return NULL;
+}
+
+const struct task *slot_newest(const struct slot *slot)
+{
+	for (size_t i = slot->n; i > 0; i--)
+		if (slot_task(slot, i - 1)->desired != TASK_REMOVE)
+			return slot_task(slot, i - 1);
+	return NULL;
+}

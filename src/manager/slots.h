@@ -1,0 +1,54 @@
+/*
+ * The slots of services and the tasks in each, as three of the cores need them: derived from the
+ * store, kept by its events. It points at the store's own objects: after all events of a batch it
+ * is as the store is. Called by the cores alone.
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "manager/store.h"
+
+struct slot {
+	union {
+		const struct task *one; /* n is 1 */
+		const struct task **many;
+	};
+	uint32_t n;
+	uint32_t kept;   /* whose desired state is not REMOVE: the slot is taken */
+	uint32_t wanted; /* that should run */
+};
+
+struct slot_service {
+	char *id;
+	struct slot *v; /* by slot number; 0 is for tasks without one */
+	size_t n;
+	size_t tasks;   /* in all */
+	size_t used;    /* slots that are taken, without 0 */
+	size_t doubled; /* slots with more than one wanted task, without 0 */
+	UT_hash_handle hh;
+};
+
+struct slots {
+	struct slot_service *services;
+};
+
+void slots_reset(struct slots *s, const struct store *store);
+/* One change of a task. */
+void slots_event(struct slots *s, const struct task *old, const struct task *new);
+void slots_done(struct slots *s);
+
+/* NULL when the service has no task. */
+struct slot_service *slots_find(const struct slots *s, const char *service);
+/* NULL when the slot has no task. */
+const struct slot *slots_at(const struct slots *s, const char *service, uint64_t number);
+
+/* The tasks of a slot, the oldest first. */
+static inline const struct task *slot_task(const struct slot *slot, size_t i)
+{
+	return slot->n == 1 ? slot->one : slot->many[i];
+}
+
+/* The newest task that is wanted, or NULL. */
+const struct task *slot_wanted(const struct slot *slot);
+/* The newest task that is not to be removed, or NULL. */
+const struct task *slot_newest(const struct slot *slot);

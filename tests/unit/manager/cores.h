@@ -1,0 +1,594 @@
+/*
+ * A cluster in memory for tests of the cores: the real store, all cores, a clock that only moves
+ * when told, nodes whose agents are a few lines here, and the rules that must hold after every
+ * batch. Nothing here knows how a core works.
+ */
+#pragma once
+
+#include "unit/test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "manager/core.h"
+
+enum which_core { REPLICATED, RESTART, ALLOCATOR, SCHEDULER, ENFORCER, REAPER, CORES };
+
+#define GIB (1LL << 30)
+#define CPU NS_PER_SEC
+
+struct cores {
+	struct store *store;
+	struct core *core[CORES];
+	struct store_watch watch;
+	int64_t now;
+	uint64_t ids;
+	uint64_t versions; /* of specs and templates */
+	uint64_t random;
+	size_t batches, changes; /* made by cores */
+	struct strs addresses;   /* scratch of the checks */
+	/* What the agents do next: a state, by default RUNNING. */
+	enum task_state (*fate)(struct cores *c, const struct task *t);
+};
+
+static inline uint64_t cores_random(struct cores *c, uint64_t below)
+{
+	c->random ^= c->random << 13;
+	c->random ^= c->random >> 7;
+	c->random ^= c->random << 17;
+	return c->random % below;
+}
+
+static inline void cores_new_id(void *arg, char ret[ID_CLUSTER_LEN + 1])
+{
+	struct cores *c = arg;
+
+	/* The order of ids says nothing about the order of creation. */
+	(void)snprintf(ret, ID_CLUSTER_LEN + 1, "%05" PRIx64 "%020" PRIu64,
+		       (c->ids + 1) * 0x9e3779b97f4a7c15u >> 44, c->ids + 1);
+	c->ids++;
+}
+
+/* The rules */
+
+static inline void check_task(const struct store *s, const struct task *old, const struct task *new)
+{
+	if (!new) {
+		assert_true(task_state_final(old->status.state) ||
+			    old->status.state < TASK_ASSIGNED || !store_node(s, old->node));
+		return;
+	}
+	if (!old) {
+		assert_int_equal(new->status.state, TASK_NEW);
+		return;
+	}
+	assert_true(new->status.state >= old->status.state);
+	assert_true(new->desired >= old->desired);
+	assert_true(new->slot == old->slot &&new->template_version == old->template_version);
+	if (old->node)
+		assert_string_equal(old->node, new->node);
+	if (old->status.state >= TASK_PENDING)
+		assert_int_equal(old->networks.n, new->networks.n);
+}
+
+static inline void cores_changed(void *arg, const struct object *old, const struct object *new)
+{
+	struct cores *c = arg;
+
+	if ((new ? new : old)->kind == KIND_TASK)
+		check_task(c->store, (const struct task *)old, (const struct task *)new);
+	for (int i = 0; i < CORES; i++)
+		c->core[i]->class->event(c->core[i], c->store, old, new);
+}
+
+static inline int text_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorts, and fails on a double. */
+static inline void check_unique(struct strs *s, const char *what)
+{
+	if (s->n)
+		qsort(s->v, s->n, sizeof *s->v, text_compare);
+	for (size_t i = 1; i < s->n; i++)
+		if (strcmp(s->v[i - 1], s->v[i]) == 0)
+			fail_msg("%s given twice: %s", what, s->v[i]);
+	strs_done(s);
+}
+
+static inline void add_text(struct strs *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static inline void add_text(struct strs *s, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	strs_add(s, text);
+}
+
+static inline void check_unique_all(const struct store *s)
+{
+	struct strs slots = {0}, addresses = {0}, ports = {0}, vnis = {0}, subnets = {0};
+	const struct network *n;
+	const struct service *svc;
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_kind(&w, s, KIND_NETWORK);
+	while ((n = store_walk_next(&w))) {
+		if (!n->vni)
+			continue;
+		add_text(&vnis, "%u", n->vni);
+		LIST_EACH (p, &n->ipam.config) {
+			add_text(&subnets, "%s", p->subnet);
+			add_text(&addresses, "%s %s", n->o.id, p->gateway);
+		}
+	}
+	store_walk_kind(&w, s, KIND_SERVICE);
+	while ((svc = store_walk_next(&w))) {
+		LIST_EACH (vip, &svc->endpoint.vips)
+			add_text(&addresses, "%s %.*s", vip->network,
+				 (int)strcspn(vip->address, "/"), vip->address);
+		LIST_EACH (p, &svc->endpoint.ports)
+			if (p->mode == PUBLISH_INGRESS)
+				add_text(&ports, "%d/%u", p->protocol, p->published);
+	}
+	store_walk_kind(&w, s, KIND_TASK);
+	while ((t = store_walk_next(&w))) {
+		if (task_is_wanted(t))
+			add_text(&slots, "%s.%" PRIu64, t->service, t->slot);
+		if (task_is_over(t))
+			continue;
+		LIST_EACH (a, &t->networks)
+			STRS_EACH (text, &a->addresses)
+				add_text(&addresses, "%s %.*s", a->network, (int)strcspn(text, "/"),
+					 text);
+	}
+	check_unique(&slots, "slot");
+	check_unique(&addresses, "address");
+	check_unique(&ports, "port");
+	check_unique(&vnis, "VXLAN id");
+	check_unique(&subnets, "subnet");
+}
+
+/* The cluster */
+
+static inline void cores_reset(struct cores *c)
+{
+	for (int i = 0; i < CORES; i++)
+		c->core[i]->class->reset(c->core[i], c->store);
+}
+
+static inline struct cores *cores_new(uint64_t seed)
+{
+	struct core *(*const makers[CORES])(void) = {
+		core_replicated_new, core_restart_new,  core_allocator_new,
+		core_scheduler_new,  core_enforcer_new, core_reaper_new,
+	};
+	struct cores *c = xcalloc(1, sizeof *c);
+
+	c->store = store_new();
+	c->random = seed * 0x9e3779b97f4a7c15u + 1;
+	c->now = 1700000000 * NS_PER_SEC;
+	for (int i = 0; i < CORES; i++)
+		c->core[i] = makers[i]();
+	c->watch.changed = cores_changed;
+	c->watch.arg = c;
+	store_watch_add(c->store, &c->watch);
+	cores_reset(c);
+	return c;
+}
+
+static inline void cores_free(struct cores *c)
+{
+	for (int i = 0; i < CORES; i++)
+		c->core[i]->class->free(c->core[i]);
+	store_watch_remove(c->store, &c->watch);
+	store_free(c->store);
+	free(c);
+}
+
+/* Applies and empties the batch. */
+static inline void cores_apply(struct cores *c, struct changes *batch)
+{
+	struct store_result r;
+
+	store_apply_changes(c->store, batch, &r);
+	if (r.verdict != STORE_APPLIED)
+		fail_msg("batch refused: verdict %d, change %zu, object %s", r.verdict, r.change,
+			 r.id);
+	changes_done(batch);
+	while (store_collect(c->store))
+		;
+}
+
+/* One step of one core; true when it changed something. */
+static inline bool cores_step(struct cores *c, enum which_core which, int64_t *ret_wish)
+{
+	struct changes batch;
+	struct core_step step = {.store = c->store,
+				 .now_ns = c->now,
+				 .new_id = cores_new_id,
+				 .new_id_arg = c,
+				 .out = &batch};
+	int64_t wish;
+
+	changes_init(&batch);
+	wish = c->core[which]->class->step(c->core[which], &step);
+	if (ret_wish)
+		*ret_wish = wish;
+	if (!batch.n) {
+		changes_done(&batch);
+		return false;
+	}
+	c->batches++;
+	c->changes += batch.n;
+	cores_apply(c, &batch);
+	return true;
+}
+
+/* Steps all cores until none has anything to say; returns when one wants to be asked again. */
+static inline int64_t cores_settle(struct cores *c)
+{
+	int64_t next, wish;
+	bool any;
+
+	for (int rounds = 0; rounds < 100000; rounds++) {
+		next = CORE_IDLE;
+		any = false;
+		for (int i = 0; i < CORES; i++) {
+			any |= cores_step(c, (enum which_core)i, &wish);
+			next = MIN_OF(next, wish);
+		}
+		if (!any && next > c->now)
+			return next;
+	}
+	fail_msg("the cores never settle");
+	return 0;
+}
+
+/* Writes as the control API makes them */
+
+static inline void node_add(struct cores *c, const char *id, int64_t cpus, int64_t memory)
+{
+	struct node *n = object_new(KIND_NODE, id, c->now);
+	struct changes batch;
+
+	changes_init(&batch);
+	n->status.state = NODE_READY;
+	n->description.hostname = xstrdup(id);
+	n->description.resources.nano_cpus = cpus;
+	n->description.resources.memory = memory;
+	changes_create(&batch, &n->o);
+	cores_apply(c, &batch);
+}
+
+/* A copy to change; give it to cores_update(). */
+static inline void *cores_edit(struct cores *c, enum object_kind kind, const char *id)
+{
+	const struct object *o = store_get(c->store, kind, id);
+
+	assert_non_null(o);
+	return object_clone(o);
+}
+
+static inline void cores_update(struct cores *c, void *object)
+{
+	struct object *o = object;
+	struct changes batch;
+
+	changes_init(&batch);
+	changes_update(&batch, store_get(c->store, o->kind, o->id), o, c->now);
+	cores_apply(c, &batch);
+}
+
+static inline void cores_delete(struct cores *c, enum object_kind kind, const char *id)
+{
+	struct changes batch;
+
+	changes_init(&batch);
+	changes_delete(&batch, store_get(c->store, kind, id));
+	cores_apply(c, &batch);
+}
+
+static inline void node_state(struct cores *c, const char *id, enum node_state state)
+{
+	struct node *n = cores_edit(c, KIND_NODE, id);
+
+	n->status.state = state;
+	cores_update(c, n);
+}
+
+static inline void node_availability(struct cores *c, const char *id, enum node_availability a)
+{
+	struct node *n = cores_edit(c, KIND_NODE, id);
+
+	n->spec.availability = a;
+	cores_update(c, n);
+}
+
+static inline struct object *template_make(struct cores *c, const struct service *s)
+{
+	char id[TEMPLATE_ID_MAX];
+	struct template *t;
+
+	template_id(s->o.id, s->template_version, id);
+	t = object_new(KIND_TEMPLATE, id, c->now);
+	t->service = xstrdup(s->o.id);
+	t->template_version = s->template_version;
+	t->service_name = xstrdup(s->spec.name);
+	table_copy(&task_spec_table, &t->spec, &s->spec.task);
+	if (s->spec.endpoint)
+		t->endpoint = table_dup(&endpoint_spec_table, s->spec.endpoint);
+	return &t->o;
+}
+
+/* A service to be filled in further and given to service_add(). */
+static inline struct service *service_make(struct cores *c, const char *name, uint64_t replicas)
+{
+	struct service *s = object_new(KIND_SERVICE, name, c->now);
+
+	s->spec.name = xstrdup(name);
+	s->spec.mode.replicated = xcalloc(1, sizeof *s->spec.mode.replicated);
+	s->spec.mode.replicated->replicas = xmemdup(&replicas, sizeof replicas);
+	return s;
+}
+
+static inline struct restart_policy *service_restart(struct service *s, enum restart_condition on,
+						     int64_t delay, uint64_t attempts,
+						     int64_t window)
+{
+	struct restart_policy *p = xcalloc(1, sizeof *p);
+
+	p->condition = on;
+	p->delay = xmemdup(&delay, sizeof delay);
+	p->max_attempts = xmemdup(&attempts, sizeof attempts);
+	p->window = xmemdup(&window, sizeof window);
+	s->spec.task.restart = p;
+	return p;
+}
+
+static inline void service_reserve(struct service *s, int64_t cpus, int64_t memory)
+{
+	if (!s->spec.task.resources)
+		s->spec.task.resources = xcalloc(1, sizeof *s->spec.task.resources);
+	if (!s->spec.task.resources->reservations)
+		s->spec.task.resources->reservations = xcalloc(1, sizeof(struct resources));
+	s->spec.task.resources->reservations->nano_cpus = cpus;
+	s->spec.task.resources->reservations->memory = memory;
+}
+
+static inline void service_constrain(struct service *s, const char *constraint)
+{
+	if (!s->spec.task.placement)
+		s->spec.task.placement = xcalloc(1, sizeof *s->spec.task.placement);
+	strs_done(&s->spec.task.placement->constraints);
+	if (constraint)
+		strs_add(&s->spec.task.placement->constraints, constraint);
+}
+
+static inline void service_attach(struct service *s, const char *network)
+{
+	LIST_ADD(&s->spec.task.networks)->target = xstrdup(network);
+}
+
+static inline struct port_config *service_publish(struct service *s, uint32_t target,
+						  uint32_t published)
+{
+	struct port_config *p;
+
+	if (!s->spec.endpoint)
+		s->spec.endpoint = xcalloc(1, sizeof *s->spec.endpoint);
+	p = LIST_ADD(&s->spec.endpoint->ports);
+	p->target = target;
+	p->published = published;
+	return p;
+}
+
+static inline void service_add(struct cores *c, struct service *s)
+{
+	struct changes batch;
+
+	changes_init(&batch);
+	s->spec_version = s->template_version = ++c->versions;
+	changes_create(&batch, &s->o);
+	changes_create(&batch, template_make(c, s));
+	cores_apply(c, &batch);
+}
+
+/* A changed copy of a service, with a new template when its task spec is another. */
+static inline void service_change(struct cores *c, struct service *s)
+{
+	const struct service *old = store_service(c->store, s->o.id);
+	struct changes batch;
+
+	changes_init(&batch);
+	s->spec_version = ++c->versions;
+	if (!table_equal(&task_spec_table, &old->spec.task, &s->spec.task)) {
+		s->template_version = s->spec_version;
+		changes_create(&batch, template_make(c, s));
+	}
+	changes_update(&batch, &old->o, &s->o, c->now);
+	cores_apply(c, &batch);
+}
+
+static inline void service_simple(struct cores *c, const char *name, uint64_t replicas)
+{
+	service_add(c, service_make(c, name, replicas));
+}
+
+static inline void service_scale(struct cores *c, const char *id, uint64_t replicas)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+
+	*s->spec.mode.replicated->replicas = replicas;
+	service_change(c, s);
+}
+
+/* Any change of the task spec. */
+static inline void service_force(struct cores *c, const char *id)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+
+	s->spec.task.force_update++;
+	service_change(c, s);
+}
+
+static inline void service_remove(struct cores *c, const char *id)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+
+	s->pending_delete = true;
+	str_set(&s->spec.name, id);
+	cores_update(c, s);
+}
+
+static inline struct network *network_make(struct cores *c, const char *id, const char *subnet)
+{
+	struct network *n = object_new(KIND_NETWORK, id, c->now);
+
+	n->spec.name = xstrdup(id);
+	n->spec.driver = xstrdup("overlay");
+	n->spec.scope = xstrdup("swarm");
+	if (subnet)
+		LIST_ADD(&n->spec.ipam.config)->subnet = xstrdup(subnet);
+	return n;
+}
+
+static inline void network_add(struct cores *c, const char *id, const char *subnet)
+{
+	struct network *n = network_make(c, id, subnet);
+	struct changes batch;
+
+	changes_init(&batch);
+	changes_create(&batch, &n->o);
+	cores_apply(c, &batch);
+}
+
+/* Agents */
+
+static inline void task_report(struct cores *c, const struct task *t, enum task_state state)
+{
+	struct task *new = object_clone(&t->o);
+
+	assert_true(task_transition_allowed(WRITER_AGENT, t->status.state, state));
+	new->status.state = state;
+	cores_update(c, new);
+}
+
+/* What the agent of its node makes of the task next; false when nothing. */
+static inline bool agent_task(struct cores *c, const struct task *t)
+{
+	enum task_state state = t->status.state;
+
+	if (!t->node || !store_node(c->store, t->node) ||
+	    store_node(c->store, t->node)->status.state == NODE_DOWN)
+		return false;
+	if (t->evicted && t->desired >= TASK_SHUTDOWN) {
+		struct task *new = object_clone(&t->o);
+
+		new->evicted = false;
+		cores_update(c, new);
+		return true;
+	}
+	if (state < TASK_ASSIGNED || state > TASK_RUNNING)
+		return false;
+	if (t->desired >= TASK_SHUTDOWN)
+		state = TASK_SHUTDOWN;
+	else if (c->fate)
+		state = c->fate(c, t);
+	else
+		state = t->desired == TASK_READY ? TASK_READY : TASK_RUNNING;
+	if (state <= t->status.state)
+		return false;
+	task_report(c, t, state);
+	return true;
+}
+
+/* Every agent reports once; how many tasks moved. */
+static inline size_t agents_run(struct cores *c)
+{
+	struct strs ids = {0};
+	const struct task *t;
+	struct store_walk w;
+	size_t n = 0;
+
+	store_walk_kind(&w, c->store, KIND_TASK);
+	while ((t = store_walk_next(&w)))
+		strs_add(&ids, t->o.id);
+	STRS_EACH (id, &ids) {
+		t = store_task(c->store, id);
+		n += t && agent_task(c, t);
+	}
+	strs_done(&ids);
+	return n;
+}
+
+/* Lets cores and agents work until nothing moves but by time. Returns the next wish. */
+static inline int64_t cores_quiet(struct cores *c)
+{
+	int64_t next;
+
+	do
+		next = cores_settle(c);
+	while (agents_run(c));
+	check_unique_all(c->store);
+	return next;
+}
+
+/* Lets `span_ns` pass, with everything that happens in it. */
+static inline void cores_pass(struct cores *c, int64_t span_ns)
+{
+	int64_t end = c->now + span_ns, next;
+
+	while ((next = cores_quiet(c)) <= end)
+		c->now = next;
+	c->now = end;
+	(void)cores_quiet(c);
+}
+
+/* Looking */
+
+static inline size_t tasks_count(const struct cores *c, const char *service,
+				 bool (*is)(const struct task *t))
+{
+	const struct task *t;
+	struct store_walk w;
+	size_t n = 0;
+
+	store_walk_service_tasks(&w, c->store, service);
+	while ((t = store_walk_next(&w)))
+		n += is(t);
+	return n;
+}
+
+static inline bool is_any(const struct task *t)
+{
+	return true;
+}
+
+static inline bool is_running(const struct task *t)
+{
+	return task_is_wanted(t) && t->status.state == TASK_RUNNING;
+}
+
+/* The wanted task of a slot, or NULL. */
+static inline const struct task *task_in(const struct cores *c, const char *service, uint64_t slot)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_service_tasks(&w, c->store, service);
+	while ((t = store_walk_next(&w)))
+		if (t->slot == slot && task_is_wanted(t))
+			return t;
+	return NULL;
+}
+
+#define assert_running(c, service, n) assert_int_equal(tasks_count(c, service, is_running), n)
