@@ -21,6 +21,7 @@
 #include "base/mem.h"
 
 #define WAIT_MS 10000
+#define LOOK_AGAIN_MS 2
 
 struct fix {
 	uv_loop_t loop;
@@ -83,12 +84,15 @@ static inline bool fix_turn(int fd, short events, int64_t deadline_ms)
 	int64_t left = deadline_ms - (int64_t)clock_mono_ms();
 	int timeout;
 
+	/* Twice: what a callback has begun to watch is in the loop's epoll set only then. */
 	uv_run(&F.loop, UV_RUN_NOWAIT);
+	uv_run(&F.loop, UV_RUN_NOWAIT);
+	/* The caller looks again soon: what it waits for may have come with this very turn. */
 	timeout = uv_backend_timeout(&F.loop);
 	if (left <= 0)
 		return false;
-	if (timeout < 0 || timeout > left)
-		timeout = (int)left;
+	if (timeout < 0 || timeout > MIN_OF(left, LOOK_AGAIN_MS))
+		timeout = (int)MIN_OF(left, LOOK_AGAIN_MS);
 	poll(p, fd < 0 ? 1 : 2, timeout);
 	return true;
 }
