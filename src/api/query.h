@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/http_url.h"
+#include "base/table.h"
 
 /* "", 0, no, false, none (any case) are false, anything else is true; missing is `missing`. */
 bool query_bool(const struct http_query *q, const char *name, bool missing);
@@ -21,8 +22,6 @@ int query_int(const struct http_query *q, const char *name, int64_t missing, int
  */
 int query_time(const struct http_query *q, const char *name, int64_t now_ns, int64_t *ret_ns,
 	       struct err *e);
-
-#define LIMIT_FILTER_VALUES 1024 /* values in one request's filters */
 
 struct filter_value {
 	char *key;
@@ -52,12 +51,7 @@ bool filters_match(const struct filters *f, const char *key, const char *value);
 bool filters_match_prefix(const struct filters *f, const char *key, const char *value); /* "abc*" */
 /* Equal, or as an (unanchored, POSIX extended) regular expression; names and ids. */
 bool filters_match_name(const struct filters *f, const char *key, const char *value);
-/*
- * All of the key's values "k" or "k=v" must fit the labels; `get` returns the label's value, NULL
- * when there is no such label.
- */
-bool filters_match_labels(const struct filters *f, const char *key,
-			  const char *(*get)(const void *labels, const char *name),
-			  const void *labels);
+/* All of the key's values "k" or "k=v" must fit the labels. */
+bool filters_match_labels(const struct filters *f, const char *key, const struct strmap *labels);
 /* A boolean filter (dangling, _up-to-date): its value. 0 or -EINVAL with the reason. */
 int filters_bool(const struct filters *f, const char *key, bool missing, bool *ret, struct err *e);

@@ -12,7 +12,7 @@
 #define API_VERSION_MIN "1.24"
 #define API_MINOR_MAX 51
 #define API_MINOR_MIN 24
-#define API_VARS_MAX 2
+#define API_VARS_MAX 1
 
 struct api_router;
 struct api_route;
@@ -52,6 +52,8 @@ void api_router_free(struct api_router *r);
  * that is not a route of the API, or has a handler already, is a programming error and aborts.
  */
 void api_router_add(struct api_router *r, const struct api_route *routes, size_t count, void *ctx);
+/* Server, Api-Version and Ostype, which every answer of that server carries from now on. */
+void api_router_headers(struct http_server *s);
 /* The http_server_opts.request callback; `data` is the router. */
 void api_router_request(struct http_req *req, void *data);
 

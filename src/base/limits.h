@@ -10,17 +10,19 @@
 #define NAME_MAX_LEN 63   /* a service's, node's or network's name: a DNS label */
 
 /* JSON and HTTP */
-#define LIMIT_JSON_BODY (4u << 20)      /* bytes of a JSON request */
-#define LIMIT_HTTP_HEADERS (32u << 10)  /* bytes of a request's line and headers */
-#define LIMIT_HTTP_CLIENTS 1024         /* connections a daemon serves at once */
-#define LIMIT_HTTP_ANSWER (64u << 20)   /* bytes of an answer rendered in one piece */
-#define LIMIT_HTTP_PIECE (256u << 10)   /* bytes of one piece of an answer */
-#define LIMIT_HTTP_STREAM (1u << 20)    /* bytes that wait on a stream for its client */
-#define LIMIT_HTTP_ARGS 256             /* values in one query */
-#define LIMIT_HTTP_IDLE_MS 300000       /* milliseconds a connection may do nothing */
-#define LIMIT_HTTP_HEADER_MS 15000      /* milliseconds from the request line to the last header */
-#define LIMIT_HTTP_LINGER_MS 5000       /* milliseconds a closed connection may still send */
-#define LIMIT_HTTP_BODIES (64u << 20)   /* bytes of all bodies that one server collects at once */
+#define LIMIT_JSON_BODY (4u << 20)     /* bytes of a JSON request */
+#define LIMIT_HTTP_HEADERS (32u << 10) /* bytes of a request's line and headers */
+#define LIMIT_HTTP_CLIENTS 1024        /* connections a daemon serves at once */
+#define LIMIT_HTTP_ANSWER (64u << 20)  /* bytes of an answer rendered in one piece */
+#define LIMIT_HTTP_PIECE (256u << 10)  /* bytes of one piece of an answer */
+#define LIMIT_HTTP_STREAM (1u << 20)   /* bytes that wait on a stream for its client */
+#define LIMIT_FILTER_VALUES 1024       /* values in the filters of one request */
+#define LIMIT_FILTER_PATTERN 128      /* characters of a name filter that is a regular expression */
+#define LIMIT_HTTP_ARGS 256           /* values in one query */
+#define LIMIT_HTTP_IDLE_MS 300000     /* milliseconds a connection may do nothing */
+#define LIMIT_HTTP_HEADER_MS 15000    /* milliseconds from the request line to the last header */
+#define LIMIT_HTTP_LINGER_MS 5000     /* milliseconds a closed connection may still send */
+#define LIMIT_HTTP_BODIES (64u << 20) /* bytes of all bodies that one server collects at once */
 #define LIMIT_HTTP_SWALLOW (256u << 10) /* bytes of an unwanted body read before closing */
 #define LIMIT_HTTP_SOCKETS 32           /* sockets that one server listens on */
 #define LIMIT_LOG_LINE 4096             /* bytes of a line of the daemon's own log */
