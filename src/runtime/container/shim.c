@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -202,6 +204,32 @@ static int setup(struct shim *s, const char *dir, struct err *e)
 	return rc;
 }
 
+/*
+ * Gives back what only the creation needed: free heap, and the pages of the program's own code,
+ * of which the loop soon has the few that it needs again.
+ */
+static int drop_code(struct dl_phdr_info *info, size_t size, void *data)
+{
+	long page = sysconf(_SC_PAGESIZE);
+
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t from = info->dlpi_addr + ph->p_vaddr;
+		uintptr_t to = from + ph->p_memsz;
+
+		from &= ~(uintptr_t)(page - 1);
+		if (ph->p_type == PT_LOAD && !(ph->p_flags & PF_W))
+			(void)madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	return 1; /* the program itself is the first */
+}
+
+static void shrink(void)
+{
+	(void)malloc_trim(0);
+	(void)dl_iterate_phdr(drop_code, NULL);
+}
+
 static void shim_init(struct shim *s)
 {
 	*s = (struct shim){.dir = -1, .listener = -1, .signals = -1, .in = -1};
@@ -254,6 +282,6 @@ int shim_main(int argc, char **argv)
 			spawner->gone = true;
 		peer_flush(spawner);
 	}
-	(void)malloc_trim(0);
+	shrink();
 	return shim_loop(&s);
 }
