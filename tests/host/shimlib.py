@@ -40,6 +40,8 @@ class ShimError(Exception):
 
 
 def make_rootfs(path):
+    path.mkdir(exist_ok=True)
+    path.chmod(0o755)
     for d in "bin dev etc proc sys tmp root".split():
         (path / d).mkdir(parents=True)
     shutil.copy("/bin/busybox", path / "bin/busybox")
