@@ -191,7 +191,9 @@ static int reading_run(struct reading *r)
 	/* Whoever sends the archive would see a broken pipe if its padding were left unread. */
 	while (rest < ARCHIVE_REST && (n = reading_block(r->a, r, &ignored)) > 0)
 		rest += (size_t)n;
-	qsort(r->ret->members.v, r->ret->members.n, sizeof *r->ret->members.v, member_order);
+	if (r->ret->members.n > 0)
+		qsort(r->ret->members.v, r->ret->members.n, sizeof *r->ret->members.v,
+		      member_order);
 	return 0;
 }
 

@@ -239,11 +239,12 @@ static int member_whiteout(struct unpack *u, const char *base)
 static int unpack_member(struct unpack *u, struct archive_entry *entry)
 {
 	const char *name = archive_entry_pathname(entry), *slash, *base;
+	uint64_t max = u->job->max_members ? u->job->max_members : LIMIT_LAYER_ENTRIES;
 	int rc;
 
-	if (++u->n_members > LIMIT_LAYER_ENTRIES)
-		return err_set(u->e, -EMSGSIZE, "the layer has more than %d members",
-			       LIMIT_LAYER_ENTRIES);
+	if (++u->n_members > max)
+		return err_set(u->e, -EMSGSIZE, "the layer has more than %llu members",
+			       (unsigned long long)max);
 	if (!name)
 		return err_set(u->e, -EINVAL, "a member of the layer has no name");
 	/* The last number means "leave it" to chown(2). */

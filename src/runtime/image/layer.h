@@ -17,6 +17,7 @@ struct layer_job {
 	const char *diff_id;       /* of the tar in it, which is checked here */
 	int layer_dir;             /* an empty directory of ours: gets diff/, and recipe or blob */
 	const struct strs *lowers; /* directories of the layers below, top-most first */
+	uint64_t max_members;      /* 0: LIMIT_LAYER_ENTRIES */
 	image_progress_cb *progress; /* or NULL */
 	void *progress_arg;
 };

@@ -443,6 +443,52 @@ static void bounds_hold(void **state)
 	assert_refused(&members, -EMSGSIZE, "members");
 }
 
+static void archives_end_at_so_many_images(void **state)
+{
+	for (size_t n = LIMIT_ARCHIVE_IMAGES; n <= LIMIT_ARCHIVE_IMAGES + 1; n++) {
+		auto_tar t;
+		auto_found f;
+		auto_buf items = BUF_INIT(1u << 20);
+		char name[16], config[100];
+
+		tar_init(&t);
+		for (size_t i = 0; i < n; i++) {
+			snprintf(name, sizeof name, "%zu", i);
+			snprintf(config, sizeof config,
+				 "{\"author\":\"%zu\",\"rootfs\":{\"type\":\"layers\"}}", i);
+			tar_text(&t, name, config);
+			buf_addf(&items, "%s{\"Config\":\"%s\"}", i ? "," : "[", name);
+		}
+		buf_adds(&items, "]");
+		tar_bytes(&t, "manifest.json", items.p, items.len);
+		tar_end(&t);
+		find(&t, NULL, &f);
+		assert_int_equal(f.rc, n == LIMIT_ARCHIVE_IMAGES ? 0 : -EMSGSIZE);
+	}
+}
+
+static void archives_end_at_so_many_bytes_of_configurations(void **state)
+{
+	size_t n = LIMIT_ARCHIVE_CONFIGS / LIMIT_IMAGE_CONFIG + 1;
+	auto_buf config = BUF_INIT(LIMIT_IMAGE_CONFIG), items = BUF_INIT(10000);
+	auto_tar t;
+	char name[16];
+
+	tar_init(&t);
+	buf_adds(&config, "{\"rootfs\":{\"type\":\"layers\"}}");
+	while (config.len < LIMIT_IMAGE_CONFIG)
+		buf_addc(&config, ' ');
+	for (size_t i = 0; i < n; i++) {
+		config.p[config.len - 1 - i] = '\n'; /* another digest each time */
+		snprintf(name, sizeof name, "%zu", i);
+		tar_bytes(&t, name, config.p, config.len);
+		buf_addf(&items, "%s{\"Config\":\"%s\"}", i ? "," : "[", name);
+	}
+	buf_adds(&items, "]");
+	tar_bytes(&t, "manifest.json", items.p, items.len);
+	assert_refused(&t, -EMSGSIZE, "bytes of configurations");
+}
+
 static void streams_may_come_in_drops(void **state)
 {
 	auto_sample *s = sample_simple("some content", "");
@@ -485,6 +531,8 @@ int main(void)
 		TEST(documents_that_are_no_images_are_refused),
 		TEST(indexes_end_at_their_depth),
 		TEST(bounds_hold),
+		TEST(archives_end_at_so_many_images),
+		TEST(archives_end_at_so_many_bytes_of_configurations),
 		TEST(streams_may_come_in_drops),
 	};
 

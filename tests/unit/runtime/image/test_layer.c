@@ -678,6 +678,68 @@ static void altered_files_are_noticed_when_written_out(void **state)
 	assert_int_equal(layer_write(dir, diff_id, out, &e), -EUCLEAN);
 }
 
+static void bounds_of_a_layer_hold(void **state)
+{
+	struct archive_entry *entry;
+	struct err e = ERR_INIT;
+	auto_buf deep = BUF_INIT(8192);
+
+	WANT_ROOT();
+	for (uint64_t max = 2; max <= 3; max++) { /* LIMIT_LAYER_ENTRIES stands for 0 */
+		auto_place p;
+		auto_tar t;
+		char diff_id[DIGEST_TEXT_LEN + 1];
+		struct strs none = {0};
+		struct layer_job job = {.blob_name = "blob",
+					.blob_digest = diff_id,
+					.diff_id = diff_id,
+					.max_members = max,
+					.lowers = &none};
+		int64_t size;
+
+		place_init(&p);
+		tar_init(&t);
+		tar_text(&t, "a", "");
+		tar_text(&t, "b", "");
+		tar_text(&t, "c", "");
+		tar_end(&t);
+		tar_digest(&t, diff_id);
+		assert_int_equal(file_write_atomic(p.fd, "blob", t.bytes.p, t.bytes.len, 0600), 0);
+		assert_int_equal(mkdirat(p.fd, "l", 0700), 0);
+		auto_close int dir = openat(p.fd, "l", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		job.blob_dir = p.fd;
+		job.layer_dir = dir;
+		assert_int_equal(layer_unpack(&job, &size, &e), max == 3 ? 0 : -EMSGSIZE);
+	}
+	for (int over = 0; over <= 1; over++) { /* a header may promise what it wants */
+		auto_place p;
+		auto_tar t;
+
+		place_init(&p);
+		tar_init(&t);
+		entry = tar_entry("huge", AE_IFREG, 0644);
+		archive_entry_set_size(entry, LIMIT_LAYER_BYTES + over);
+		assert_int_equal(archive_write_header(t.a, entry), ARCHIVE_OK);
+		archive_entry_free(entry);
+		archive_write_free(t.a); /* the content never comes */
+		t.a = NULL;
+		t.bytes.len = t.bytes.len / 512 * 512;
+		assert_int_equal(unpack(&p, &t, &e), over ? -EMSGSIZE : -EBADMSG);
+	}
+	for (int i = 0; i < 16; i++)
+		buf_addf(&deep, "%0240d/", i);
+	auto_place p;
+	auto_tar t;
+	place_init(&p);
+	tar_init(&t);
+	for (size_t n = 0; n < LIMIT_LAYER_HEADERS / deep.len; n++)
+		tar_dir(&t, buf_text(&deep), 0755);
+	for (int i = 0; i < 2; i++)
+		tar_dir(&t, buf_text(&deep), 0755);
+	assert_int_equal(unpack(&p, &t, &e), -EMSGSIZE);
+	assert_non_null(strstr(e.msg, "too many folders"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -693,6 +755,7 @@ int main(void)
 		TEST(what_follows_the_end_is_part_of_the_digest),
 		TEST(empty_layers_are_layers),
 		TEST(altered_files_are_noticed_when_written_out),
+		TEST(bounds_of_a_layer_hold),
 	};
 
 	umask(077); /* modes must not depend on it */
