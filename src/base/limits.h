@@ -96,4 +96,4 @@
 #define LIMIT_LAYER_ENTRIES 4000000       /* members of a layer's tar */
 #define LIMIT_LAYER_DEPTH 128             /* folders on the way to a file of a layer */
 #define LIMIT_LAYER_BYTES (1LL << 40)     /* bytes of a layer's files, and of its tar */
-#define LIMIT_LAYER_HEADERS (64u << 20)   /* bytes of the names of a layer's folders */
+#define LIMIT_LAYER_HEADERS (32u << 20)   /* bytes of the names of a layer's folders */

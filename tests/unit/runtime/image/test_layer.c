@@ -731,7 +731,7 @@ static void bounds_of_a_layer_hold(void **state)
 	auto_place p;
 	auto_tar t;
 	place_init(&p);
-	tar_init(&t);
+	tar_init_filter(&t, ARCHIVE_FILTER_ZSTD);
 	for (size_t n = 0; n < LIMIT_LAYER_HEADERS / deep.len; n++)
 		tar_dir(&t, buf_text(&deep), 0755);
 	for (int i = 0; i < 2; i++)
