@@ -1,0 +1,443 @@
+/*
+ * manager/control.h: requests against a store, with their refusals. Pure: ids count up, the time is
+ * given.
+ */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "manager/control.h"
+
+static unsigned ids;
+
+static void next_id(void *arg, char ret[ID_CLUSTER_LEN + 1])
+{
+	(void)arg;
+	(void)snprintf(ret, ID_CLUSTER_LEN + 1, "%025u", ++ids);
+}
+
+static struct err last;
+
+/* Builds and applies a request; returns its status, the error in `last`, the id in `ret_id`. */
+static int ask(struct store *s, const struct control_request *r, char **ret_id)
+{
+	struct control_answer answer = {0};
+	struct store *fork = store_fork(s);
+	struct store_result result;
+	struct changes changes;
+	struct control c = {.view = fork,
+			    .now_ns = 1000,
+			    .new_id = next_id,
+			    .self = "self",
+			    .out = &changes,
+			    .answer = &answer};
+	int rc;
+
+	last = ERR_INIT;
+	changes_init(&changes);
+	rc = control_build(&c, r, &last);
+	if (rc < 0)
+		assert_int_equal(changes.n, 0);
+	if (rc == 0 && changes.n) {
+		store_apply_changes(s, &changes, &result);
+		assert_int_equal(result.verdict, STORE_APPLIED);
+	}
+	if (ret_id)
+		*ret_id = xstrdup(answer.id);
+	table_done(&control_answer_table, &answer);
+	changes_done(&changes);
+	store_free(fork);
+	return rc;
+}
+
+static struct store *with_cluster(void)
+{
+	struct store *s = store_new();
+	struct store_result result;
+	struct changes changes;
+	struct cluster *c = object_new(KIND_CLUSTER, "cluster", 1);
+	struct node *n = object_new(KIND_NODE, "self", 1);
+
+	str_set(&c->spec.name, "default");
+	n->spec.role = ROLE_MANAGER;
+	n->status.state = NODE_READY;
+	str_set(&n->description.hostname, "alpha");
+	changes_init(&changes);
+	changes_create(&changes, &c->o);
+	changes_create(&changes, &n->o);
+	store_apply_changes(s, &changes, &result);
+	assert_int_equal(result.verdict, STORE_APPLIED);
+	changes_done(&changes);
+	return s;
+}
+
+static struct service_spec *spec_read(const char *json)
+{
+	struct service_spec *spec = xcalloc(1, sizeof *spec);
+	struct err e = ERR_INIT;
+
+	assert_ok(json_read(&service_spec_table, json, strlen(json), spec, &e), &e);
+	return spec;
+}
+
+#define WEB                                                                             \
+	"{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"nginx\"}}," \
+	"\"Mode\":{\"Replicated\":{\"Replicas\":3}}}"
+
+static int create(struct store *s, const char *json, char **ret_id)
+{
+	struct control_request r = {.op = CONTROL_SERVICE_CREATE, .service = spec_read(json)};
+	int rc = ask(s, &r, ret_id);
+
+	table_free(&service_spec_table, r.service);
+	return rc;
+}
+
+static int update(struct store *s, const char *id, uint64_t version, const char *json)
+{
+	struct control_request r = {.op = CONTROL_SERVICE_UPDATE,
+				    .id = (char *)(uintptr_t)id,
+				    .version = version,
+				    .service = spec_read(json)};
+	int rc = ask(s, &r, NULL);
+
+	table_free(&service_spec_table, r.service);
+	return rc;
+}
+
+static void a_service_is_stored_with_its_template(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	const struct service *web;
+
+	assert_ok(create(s, WEB, &id), &last);
+	web = store_service(s, id);
+	assert_int_equal(service_replicas(&web->spec), 3);
+	assert_string_equal(store_template(s, id, web->template_version)->spec.container->image,
+			    "nginx");
+	assert_int_equal(create(s, WEB, NULL), -EEXIST);
+	store_free(s);
+}
+
+static void scaling_keeps_the_template(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	uint64_t before;
+
+	assert_ok(create(s, WEB, &id), &last);
+	before = store_service(s, id)->template_version;
+	assert_ok(update(s, id, store_service(s, id)->o.version.index,
+			 "{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":"
+			 "\"nginx\"}},\"Mode\":{\"Replicated\":{\"Replicas\":9}}}"),
+		  &last);
+	assert_int_equal(service_replicas(&store_service(s, id)->spec), 9);
+	assert_int_equal(store_service(s, id)->template_version, before);
+	assert_int_equal(service_replicas(store_service(s, id)->previous_spec), 3);
+	assert_ok(update(s, "web", store_service(s, id)->o.version.index,
+			 "{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":"
+			 "\"nginx:2\"}},\"Mode\":{\"Replicated\":{\"Replicas\":9}}}"),
+		  &last);
+	assert_true(store_service(s, id)->template_version > before);
+	assert_int_equal(store_count(s, KIND_TEMPLATE), 2);
+	store_free(s);
+}
+
+static void updates_out_of_sequence_are_refused(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+
+	assert_ok(create(s, WEB, &id), &last);
+	assert_int_equal(update(s, id, 99, WEB), -ESTALE);
+	assert_non_null(strstr(last.msg, "update out of sequence"));
+	assert_int_equal(update(s, "nobody", 1, WEB), -ENOENT);
+	assert_string_equal(last.msg, "service nobody not found");
+	assert_int_equal(
+		update(s, id, store_service(s, id)->o.version.index,
+		       "{\"Name\":\"other\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":"
+		       "\"x\"}},\"Mode\":{\"Replicated\":{}}}"),
+		-EINVAL);
+	store_free(s);
+}
+
+static void bad_specs_say_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *json;
+		int rc;
+		const char *say;
+	} bad[] = {
+		{"{\"Name\":\"-x\"}", -EINVAL, "invalid service name"},
+		{"{\"Name\":\"x\"}", -EINVAL, "mode is missing"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}}}", -EINVAL,
+		 "ContainerSpec: missing"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{},\"Global\":{}}}", -EINVAL,
+		 "only one service mode"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Global\":{}}}", -ENOSYS, "Mode.Global"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"\"}}}",
+		 -EINVAL, "image reference must be provided"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"a\",\"Secrets\":[{}]}}}",
+		 -ENOSYS, "ContainerSpec.Secrets"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"a\"},\"Resources\":{\"Limits\":{\"MemoryBytes\":5}}}}",
+		 -EINVAL, "at least 4MiB"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"a\"},\"Resources\":{\"Reservations\":{\"NanoCPUs\":5}}}}",
+		 -EINVAL, "invalid cpu value"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"a\"},\"Placement\":{\"Constraints\":[\"node.role\"]}}}",
+		 -EINVAL, "constraint"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"a\"},\"Networks\":[{\"Target\":\"nope\"}]}}",
+		 -ENOENT, "network nope not found"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
+		 "{\"Image\":\"a\",\"Mounts\":[{\"Target\":\"x\",\"Type\":\"tmpfs\"}]}}}",
+		 -EINVAL, "invalid mount target"},
+	};
+	struct store *s = with_cluster();
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		int rc = create(s, bad[i].json, NULL);
+
+		if (rc != bad[i].rc || !strstr(last.msg, bad[i].say))
+			fail_msg("%s: %d %s", bad[i].json, rc, last.msg);
+	}
+	assert_int_equal(store_count(s, KIND_SERVICE), 0);
+	store_free(s);
+}
+
+static void a_removed_service_frees_its_name_at_once(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	struct control_request r = {.op = CONTROL_SERVICE_REMOVE, .id = (char *)"web"};
+
+	assert_ok(create(s, WEB, &id), &last);
+	assert_ok(ask(s, &r, NULL), &last);
+	assert_true(store_service(s, id)->pending_delete);
+	assert_int_equal(ask(s, &r, NULL), -ENOENT);
+	r.id = id;
+	assert_int_equal(ask(s, &r, NULL), -ENOENT);
+	assert_ok(create(s, WEB, NULL), &last);
+	store_free(s);
+}
+
+static void networks_are_resolved_and_kept_while_used(void **state)
+{
+	struct store *s = with_cluster();
+	struct network_spec net = {.name = (char *)"back"};
+	struct control_request r = {.op = CONTROL_NETWORK_CREATE, .network = &net};
+	auto_free char *id = NULL, *web = NULL;
+
+	assert_ok(ask(s, &r, &id), &last);
+	assert_int_equal(ask(s, &r, NULL), -EEXIST);
+	assert_ok(create(s,
+			 "{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}},"
+			 "\"Networks\":[{\"Target\":\"back\",\"Aliases\":[\"w\"]}],"
+			 "\"Mode\":{\"Replicated\":{}}}",
+			 &web),
+		  &last);
+	assert_string_equal(store_service(s, web)->spec.task.networks.v[0].target, id);
+	assert_int_equal(store_service(s, web)->spec.networks.n, 0);
+	r = (struct control_request){.op = CONTROL_NETWORK_REMOVE, .id = id};
+	assert_int_equal(ask(s, &r, NULL), -EBUSY);
+	assert_non_null(strstr(last.msg, "in use by service web"));
+	store_free(s);
+}
+
+static void ids_may_be_cut_short_while_they_are_clear(void **state)
+{
+	struct store *s = with_cluster();
+	const struct object *o;
+	auto_free char *a = NULL, *b = NULL;
+
+	ids = 0;
+	assert_ok(create(s, WEB, &a), &last);
+	assert_int_equal(control_find(s, KIND_SERVICE, "00000", &o, &last), 0);
+	ids = 10;
+	assert_ok(create(s,
+			 "{\"Name\":\"b\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}},"
+			 "\"Mode\":{\"Replicated\":{}}}",
+			 &b),
+		  &last);
+	assert_int_equal(control_find(s, KIND_SERVICE, "00000", &o, &last), -EINVAL);
+	assert_int_equal(control_find(s, KIND_SERVICE, b, &o, &last), 0);
+	assert_int_equal(control_find(s, KIND_SERVICE, "", &o, &last), -EINVAL);
+	assert_int_equal(control_find(s, KIND_NODE, "alpha", &o, &last), 0);
+	store_free(s);
+}
+
+static struct task *task_add(struct store *s, const char *id, const char *node, enum task_state st)
+{
+	struct task *t = object_new(KIND_TASK, id, 1);
+	struct store_result result;
+	struct changes changes;
+
+	t->service = xstrdup("svc");
+	t->node = xstrdup(node);
+	t->status.state = st;
+	t->desired = TASK_RUNNING;
+	changes_init(&changes);
+	changes_create(&changes, &t->o);
+	store_apply_changes(s, &changes, &result);
+	changes_done(&changes);
+	return t;
+}
+
+static int report(struct store *s, const char *node, const char *task, enum task_state st,
+		  int64_t when)
+{
+	struct session_report item = {.task = (char *)(uintptr_t)task,
+				      .status = {.state = st, .timestamp = when}};
+	struct control_request r = {.op = CONTROL_TASK_STATUS, .id = (char *)(uintptr_t)node};
+
+	r.reports.v = &item;
+	r.reports.n = 1;
+	return ask(s, &r, NULL);
+}
+
+static void agents_speak_for_their_own_tasks_and_only_upwards(void **state)
+{
+	struct store *s = with_cluster();
+
+	(void)task_add(s, "mine", "self", TASK_ASSIGNED);
+	(void)task_add(s, "theirs", "other", TASK_ASSIGNED);
+	(void)task_add(s, "new", "self", TASK_NEW);
+	assert_ok(report(s, "self", "mine", TASK_RUNNING, 5), &last);
+	assert_int_equal(store_task(s, "mine")->status.state, TASK_RUNNING);
+	assert_ok(report(s, "self", "mine", TASK_STARTING, 9), &last);
+	assert_int_equal(store_task(s, "mine")->status.state, TASK_RUNNING);
+	assert_ok(report(s, "self", "theirs", TASK_RUNNING, 5), &last);
+	assert_int_equal(store_task(s, "theirs")->status.state, TASK_ASSIGNED);
+	assert_ok(report(s, "self", "new", TASK_RUNNING, 5), &last);
+	assert_int_equal(store_task(s, "new")->status.state, TASK_NEW);
+	assert_ok(report(s, "self", "gone", TASK_RUNNING, 5), &last);
+	assert_int_equal(report(s, "stranger", "mine", TASK_FAILED, 5), -ENOENT);
+	assert_ok(report(s, "self", "mine", TASK_FAILED, 10), &last);
+	assert_ok(report(s, "self", "mine", TASK_REJECTED, 11), &last);
+	assert_int_equal(store_task(s, "mine")->status.state, TASK_FAILED);
+	store_free(s);
+}
+
+static void a_report_that_comes_twice_changes_nothing(void **state)
+{
+	struct store *s = with_cluster();
+	uint64_t version;
+
+	(void)task_add(s, "mine", "self", TASK_ASSIGNED);
+	assert_ok(report(s, "self", "mine", TASK_RUNNING, 5), &last);
+	version = store_version(s);
+	assert_ok(report(s, "self", "mine", TASK_RUNNING, 5), &last);
+	assert_int_equal(store_version(s), version);
+	store_free(s);
+}
+
+static void nodes_come_go_and_are_kept_out(void **state)
+{
+	struct store *s = with_cluster();
+	struct node *n = object_new(KIND_NODE, "1111111111111111111111111", 1);
+	struct control_request join = {.op = CONTROL_NODE_JOIN, .new_node = n};
+	struct strs lost = {0};
+	struct control_request down = {.op = CONTROL_NODES_LOST};
+	struct control_request remove = {.op = CONTROL_NODE_REMOVE, .id = n->o.id};
+	struct node_description d = {.hostname = (char *)"beta"};
+	struct control_request seen = {.op = CONTROL_NODE_SEEN,
+				       .id = n->o.id,
+				       .description = &d,
+				       .addr = (char *)"10.0.0.2"};
+
+	assert_ok(ask(s, &join, NULL), &last);
+	assert_int_equal(ask(s, &join, NULL), -EEXIST);
+	assert_ok(ask(s, &seen, NULL), &last);
+	assert_int_equal(store_node(s, n->o.id)->status.state, NODE_READY);
+	assert_string_equal(store_node(s, n->o.id)->data_addr, "10.0.0.2");
+	assert_int_equal(ask(s, &remove, NULL), -EBUSY);
+	strs_add(&lost, n->o.id);
+	down.ids = lost;
+	assert_ok(ask(s, &down, NULL), &last);
+	assert_int_equal(store_node(s, n->o.id)->status.state, NODE_DOWN);
+	assert_ok(ask(s, &remove, NULL), &last);
+	assert_null(store_node(s, n->o.id));
+	assert_non_null(MAP_GET(&store_cluster(s)->blocked, n->o.id));
+	remove.id = (char *)"self";
+	remove.force = true;
+	assert_int_equal(ask(s, &remove, NULL), -EBUSY); /* the last manager */
+	strs_done(&lost);
+	object_free(&n->o);
+	store_free(s);
+}
+
+static void settings_and_tokens(void **state)
+{
+	struct store *s = with_cluster();
+	struct cluster_spec spec = {0};
+	struct control_request r = {.op = CONTROL_CLUSTER_UPDATE,
+				    .version = store_cluster(s)->o.version.index,
+				    .cluster = &spec,
+				    .rotate_worker_token = true,
+				    .worker_token = (char *)"SWMTKN-new"};
+
+	spec.dispatcher.heartbeat_period = 1;
+	assert_int_equal(ask(s, &r, NULL), -EINVAL);
+	spec.dispatcher.heartbeat_period = 200000000;
+	assert_ok(ask(s, &r, NULL), &last);
+	assert_string_equal(store_cluster(s)->tokens.worker, "SWMTKN-new");
+	assert_int_equal(cluster_heartbeat_ns(store_cluster(s)), 200000000);
+	assert_int_equal(ask(s, &r, NULL), -ESTALE);
+	r.version = store_cluster(s)->o.version.index;
+	spec.encryption.auto_lock = true;
+	assert_int_equal(ask(s, &r, NULL), -ENOSYS);
+	store_free(s);
+}
+
+static void an_unknown_request_is_refused(void **state)
+{
+	struct store *s = with_cluster();
+	struct control_request r = {.op = 4711};
+
+	assert_int_equal(ask(s, &r, NULL), -ENOSYS);
+	store_free(s);
+}
+
+static void requests_travel(void **state)
+{
+	struct control_request r = {.op = CONTROL_SERVICE_CREATE, .service = spec_read(WEB)};
+	struct control_request back = {0};
+	auto_buf bytes = BUF_INIT(10000);
+	struct err e = ERR_INIT;
+
+	assert_ok(table_check(&control_request_table, &e), &e);
+	assert_ok(table_check(&control_answer_table, &e), &e);
+	assert_int_equal(tlv_write(&control_request_table, &r, &bytes), 0);
+	assert_ok(tlv_read(&control_request_table, bytes.p, bytes.len, &back, &e), &e);
+	assert_true(table_equal(&control_request_table, &r, &back));
+	table_done(&control_request_table, &back);
+	table_free(&service_spec_table, r.service);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_service_is_stored_with_its_template),
+		TEST(scaling_keeps_the_template),
+		TEST(updates_out_of_sequence_are_refused),
+		TEST(bad_specs_say_what_is_wrong),
+		TEST(a_removed_service_frees_its_name_at_once),
+		TEST(networks_are_resolved_and_kept_while_used),
+		TEST(ids_may_be_cut_short_while_they_are_clear),
+		TEST(agents_speak_for_their_own_tasks_and_only_upwards),
+		TEST(a_report_that_comes_twice_changes_nothing),
+		TEST(nodes_come_go_and_are_kept_out),
+		TEST(settings_and_tokens),
+		TEST(an_unknown_request_is_refused),
+		TEST(requests_travel),
+	};
+
+	return RUN_TESTS(tests);
+}
