@@ -221,6 +221,18 @@ void store_walk_kind(struct store_walk *w, const struct store *s, enum object_ki
 	tree_walk_start(&w->tree, s->now.kinds[kind], NULL, NULL);
 }
 
+static int match_after(const struct object *o, const void *key)
+{
+	return strcmp(o->id, ((const struct store_key *)key)->id) <= 0 ? -1 : 0;
+}
+
+void store_walk_kind_after(struct store_walk *w, const struct store *s, enum object_kind kind,
+			   const char *id)
+{
+	w->key = (struct store_key){.id = id};
+	tree_walk_start(&w->tree, s->now.kinds[kind], match_after, &w->key);
+}
+
 void store_walk_service_tasks(struct store_walk *w, const struct store *s, const char *service)
 {
 	w->key = (struct store_key){.id = service};
@@ -324,20 +336,9 @@ void store_unpin(struct store *s, struct store_pin *pin)
 	free(pin);
 }
 
-static int match_after(const struct object *o, const void *key)
-{
-	return strcmp(o->id, key) <= 0 ? -1 : 0;
-}
-
 void store_pin_walk(struct store_walk *w, const struct store_pin *pin, enum object_kind kind)
 {
 	tree_walk_start(&w->tree, pin->roots.kinds[kind], NULL, NULL);
-}
-
-void store_pin_walk_after(struct store_walk *w, const struct store_pin *pin, enum object_kind kind,
-			  const char *id)
-{
-	tree_walk_start(&w->tree, pin->roots.kinds[kind], match_after, id);
 }
 
 uint64_t store_pin_version(const struct store_pin *pin)

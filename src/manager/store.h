@@ -51,6 +51,9 @@ struct store_walk {
 	} key;
 };
 void store_walk_kind(struct store_walk *w, const struct store *s, enum object_kind kind);
+/* Continues after the object with this id ("": from the start), for a walk that was left. */
+void store_walk_kind_after(struct store_walk *w, const struct store *s, enum object_kind kind,
+			   const char *id);
 void store_walk_service_tasks(struct store_walk *w, const struct store *s, const char *service);
 void store_walk_node_tasks(struct store_walk *w, const struct store *s, const char *node);
 /* The templates of one service. */
@@ -126,9 +129,6 @@ void store_unpin(struct store *s, struct store_pin *pin);
 
 /* Walking what was pinned, on the loop, piece by piece over many turns. */
 void store_pin_walk(struct store_walk *w, const struct store_pin *pin, enum object_kind kind);
-/* Continues after the object with this id, for a walk whose place was not kept. */
-void store_pin_walk_after(struct store_walk *w, const struct store_pin *pin, enum object_kind kind,
-			  const char *id);
 uint64_t store_pin_version(const struct store_pin *pin);
 
 /*

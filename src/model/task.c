@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-static const char *const state_names[] = {
+const char *const task_state_names[TASK_ORPHANED + 1] = {
 	[TASK_NEW] = "new",           [TASK_PENDING] = "pending",     [TASK_ASSIGNED] = "assigned",
 	[TASK_ACCEPTED] = "accepted", [TASK_PREPARING] = "preparing", [TASK_READY] = "ready",
 	[TASK_STARTING] = "starting", [TASK_RUNNING] = "running",     [TASK_COMPLETE] = "complete",
@@ -29,7 +29,7 @@ TABLE_DEFINE(container_status, container_status_fields, TABLE_REST(container_sta
 #define T struct task_status
 static const struct field task_status_fields[] = {
 	FIELD_TIME(T, 1, timestamp, "Timestamp", 0),
-	FIELD_ENUM(T, 2, state, "State", 0, state_names),
+	FIELD_ENUM(T, 2, state, "State", 0, task_state_names),
 	FIELD_STR(T, 3, message, "Message", 0),
 	FIELD_STR(T, 4, err, "Err", FIELD_OMIT),
 	FIELD_PTR(T, 5, container, "ContainerStatus", FIELD_OMIT, container_status),
@@ -54,7 +54,7 @@ static const struct field task_fields[] = {
 	FIELD_U64(T, 12, slot, "Slot", FIELD_OMIT),
 	FIELD_STR(T, 13, node, "NodeID", FIELD_OMIT),
 	FIELD_OBJ(T, 14, status, "Status", 0, task_status),
-	FIELD_ENUM(T, 15, desired, "DesiredState", 0, state_names),
+	FIELD_ENUM(T, 15, desired, "DesiredState", 0, task_state_names),
 	FIELD_LIST(T, 16, networks, NULL, 0, attachment),
 	FIELD_TIME(T, 17, not_before, NULL, 0),
 	FIELD_U64(T, 18, restarts, NULL, 0),
@@ -67,13 +67,13 @@ const char *task_state_name(enum task_state state)
 {
 	size_t i = (size_t)state;
 
-	return i < ARRAY_LEN(state_names) && state_names[i] ? state_names[i] : "";
+	return i < ARRAY_LEN(task_state_names) && task_state_names[i] ? task_state_names[i] : "";
 }
 
 int task_state_parse(const char *name, enum task_state *ret)
 {
-	for (size_t i = 0; i < ARRAY_LEN(state_names); i++) {
-		if (state_names[i] && strcmp(state_names[i], name) == 0) {
+	for (size_t i = 0; i < ARRAY_LEN(task_state_names); i++) {
+		if (task_state_names[i] && strcmp(task_state_names[i], name) == 0) {
 			*ret = (enum task_state)i;
 			return 0;
 		}

@@ -83,6 +83,8 @@ struct task {
 };
 extern const struct table task_table;
 
+/* Indexed by the state, with gaps, for tables. */
+extern const char *const task_state_names[TASK_ORPHANED + 1];
 /* "running", …; "" for what is no state. */
 const char *task_state_name(enum task_state state);
 /* 0 or -EINVAL. */

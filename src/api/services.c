@@ -1,0 +1,237 @@
+/*
+ * /services: create, list, inspect, update, remove. See swarm.h.
+ */
+#include <string.h>
+
+#include "api/error.h"
+#include "api/query.h"
+#include "api/swarm.h"
+#include "base/mem.h"
+
+struct service_status {
+	uint64_t running;
+	uint64_t desired;
+	uint64_t completed;
+};
+#define T struct service_status
+static const struct field service_status_fields[] = {
+	FIELD_U64(T, 0, running, "RunningTasks", 0),
+	FIELD_U64(T, 0, desired, "DesiredTasks", 0),
+	FIELD_U64(T, 0, completed, "CompletedTasks", 0),
+};
+#undef T
+static TABLE_DEFINE(service_status, service_status_fields);
+
+/* A service as it is shown: its members are lent from the store. */
+struct service_view {
+	struct service s;
+	struct service_status *status;
+};
+#define T struct service_view
+static const struct field service_view_fields[] = {
+	FIELD_STR(T, 0, s.o.id, "ID", 0),
+	FIELD_OBJ(T, 0, s.o.version, "Version", 0, version),
+	FIELD_TIME(T, 0, s.o.created, "CreatedAt", 0),
+	FIELD_TIME(T, 0, s.o.updated, "UpdatedAt", 0),
+	FIELD_OBJ(T, 0, s.spec, "Spec", 0, service_spec),
+	FIELD_PTR(T, 0, s.previous_spec, "PreviousSpec", FIELD_OMIT, service_spec),
+	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
+	FIELD_PTR(T, 0, status, "ServiceStatus", FIELD_OMIT, service_status),
+};
+#undef T
+static TABLE_DEFINE(service_view, service_view_fields);
+
+static void status_count(const struct store *store, const struct service *s,
+			 struct service_status *ret)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	*ret = (struct service_status){.desired = service_replicas(&s->spec)};
+	store_walk_service_tasks(&w, store, s->o.id);
+	while ((t = store_walk_next(&w)))
+		ret->running += t->status.state == TASK_RUNNING && task_is_wanted(t);
+}
+
+static void service_write(const struct store *store, const struct service *s, bool status,
+			  struct buf *ret)
+{
+	struct service_status counted;
+	struct service_view view = {.s = *s};
+
+	if (status) {
+		status_count(store, s, &counted);
+		view.status = &counted;
+	}
+	(void)json_write(&service_view_table, &view, ret);
+}
+
+/* Create */
+
+struct created {
+	char *id;
+	struct strs warnings;
+};
+#define T struct created
+static const struct field created_fields[] = {
+	FIELD_STR(T, 0, id, "ID", 0),
+	FIELD_STRS(T, 0, warnings, "Warnings", FIELD_NULL),
+};
+static const struct field updated_fields[] = {
+	FIELD_STRS(T, 0, warnings, "Warnings", FIELD_NULL),
+};
+#undef T
+static TABLE_DEFINE(created, created_fields);
+static const struct table updated_table = {
+	.name = "updated", .fields = updated_fields, .n_fields = 1, .size = sizeof(struct created)};
+
+static void created_write(const struct control_answer *answer, struct buf *ret)
+{
+	struct created c = {answer->id, answer->warnings}; /* lent */
+
+	(void)json_write(&created_table, &c, ret);
+}
+
+static void updated_write(const struct control_answer *answer, struct buf *ret)
+{
+	struct created c = {answer->id, answer->warnings}; /* lent */
+
+	(void)json_write(&updated_table, &c, ret);
+}
+
+static int spec_read(struct api_req *r, struct service_spec *ret)
+{
+	return json_read(&service_spec_table, buf_text(r->body), r->body->len, ret, &r->err);
+}
+
+static void service_create(struct api_req *r)
+{
+	struct service_spec spec = {0};
+	struct control_request request = {.op = CONTROL_SERVICE_CREATE, .service = &spec};
+
+	if (spec_read(r, &spec) < 0) {
+		api_reply_error(r, &r->err);
+		return;
+	}
+	api_control(r, &request, 201, created_write);
+	table_done(&service_spec_table, &spec);
+}
+
+static void service_update(struct api_req *r)
+{
+	const char *rollback = http_req_arg(r->http, "rollback");
+	struct service_spec spec = {0};
+	struct control_request request = {.op = CONTROL_SERVICE_UPDATE,
+					  .id = (char *)(uintptr_t)r->vars[0],
+					  .service = &spec};
+
+	if (rollback && *rollback)
+		(void)err_set(&r->err, -ENOSYS, "rolling a service back is not implemented");
+	else if (api_version_arg(r, &request.version, &r->err) == 0 && spec_read(r, &spec) == 0) {
+		api_control(r, &request, 200, updated_write);
+		table_done(&service_spec_table, &spec);
+		return;
+	}
+	api_reply_error(r, &r->err);
+}
+
+static void service_remove(struct api_req *r)
+{
+	struct control_request request = {.op = CONTROL_SERVICE_REMOVE,
+					  .id = (char *)(uintptr_t)r->vars[0]};
+
+	api_control(r, &request, 200, NULL);
+}
+
+/* Read */
+
+static void inspect_ready(struct api_req *r, struct manager *m)
+{
+	struct buf json = BUF_INIT(LIMIT_HTTP_ANSWER);
+	const struct object *o;
+	int rc = control_find(manager_store(m), KIND_SERVICE, r->vars[0], &o, &r->err);
+
+	if (rc == 0 && ((const struct service *)o)->pending_delete)
+		rc = err_set(&r->err, -ENOENT, "service %s not found", r->vars[0]);
+	if (rc < 0) {
+		api_reply_error(r, &r->err);
+		return;
+	}
+	service_write(manager_store(m), (const struct service *)o, false, &json);
+	api_reply_json(r, 200, &json);
+}
+
+static void service_inspect(struct api_req *r)
+{
+	api_manager_read(r, inspect_ready);
+}
+
+struct list_state {
+	struct filters filters;
+	bool status;
+};
+
+static void list_done(void *state)
+{
+	struct list_state *s = state;
+
+	filters_done(&s->filters);
+	free(s);
+}
+
+static const char *mode_name(const struct service_spec *spec)
+{
+	return spec->mode.replicated       ? "replicated"
+	       : spec->mode.global         ? "global"
+	       : spec->mode.replicated_job ? "replicated-job"
+					   : "global-job";
+}
+
+static bool list_write(void *state, const struct store *store, const struct object *o,
+		       struct buf *ret)
+{
+	const struct list_state *l = state;
+	const struct service *s = (const struct service *)o;
+
+	if (s->pending_delete || !filters_match_prefix(&l->filters, "id", o->id) ||
+	    !filters_match_prefix(&l->filters, "name", s->spec.name) ||
+	    !filters_match(&l->filters, "mode", mode_name(&s->spec)) ||
+	    !filters_match_labels(&l->filters, "label", api_label, &s->spec.labels))
+		return false;
+	service_write(store, s, l->status, ret);
+	return true;
+}
+
+static void list_ready(struct api_req *r, struct manager *m)
+{
+	static const char *const keys[] = {"id", "name", "label", "mode", "runtime", NULL};
+	struct list_state *state = xcalloc(1, sizeof *state);
+	struct api_list list = {
+		.kind = KIND_SERVICE, .write = list_write, .done = list_done, .state = state};
+
+	state->status = query_bool(r->query, "status", false);
+	if (filters_read(r->query, keys, &state->filters, &r->err) < 0) {
+		free(state);
+		api_reply_error(r, &r->err);
+		return;
+	}
+	api_list_reply(r, m, &list);
+}
+
+static void service_list(struct api_req *r)
+{
+	api_manager_read(r, list_ready);
+}
+
+static const struct api_route routes[] = {
+	{"GET", "/services", service_list, API_BODY_NONE, 0, 0},
+	{"POST", "/services/create", service_create, API_BODY_JSON, 0, 0},
+	{"GET", "/services/{id}", service_inspect, API_BODY_NONE, 0, 0},
+	{"DELETE", "/services/{id}", service_remove, API_BODY_NONE, 0, 0},
+	{"POST", "/services/{id}/update", service_update, API_BODY_JSON, 0, 0},
+};
+
+void api_services_add(struct api_router *r, struct api_swarm *swarm)
+{
+	api_router_add(r, routes, ARRAY_LEN(routes), swarm);
+}

@@ -1,0 +1,90 @@
+/*
+ * The swarm's part of the Engine API: services, tasks, nodes, the swarm itself. Thin: a handler
+ * reads the request, asks the manager, and writes JSON by the tables. What the node as a whole must
+ * do (init, join, leave) it asks of main by the callbacks here.
+ */
+#pragma once
+
+#include "api/router.h"
+#include "manager/manager.h"
+
+/* Bodies of POST /swarm/init, /swarm/join and /swarm/leave. */
+struct swarm_init {
+	char *listen_addr;
+	char *advertise_addr;
+	char *data_path_addr;
+	int64_t data_path_port;
+	struct strs default_addr_pool;
+	int64_t subnet_size;
+	bool force_new_cluster;
+	bool auto_lock;
+	char *availability;
+	struct cluster_spec spec;
+};
+extern const struct table swarm_init_table;
+
+struct swarm_join {
+	char *listen_addr;
+	char *advertise_addr;
+	char *data_path_addr;
+	struct strs remote_addrs;
+	char *token;
+	char *availability;
+};
+extern const struct table swarm_join_table;
+
+/* `node` is this node's id, for init; NULL otherwise. Comes once, later or at once. */
+typedef void (*swarm_done)(void *arg, int status, const char *node, const struct err *e);
+
+struct api_swarm {
+	void *arg;
+	/* This node's manager; NULL while it is none. */
+	struct manager *(*manager)(void *arg);
+	/* Whether this node is in a swarm at all. */
+	bool (*active)(void *arg);
+	/* Each takes what it needs of the request during the call. */
+	void (*init)(void *arg, const struct swarm_init *r, swarm_done done, void *done_arg);
+	void (*join)(void *arg, const struct swarm_join *r, swarm_done done, void *done_arg);
+	void (*leave)(void *arg, bool force, swarm_done done, void *done_arg);
+};
+
+/* Adds the routes; `swarm` must outlive the router. */
+void api_swarm_add(struct api_router *r, struct api_swarm *swarm);
+void api_services_add(struct api_router *r, struct api_swarm *swarm);
+void api_tasks_add(struct api_router *r, struct api_swarm *swarm);
+void api_nodes_add(struct api_router *r, struct api_swarm *swarm);
+
+/*
+ * The manager, ready to be read from. NULL when the request has been answered: this node is no
+ * manager, or has no contact with a leader (503 with the reason).
+ */
+struct manager *api_manager(struct api_req *r);
+/*
+ * The same, then `ready` once reads are as fresh as the query asks (?consistent=1 takes a barrier).
+ * At once without it.
+ */
+void api_manager_read(struct api_req *r, void (*ready)(struct api_req *r, struct manager *m));
+/*
+ * Carries a request out and answers: with `status` and the JSON that `write` makes (NULL: none), or
+ * with the failure. The request is only read during the call.
+ */
+void api_control(struct api_req *r, const struct control_request *request, int status,
+		 void (*write)(const struct control_answer *answer, struct buf *ret));
+/* ?version= of updates. 0 or -EINVAL with the reason. */
+int api_version_arg(struct api_req *r, uint64_t *ret, struct err *e);
+
+/*
+ * Answers with a JSON list of a kind's objects, rendered piece by piece from what is pinned:
+ * `write` appends one object (without a comma) and returns true, or returns false when it is
+ * filtered out. `done` frees `state` at the end.
+ */
+struct api_list {
+	enum object_kind kind;
+	bool (*write)(void *state, const struct store *s, const struct object *o, struct buf *ret);
+	void (*done)(void *state);
+	void *state;
+};
+void api_list_reply(struct api_req *r, struct manager *m, const struct api_list *list);
+
+/* For filters_match_labels(): labels are a struct strmap. */
+const char *api_label(const void *labels, const char *name);
