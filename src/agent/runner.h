@@ -1,0 +1,57 @@
+/*
+ * What the worker asks of the engine, and nothing more: get a task's container ready, start, stop
+ * and remove it. The engine implements it (agent/runner_engine.c), tests bring their own. One
+ * operation a task at a time; every one is answered exactly once, from the loop, never from within
+ * the call.
+ */
+#pragma once
+
+#include "model/service.h"
+#include "model/task.h"
+
+/* What is known of a task's container. Strings live during the call that brings it. */
+struct runner_state {
+	bool exists;
+	bool running;
+	bool started;          /* it has been at some time */
+	const char *container; /* its id */
+	int64_t pid;
+	int exit_code;       /* once it has run and ended */
+	const char *error;   /* why it ended, where that says more than the code */
+	int64_t finished_ns; /* wall clock */
+};
+
+/*
+ * status 0, or: -EAGAIN for what may pass by itself (tried again), any other -errno with the
+ * reason. For start, -ENOEXEC says that the program could not be executed: `state` has 126 or 127.
+ */
+typedef void (*runner_done)(void *arg, int status, const struct runner_state *state,
+			    const struct err *e);
+
+/* The container has ended, however that came about. */
+typedef void (*runner_exited)(void *arg, const char *task, const struct runner_state *state);
+
+struct runner_ops {
+	/*
+	 * Makes networks, root and container. Done already is 0. The structs live until `done`.
+	 */
+	void (*prepare)(void *arg, const struct task *t, const struct template *tpl,
+			runner_done done, void *done_arg);
+	void (*start)(void *arg, const char *task, runner_done done, void *done_arg);
+	/* The stop signal, then SIGKILL after the grace; 0 also when it does not run. */
+	void (*stop)(void *arg, const char *task, int64_t grace_ns, runner_done done,
+		     void *done_arg);
+	/* Removes what there is of it, killing what still runs. A missing one is 0. */
+	void (*remove)(void *arg, const char *task, runner_done done, void *done_arg);
+	/* What there is now, after a restart of the daemon. */
+	void (*inspect)(void *arg, const char *task, struct runner_state *ret);
+	/* Who hears of exits from now on. */
+	void (*watch)(void *arg, runner_exited exited, void *exited_arg);
+	/* Ids of the tasks that have containers here, whether the worker knows them or not. */
+	void (*list)(void *arg, struct strs *ret);
+};
+
+struct runner {
+	const struct runner_ops *ops;
+	void *arg;
+};
