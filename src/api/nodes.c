@@ -50,8 +50,8 @@ static bool node_matches(const struct filters *f, const struct node *n)
 				    n->description.hostname ? n->description.hostname : "") &&
 	       filters_match(f, "role", n->spec.role == ROLE_MANAGER ? "manager" : "worker") &&
 	       filters_match(f, "membership", "accepted") &&
-	       filters_match_labels(f, "label", api_label, &n->description.engine.labels) &&
-	       filters_match_labels(f, "node.label", api_label, &n->spec.labels);
+	       filters_match_labels(f, "label", &n->description.engine.labels) &&
+	       filters_match_labels(f, "node.label", &n->spec.labels);
 }
 
 /* Rendered in one piece: what a node shows depends on the manager, which may be gone later. */

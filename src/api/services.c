@@ -196,7 +196,7 @@ static bool list_write(void *state, const struct store *store, const struct obje
 	if (s->pending_delete || !filters_match_prefix(&l->filters, "id", o->id) ||
 	    !filters_match_prefix(&l->filters, "name", s->spec.name) ||
 	    !filters_match(&l->filters, "mode", mode_name(&s->spec)) ||
-	    !filters_match_labels(&l->filters, "label", api_label, &s->spec.labels))
+	    !filters_match_labels(&l->filters, "label", &s->spec.labels))
 		return false;
 	service_write(store, s, l->status, ret);
 	return true;

@@ -85,6 +85,3 @@ struct api_list {
 	void *state;
 };
 void api_list_reply(struct api_req *r, struct manager *m, const struct api_list *list);
-
-/* For filters_match_labels(): labels are a struct strmap. */
-const char *api_label(const void *labels, const char *name);

@@ -40,11 +40,6 @@ struct manager *api_manager(struct api_req *r)
 	return m;
 }
 
-const char *api_label(const void *labels, const char *name)
-{
-	return strmap_get(labels, name);
-}
-
 /* Waiting for the manager */
 
 struct call_wait {

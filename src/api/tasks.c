@@ -129,9 +129,8 @@ static bool labels_match(const struct filters *f, const struct store *store, con
 	if (!filters_has(f, "label"))
 		return true;
 	tpl = store_template(store, t->service, t->template_version);
-	return filters_match_labels(f, "label", api_label,
-				    tpl && tpl->spec.container ? &tpl->spec.container->labels
-							       : &none);
+	return filters_match_labels(
+		f, "label", tpl && tpl->spec.container ? &tpl->spec.container->labels : &none);
 }
 
 static bool list_write(void *state, const struct store *store, const struct object *o,

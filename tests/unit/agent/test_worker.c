@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define MAX 8
+#define BOXES 8
 
 /* A container as the fake has it. */
 struct fake_box {
@@ -30,8 +30,8 @@ struct fake_op {
 };
 
 static struct fake {
-	struct fake_box boxes[MAX];
-	struct fake_op ops[MAX];
+	struct fake_box boxes[BOXES];
+	struct fake_op ops[BOXES];
 	size_t n_ops;
 	runner_exited exited;
 	void *exited_arg;
@@ -39,18 +39,18 @@ static struct fake {
 } fake;
 
 static uv_loop_t loop;
-static char db_path[] = "/tmp/shoal-worker-XXXXXX";
+static char path_of_db[] = "/tmp/shoal-worker-XXXXXX";
 static struct worker *worker;
-static struct task_status reported[MAX];
-static char reported_task[MAX][32];
+static struct task_status reported[BOXES];
+static char reported_task[BOXES][32];
 static size_t n_reported;
 
 static struct fake_box *box(const char *task)
 {
-	for (size_t i = 0; i < MAX; i++)
+	for (size_t i = 0; i < BOXES; i++)
 		if (strcmp(fake.boxes[i].task, task) == 0)
 			return &fake.boxes[i];
-	for (size_t i = 0; i < MAX; i++) {
+	for (size_t i = 0; i < BOXES; i++) {
 		if (!fake.boxes[i].task[0]) {
 			(void)snprintf(fake.boxes[i].task, 32, "%s", task);
 			return &fake.boxes[i];
@@ -118,7 +118,7 @@ static void fake_watch(void *arg, runner_exited exited, void *exited_arg)
 
 static void fake_list(void *arg, struct strs *ret)
 {
-	for (size_t i = 0; i < MAX; i++)
+	for (size_t i = 0; i < BOXES; i++)
 		if (fake.boxes[i].exists)
 			strs_add(ret, fake.boxes[i].task);
 }
@@ -172,7 +172,7 @@ static void exits(const char *task, int code)
 
 static void on_report(void *arg, const char *task, const struct task_status *status)
 {
-	size_t i = n_reported++ % MAX;
+	size_t i = n_reported++ % BOXES;
 
 	table_done(&task_status_table, &reported[i]);
 	table_copy(&task_status_table, &reported[i], status);
@@ -181,7 +181,7 @@ static void on_report(void *arg, const char *task, const struct task_status *sta
 
 static const struct task_status *last(void)
 {
-	return &reported[(n_reported - 1) % MAX];
+	return &reported[(n_reported - 1) % BOXES];
 }
 
 static unsigned networks;
@@ -200,7 +200,7 @@ static void open_worker(void)
 {
 	struct worker_config c = {.loop = &loop,
 				  .runner = {.ops = &fake_ops},
-				  .db_path = db_path,
+				  .db_path = path_of_db,
 				  .report = on_report,
 				  .network_set = on_network,
 				  .network_gone = on_network_gone};
@@ -221,11 +221,11 @@ static int setup(void **state)
 
 	memset(&fake, 0, sizeof fake);
 	n_reported = networks = 0;
-	memcpy(db_path + sizeof db_path - 7, "XXXXXX", 6);
-	fd = mkstemp(db_path);
+	memcpy(path_of_db + sizeof path_of_db - 7, "XXXXXX", 6);
+	fd = mkstemp(path_of_db);
 	assert_true(fd >= 0);
 	close(fd);
-	unlink(db_path);
+	unlink(path_of_db);
 	uv_loop_init(&loop);
 	open_worker();
 	return 0;
@@ -238,11 +238,11 @@ static int teardown(void **state)
 	close_worker();
 	uv_loop_close(&loop);
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		auto_free char *path = xasprintf("%s%s", db_path, ends[i]);
+		auto_free char *path = xasprintf("%s%s", path_of_db, ends[i]);
 
 		(void)unlink(path);
 	}
-	for (size_t i = 0; i < MAX; i++)
+	for (size_t i = 0; i < BOXES; i++)
 		table_done(&task_status_table, &reported[i]);
 	return 0;
 }
