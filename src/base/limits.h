@@ -47,9 +47,13 @@
 #define LIMIT_STREAM_BACKLOG 1024  /* connections that wait in the kernel for a handshake */
 
 /* Keys and certificates */
-#define LIMIT_SECRET_MEMORY (128u << 10) /* bytes of locked memory for keys; a power of two */
-#define LIMIT_PEM (64u << 10)            /* bytes of a PEM file of certificates or a key */
-#define LIMIT_CERTS 16                   /* certificates of a chain or of a set of roots */
+/*
+ * Bytes of locked memory for keys, a power of two; resident only as far as it is used. OpenSSL
+ * keeps the key of a stream's handshake, up to 64 bytes, as long as the stream.
+ */
+#define LIMIT_SECRET_MEMORY (2u << 20)
+#define LIMIT_PEM (64u << 10) /* bytes of a PEM file of certificates or a key */
+#define LIMIT_CERTS 16        /* certificates of a chain or of a set of roots */
 
 /* Raft and the store */
 #define LIMIT_ENTRY (1536u << 10)  /* bytes of a raft entry */

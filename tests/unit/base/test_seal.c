@@ -199,9 +199,9 @@ static void secrets(void **state)
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(p[i], 0);
 	secret_free(p, 40);
-	large = secret_new(1 << 20); /* more than is locked: ordinary memory */
-	large[(1 << 20) - 1] = 1;
-	secret_free(large, 1 << 20);
+	large = secret_new(4 << 20); /* more than is locked: ordinary memory */
+	large[(4 << 20) - 1] = 1;
+	secret_free(large, 4 << 20);
 	secret_free(NULL, 5);
 	assert_true(secret_equal("abc", "abc", 3));
 	assert_false(secret_equal("abc", "abd", 3));

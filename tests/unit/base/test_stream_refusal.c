@@ -4,6 +4,7 @@
  */
 #include "unit/base/stream_rig.h"
 
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
 #include "base/stream_impl.h"
@@ -486,7 +487,7 @@ static void many_shake_hands_at_once(void **state)
 	struct rig *r = rig_make(CERT_ROLE_WORKER, NULL);
 	struct end *all = xcalloc(MANY, sizeof *all);
 	struct stream_target t = rig_target(r, STREAM_SESSION);
-	size_t most = 0, opened = 0;
+	size_t most = 0, opened = 0, locked = 0;
 
 	for (size_t i = 0; i < MANY; i++)
 		rig_dial(r, &all[i], &t);
@@ -494,6 +495,7 @@ static void many_shake_hands_at_once(void **state)
 	while (opened < MANY && !r->timed_out) {
 		(void)uv_run(&r->loop, UV_RUN_ONCE);
 		most = MAX_OF(most, r->server->slots);
+		locked = MAX_OF(locked, CRYPTO_secure_used());
 		opened = 0;
 		for (size_t i = 0; i < MANY; i++) {
 			if (all[i].closed)
@@ -504,6 +506,11 @@ static void many_shake_hands_at_once(void **state)
 	assert_int_equal(opened, MANY);
 	assert_int_equal(most, LIMIT_HANDSHAKES); /* the bound was reached and held */
 	assert_int_equal(stream_hub_count(r->server), MANY);
+	/* Each holds a key of its own in locked memory: as many as may be there must find room. */
+	assert_in_range(CRYPTO_secure_used(), 1, 2 * 64 * MANY);
+	assert_in_range(locked, 1, LIMIT_SECRET_MEMORY / 8);
+	assert_in_range(64 * LIMIT_STREAMS, 1, LIMIT_SECRET_MEMORY / 2);
+	assert_int_equal(CRYPTO_secure_malloc_initialized(), 1);
 	rig_done(r);
 	free(all);
 }
