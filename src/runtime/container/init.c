@@ -319,6 +319,7 @@ _Noreturn void init_run(const struct init_args *a)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	reset_signals();
 	(void)setsid();
+	(void)umask(0022); /* for folders that are made as mount targets */
 	i.root.spec = i.spec;
 	i.root.overlay = &a->launch->config->overlay;
 	i.process.spec = &i.spec->process;

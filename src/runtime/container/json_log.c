@@ -153,10 +153,14 @@ static void flush(struct json_log *l)
 		return;
 	if (l->fd < 0)
 		(void)open_file(l);
-	if (l->fd < 0 || file_write_fd(l->fd, l->out.p, l->out.len) < 0)
-		l->lost++;
-	else
+	if (l->fd >= 0 && file_write_fd(l->fd, l->out.p, l->out.len) == 0) {
 		l->size += (int64_t)l->out.len;
+	} else {
+		l->lost++;
+		/* Half a line would spoil the next one for every reader. */
+		if (l->fd >= 0)
+			(void)!ftruncate(l->fd, l->size);
+	}
 	buf_reset(&l->out);
 }
 

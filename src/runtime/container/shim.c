@@ -187,18 +187,22 @@ static int setup(struct shim *s, const char *dir, struct err *e)
 	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir < 0 || fchdir(s->dir) < 0)
 		return err_sys(e, "cannot enter the runtime directory %s", dir);
-	rc = read_documents(s->dir, &d, e);
+	/* First, so that a shim which hangs can be found and ended. */
+	rc = write_pid(s, e);
+	(void)unlinkat(s->dir, "exit.json", 0);
+	if (rc == 0)
+		rc = read_documents(s->dir, &d, e);
 	if (rc == 0)
 		rc = open_signals(s, e);
 	if (rc == 0)
 		rc = create(s, &d, e);
 	if (rc == 0) {
 		rc = open_socket(s, e);
-		if (rc == 0)
-			rc = write_pid(s, e);
 		if (rc < 0)
 			launch_abort(&s->container);
 	}
+	if (rc < 0)
+		(void)unlinkat(s->dir, "shim.pid", 0);
 	shim_config_done(&d.config);
 	spec_done(&d.spec);
 	return rc;

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +24,8 @@
 #include "runtime/container/path.h"
 #include "runtime/container/shim_client.h"
 #include "runtime/container/spec.h"
+
+#define ABORT_MS 5000 /* milliseconds for what is killed to be gone */
 
 int shim_binary_open(const char *path, struct err *e)
 {
@@ -61,6 +65,25 @@ static int spawn(int binary_fd, const char *dir, int channel, pid_t *ret, struct
 	return rc ? err_code(e, -rc, "cannot execute the shim") : 0;
 }
 
+/* The creation hangs, or the shim died without a word: nothing of it may stay. */
+static void spawn_abort(const char *dir)
+{
+	auto_free char *path = xasprintf("%s/shim.pid", dir);
+	auto_buf text = BUF_INIT(64);
+	pid_t pid = 0;
+
+	if (file_read_at(AT_FDCWD, path, &text) == 0)
+		pid = (pid_t)strtol(buf_text(&text), NULL, 10);
+	if (pid > 1) {
+		auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		struct pollfd pf = {.fd = fd, .events = POLLIN};
+
+		if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
+			(void)poll(&pf, 1, ABORT_MS);
+	}
+	(void)shim_lost_cleanup(dir, ABORT_MS, NULL);
+}
+
 int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_client *c,
 	       struct shim_state *ret_state, struct shim_fds *ret_fds, struct err *e)
 {
@@ -81,6 +104,8 @@ int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_clien
 			;
 	if (rc == 0)
 		rc = shim_client_await_ready(c, timeout_ms, ret_state, ret_fds, e);
+	if (rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPROTO)
+		spawn_abort(dir);
 	if (rc < 0)
 		shim_client_done(c);
 	return rc;

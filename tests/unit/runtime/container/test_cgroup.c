@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -283,6 +284,74 @@ static void the_device_program(void **state)
 	assert_int_equal(device_verdict(&s, (struct dev){B, R | W, 99, 1}), 1);
 }
 
+#define UNIFIED "/sys/fs/cgroup/unified"
+
+static pid_t start_member(const struct cgroup *c, int *ret_pipe)
+{
+	int up[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(up), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd;
+
+		if (cgroup_join_self(c, NULL) < 0)
+			_exit(2);
+		/* /dev/null is allowed, /dev/zero is not. */
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0 || open("/dev/zero", O_RDONLY) >= 0 || errno != EPERM)
+			_exit(3);
+		(void)!write(up[1], "x", 1);
+		for (;;)
+			pause();
+	}
+	close(up[1]);
+	*ret_pipe = (int)read(up[0], &byte, 1);
+	close(up[0]);
+	return pid;
+}
+
+/* The real thing, where the host lets us: v2's tree, be it without controllers. */
+static void a_real_group_of_v2(void **state)
+{
+	const char *root = access(UNIFIED "/cgroup.procs", W_OK) == 0 ? UNIFIED : CGROUP_ROOT;
+	auto_free char *path = xasprintf("/shoal-unit-%d/c", (int)getpid());
+	auto_free char *parent = xasprintf("%s/shoal-unit-%d", root, (int)getpid());
+	auto_free char *controllers = xasprintf("%s/cgroup.controllers", root);
+	struct err e = ERR_INIT;
+	struct cgroup c, again;
+	auto_spec s;
+	int got, status;
+	pid_t pid;
+
+	spec_init(&s);
+	spec_add_device_rule(&s, false, 'a', SPEC_UNSET, SPEC_UNSET, "rwm");
+	spec_add_device_rule(&s, true, 'c', 1, 3, "rw");
+	if (geteuid() != 0 || access(controllers, F_OK) < 0)
+		skip();
+	assert_ok(cgroup_create(root, path, &s.linux_.resources, &c, &e), &e);
+	assert_true(c.v2);
+	assert_false(cgroup_populated(&c));
+	pid = start_member(&c, &got);
+	assert_int_equal(got, 1);
+	assert_true(cgroup_populated(&c));
+	assert_int_equal(cgroup_create(root, path, &s.linux_.resources, &again, &e), -EBUSY);
+	assert_int_equal(cgroup_wait_empty(&c, 1), -ETIMEDOUT);
+	assert_int_equal(cgroup_remove(&c, &e), -EBUSY);
+	assert_ok(cgroup_freeze(&c, true, &e), &e);
+	assert_ok(cgroup_kill(&c, 9, &e), &e);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == 9);
+	assert_int_equal(cgroup_wait_empty(&c, 5000), 0);
+	assert_ok(cgroup_remove(&c, &e), &e);
+	assert_ok(cgroup_remove(&c, &e), &e);
+	cgroup_done(&c);
+	assert_int_equal(cgroup_open(root, path, &c, &e), -ENOENT);
+	assert_int_equal(rmdir(parent), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_group_in_use_is_left_alone, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(links_are_not_followed, make_dir, remove_dir),
 		TEST(the_device_program),
+		TEST(a_real_group_of_v2),
 	};
 
 	return RUN_TESTS(tests);
