@@ -101,3 +101,6 @@
 #define LIMIT_LAYER_DEPTH 128             /* folders on the way to a file of a layer */
 #define LIMIT_LAYER_BYTES (1LL << 40)     /* bytes of a layer's files, and of its tar */
 #define LIMIT_LAYER_HEADERS (32u << 20)   /* bytes of the names of a layer's folders */
+
+/* The engine */
+#define LIMIT_EVENTS 256 /* events that are kept for late readers (docker's figure) */
