@@ -102,6 +102,11 @@ void dialer_start(struct dialer *d, struct stream_hub *h, const struct dialer_op
 	(void)uv_timer_start(&d->timer, on_timer, 0, 0);
 }
 
+void dialer_set_backoff(struct dialer *d, uint32_t min_ms, uint32_t max_ms)
+{
+	d->backoff = (struct backoff){.min_ms = min_ms, .max_ms = max_ms};
+}
+
 struct stream *dialer_stream(const struct dialer *d)
 {
 	return d->stream && stream_is_open(d->stream) ? d->stream : NULL;

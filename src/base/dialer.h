@@ -42,9 +42,16 @@ struct dialer {
  * Starts; close it before the hub closes. The first dial leaves in the next turn of the loop.
  */
 void dialer_start(struct dialer *d, struct stream_hub *h, const struct dialer_ops *ops, void *data);
+/*
+ * Other bounds than 100 ms to 8 s: managers come back to each other within a second, since a healed
+ * partition waits for it.
+ */
+void dialer_set_backoff(struct dialer *d, uint32_t min_ms, uint32_t max_ms);
 /* The open stream, or NULL. */
 struct stream *dialer_stream(const struct dialer *d);
-/* Forgets the backoff and dials at once unless a stream is open: the peer has a new address, say.
+/*
+ * Forgets the backoff and dials at once unless a stream is open: the peer has a new address, or has
+ * just dialled us, so that it is there.
  */
 void dialer_kick(struct dialer *d);
 /* `cb` (may be NULL) comes once nothing uses `d` any more. No other callback comes after the call.

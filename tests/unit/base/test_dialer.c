@@ -128,11 +128,13 @@ static void a_kick_leaves_an_old_address(void **state)
 	struct peer p = {.nowhere = 1};
 
 	peer_start(r, &p);
-	RIG_UNTIL(r, p.lost == 2);
+	dialer_set_backoff(&p.d, 10, 20);
+	RIG_UNTIL(r, p.lost == 6);
 	assert_int_equal(p.why.code, -ENOENT);
+	assert_in_range(p.wait_ms, 10, 20);
 	p.nowhere = 0;
 	p.address = "127.0.0.1:1"; /* nobody there */
-	RIG_UNTIL(r, p.lost == 3);
+	RIG_UNTIL(r, p.lost == 7);
 	assert_int_equal(p.why.code, -ECONNREFUSED);
 	RIG_UNTIL(r, p.d.stream); /* being dialled once more */
 	p.address = stream_listener_address(r->listener);
