@@ -172,7 +172,7 @@ int net_bridge_create(const struct net_host *h, const struct net_bridge *b, stru
 	if (rc == 0)
 		rc = find_own(h, b, nl, &l, e);
 	if (rc == 0)
-		rc = nft_bridge_add(h, b, e);
+		rc = nft_bridge_add(h, b, l.index == 0, e);
 	if (rc == 0)
 		rc = make_device(h, b, nl, &l, e);
 	if (rc == 0)

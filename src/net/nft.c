@@ -54,8 +54,8 @@ int nft_run(const char *script, struct err *e)
 	return rc;
 }
 
-/* Chains and sets without elements: adding them again changes nothing. */
-static void add_base(struct buf *s, const char *tag)
+/* Chains with their rules, and sets without elements. Over an older one with `flush`. */
+static void add_base(struct buf *s, const char *tag, bool flush)
 {
 	static const char *const sets[] = {
 		"bridges { type ifname; }",
@@ -88,8 +88,11 @@ static void add_base(struct buf *s, const char *tag)
 		buf_addf(s, "add set inet shoal_%s %s\n", tag, sets[i]);
 	for (int i = 0; chains[i] != NULL; i++)
 		buf_addf(s, "add chain inet shoal_%s %s\n", tag, chains[i]);
-	buf_addf(s, "flush chain inet shoal_%s forward\n", tag);
-	buf_addf(s, "flush chain inet shoal_%s postrouting\n", tag);
+	if (flush)
+		buf_addf(s,
+			 "flush chain inet shoal_%s forward\n"
+			 "flush chain inet shoal_%s postrouting\n",
+			 tag, tag);
 	for (int i = 0; rules[i] != NULL; i++)
 		buf_addf(s, "add rule inet shoal_%s %s\n", tag, rules[i]);
 }
@@ -128,11 +131,28 @@ static int run(struct buf *s, struct err *e)
 	return nft_run(buf_text(s), e);
 }
 
-int nft_bridge_add(const struct net_host *h, const struct net_bridge *b, struct err *e)
+static int add_fresh(const struct net_host *h, const struct net_bridge *b, struct err *e)
+{
+	auto_buf first = BUF_INIT(LIMIT_NFT_SCRIPT), more = BUF_INIT(LIMIT_NFT_SCRIPT);
+	int rc;
+
+	buf_addf(&first, "create table inet shoal_%s\n", h->tag);
+	add_base(&first, h->tag, false);
+	add_elements(&first, "add", h->tag, b, false);
+	rc = run(&first, e);
+	if (rc != -EEXIST)
+		return rc;
+	add_elements(&more, "add", h->tag, b, false);
+	return run(&more, e);
+}
+
+int nft_bridge_add(const struct net_host *h, const struct net_bridge *b, bool fresh, struct err *e)
 {
 	auto_buf s = BUF_INIT(LIMIT_NFT_SCRIPT);
 
-	add_base(&s, h->tag);
+	if (fresh)
+		return add_fresh(h, b, e);
+	add_base(&s, h->tag, true);
 	/* What it was in before under other options goes in the same step. */
 	add_elements(&s, "add", h->tag, b, true);
 	add_elements(&s, "delete", h->tag, b, true);
@@ -145,7 +165,7 @@ int nft_bridge_remove(const struct net_host *h, const struct net_bridge *b, stru
 	auto_buf s = BUF_INIT(LIMIT_NFT_SCRIPT);
 
 	/* Added first, because deleting what is not there would fail the whole. */
-	add_base(&s, h->tag);
+	add_base(&s, h->tag, true);
 	add_elements(&s, "add", h->tag, b, true);
 	add_elements(&s, "delete", h->tag, b, true);
 	return run(&s, e);
@@ -174,7 +194,7 @@ int nft_guard_add(const struct net_host *h, struct err *e)
 {
 	auto_buf s = BUF_INIT(LIMIT_NFT_SCRIPT);
 
-	add_base(&s, h->tag);
+	add_base(&s, h->tag, true);
 	add_guard(&s, h->tag);
 	return run(&s, e);
 }
@@ -194,7 +214,7 @@ int nft_reset(const struct net_host *h, const struct net_bridge *bridges, size_t
 
 	buf_addf(&s, "add table inet shoal_%s\ndelete table inet shoal_%s\n", h->tag, h->tag);
 	if (count > 0)
-		add_base(&s, h->tag);
+		add_base(&s, h->tag, true);
 	for (size_t i = 0; i < count; i++)
 		add_elements(&s, "add", h->tag, &bridges[i], false);
 	if (count > 0 && guard_exists(h))

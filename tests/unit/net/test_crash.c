@@ -5,7 +5,9 @@
  */
 #include "unit/net/world.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
@@ -227,13 +229,29 @@ static void same(const char *want, const char *what, unsigned step)
 	int fd = open(world_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (strcmp(want, got) != 0) {
-		(void)file_write_atomic(fd, "want", want, strlen(want), 0600);
-		(void)file_write_atomic(fd, "got", got, strlen(got), 0600);
-		difference = world_out(host.netns_fd, "cd %s && diff want got", world_dir);
+		char a[32], b[32];
+
+		snprintf(a, sizeof(a), "want%d", getpid());
+		snprintf(b, sizeof(b), "got%d", getpid());
+		(void)file_write_atomic(fd, a, want, strlen(want), 0600);
+		(void)file_write_atomic(fd, b, got, strlen(got), 0600);
+		difference = world_out(host.netns_fd, "cd %s && diff %s %s", world_dir, a, b);
 		printf("after %s killed at step %u:\n%s\n", what, step, difference);
 		fail();
 	}
 	close(fd);
+}
+
+static void place_init(unsigned which)
+{
+	static char dir[128];
+
+	snprintf(dir, sizeof(dir), "%s/netns%u", world_dir, which);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	host = (struct net_host){
+		.netns_fd = world_netns(), .tag = "crash", .netns_dir = dir, .forward_guard = true};
+	world_wire(host.netns_fd, world_netns(), "192.0.2", 1500);
+	new_container();
 }
 
 static char *state_made(void)
@@ -244,77 +262,121 @@ static char *state_made(void)
 	return state();
 }
 
-static void killed_while_making(void **unused)
+static char *empty, *made; /* the states to compare with */
+
+/* Each of these kills at one step and is false when the work ended before it. */
+static bool kill_making(unsigned step)
 {
 	struct err e = ERR_INIT;
-	auto_free char *empty = state(), *made = state_made();
-	unsigned step = 1;
+	bool killed = crash_at(make_all, step);
 
-	for (bool killed = true; killed; step++) {
-		assert_ok(sweep_all(&e), &e);
-		forward_off();
-		new_container();
-		killed = crash_at(make_all, step);
-		/* As a daemon does that knows all of it; every third time, as one that knows
-		 * nothing. */
-		if (step % 3 != 0) {
-			assert_ok(sweep_none(&e), &e);
-			assert_ok(make_all(&e), &e);
-			same(made, "making", step);
-			continue;
-		}
-		assert_ok(sweep_all(&e), &e);
-		forward_off();
-		new_container();
-		same(empty, "making and sweeping", step);
+	/* As a daemon does that knows all of it; every third time, as one that knows nothing. */
+	if (step % 3 != 0) {
+		assert_ok(sweep_none(&e), &e);
+		assert_ok(make_all(&e), &e);
+		same(made, "making", step);
 	}
-	printf("killed at each of %u steps\n", step - 2);
-	assert_true(step > 20);
+	assert_ok(sweep_all(&e), &e);
+	forward_off();
+	new_container(); /* the old one ends as well */
+	if (step % 3 == 0)
+		same(empty, "making and sweeping", step);
+	return killed;
+}
+
+static bool kill_in(int (*operation)(struct err *), const char *what, unsigned step)
+{
+	struct err e = ERR_INIT;
+	bool killed;
+
+	assert_ok(make_all(&e), &e);
+	killed = crash_at(operation, step);
+	assert_ok(operation(&e), &e);
+	assert_ok(sweep_all(&e), &e);
+	forward_off();
+	new_container();
+	same(empty, what, step);
+	return killed;
+}
+
+static bool kill_removing(unsigned step)
+{
+	return kill_in(remove_all, "removing", step);
+}
+
+static bool kill_sweeping(unsigned step)
+{
+	return kill_in(sweep_all, "sweeping", step);
+}
+
+/*
+ * The kernel's removals wait more than they work, so several hosts are crashed at once: each worker
+ * takes every so-manieth step. Returns how many steps there were.
+ */
+#define WORKERS 6
+static bool in_worker;
+static unsigned round_number;
+
+static void work(bool (*kill_at)(unsigned), unsigned first, unsigned *ret_steps)
+{
+	struct err e = ERR_INIT;
+	unsigned step = first;
+
+	in_worker = true;
+	place_init(100 * round_number + first);
+	empty = state();
+	made = state_made();
+	assert_ok(sweep_all(&e), &e);
+	forward_off();
+	new_container();
+	while (kill_at(step))
+		step += WORKERS;
+	*ret_steps = step;
+	_exit(0);
+}
+
+static unsigned each_step(bool (*kill_at)(unsigned))
+{
+	unsigned *steps = mmap(NULL, sizeof(*steps) * WORKERS, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned least = UINT_MAX;
+	pid_t pids[WORKERS];
+	int status, failed = 0;
+
+	if (in_worker) /* an assertion has failed in there: it does not go on with other tests */
+		_exit(1);
+	assert_true(steps != MAP_FAILED);
+	round_number++;
+	for (unsigned i = 0; i < WORKERS; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0)
+			work(kill_at, i + 1, &steps[i]);
+	}
+	for (unsigned i = 0; i < WORKERS; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+		least = MIN_OF(least, steps[i]);
+	}
+	munmap(steps, sizeof(*steps) * WORKERS);
+	assert_int_equal(failed, 0);
+	printf("killed at each of %u steps\n", least - 1);
+	return least - 1;
+}
+
+static void killed_while_making(void **unused)
+{
+	assert_true(each_step(kill_making) > 20);
 }
 
 static void killed_while_removing(void **unused)
 {
-	struct err e = ERR_INIT;
-	unsigned step = 1;
-
-	assert_ok(sweep_all(&e), &e);
-	forward_off();
-	new_container();
-	auto_free char *empty = state();
-	for (bool killed = true; killed; step++) {
-		new_container();
-		assert_ok(make_all(&e), &e);
-		killed = crash_at(remove_all, step);
-		assert_ok(remove_all(&e), &e);
-		assert_ok(sweep_all(&e), &e);
-		forward_off();
-		new_container();
-		same(empty, "removing", step);
-	}
-	printf("killed at each of %u steps\n", step - 2);
-	assert_true(step > 10);
+	assert_true(each_step(kill_removing) > 10);
 }
 
 static void killed_while_sweeping(void **unused)
 {
-	struct err e = ERR_INIT;
-	unsigned step = 1;
-
-	assert_ok(sweep_all(&e), &e);
-	forward_off();
-	new_container();
-	auto_free char *empty = state();
-	for (bool killed = true; killed; step++) {
-		new_container();
-		assert_ok(make_all(&e), &e);
-		killed = crash_at(sweep_all, step);
-		assert_ok(sweep_all(&e), &e);
-		forward_off();
-		new_container();
-		same(empty, "sweeping", step);
-	}
-	printf("killed at each of %u steps\n", step - 2);
-	assert_true(step > 10);
+	assert_true(each_step(kill_sweeping) > 10);
 }
 
 static void a_sweep_takes_only_what_is_unknown(void **unused)
@@ -325,11 +387,13 @@ static void a_sweep_takes_only_what_is_unknown(void **unused)
 	struct err e = ERR_INIT;
 	int fd;
 
-	new_container();
-	auto_free char *made = state_made();
+	if (in_worker)
+		_exit(1);
+	place_init(1);
+	auto_free char *before = state_made();
 	assert_ok(net_sweep(&host, &known, &swept, &e), &e);
 	assert_int_equal(swept.links + swept.namespaces, 0);
-	same(made, "a sweep that finds nothing", 0);
+	same(before, "a sweep that finds nothing", 0);
 	known.endpoints = one;
 	known.endpoint_count = 1;
 	assert_ok(net_sweep(&host, &known, &swept, &e), &e);
@@ -368,22 +432,15 @@ int main(void)
 		TEST(killed_while_sweeping),
 		TEST(a_sweep_takes_only_what_is_unknown),
 	};
-	static char dir[128];
 	int rc;
 
 	if (!world_begin())
 		return 0;
-	snprintf(dir, sizeof(dir), "%s/netns", world_dir);
-	assert_int_equal(mkdir(dir, 0700), 0);
-	host = (struct net_host){
-		.netns_fd = world_netns(), .tag = "crash", .netns_dir = dir, .forward_guard = true};
-	world_wire(host.netns_fd, world_netns(), "192.0.2", 1500);
 	bridge = (struct net_bridge){.id = ID_BRIDGE,
 				     .name = "shoal_gwbridge",
 				     .ip4 = prefix_of("172.30.0.1/16"),
 				     .masquerade = true};
 	overlay = (struct net_overlay){.id = NET, .vni = 4100, .data_ip = ip_of("192.0.2.1")};
-	new_container();
 	rc = RUN_TESTS(tests);
 	world_end();
 	return rc;
