@@ -122,7 +122,7 @@ static int64_t enforcer_step(struct core *core, struct core_step *step)
 	{
 		size_t before = step->out->n;
 
-		if (!core_fits(step, start) || looks > CORE_LOOKS)
+		if (!core_fits(step, start) || looks > CORE_LOOKS / 5)
 			return step->now_ns;
 		looks += 1 + node_judge(step, entry->id, start);
 		if (step->out->n == before)

@@ -16,7 +16,7 @@
 #include "manager/wakes.h"
 
 /* Changes that one core makes in one step: bounds the time that a step takes. */
-#define CORE_SLICE 1000
+#define CORE_SLICE 250
 /* Objects that a step looks at when it may have to look at all of them. */
 #define CORE_LOOKS 5000
 

@@ -295,40 +295,6 @@ static void a_marked_network_goes_when_unused(void **state)
 	cores_free(c);
 }
 
-static void pending_tasks_say_why(void **state)
-{
-	struct cores *c = cores_new(5);
-	struct service *s = service_make(c, "web", 3);
-
-	node_add(c, "n1", 2 * CPU, GIB);
-	node_add(c, "n2", CPU / 2, GIB);
-	service_reserve(s, CPU, 0);
-	service_add(c, s);
-	(void)cores_quiet(c);
-	assert_running(c, "web", 2);
-	for (uint64_t slot = 1; slot <= 3; slot++) {
-		const struct task *t = task_in(c, "web", slot);
-
-		if (t->status.state != TASK_RUNNING)
-			assert_string_equal(t->status.err,
-					    "no suitable node (insufficient resources on 2 nodes)");
-	}
-	node_state(c, "n2", NODE_DOWN);
-	cores_pass(c, NS_PER_SEC);
-	for (uint64_t slot = 1; slot <= 3; slot++) {
-		const struct task *t = task_in(c, "web", slot);
-
-		if (t->status.state != TASK_RUNNING)
-			assert_string_equal(t->status.err,
-					    "no suitable node (1 node not available for new "
-					    "tasks; insufficient resources on 1 node)");
-	}
-	node_add(c, "n3", CPU, GIB);
-	cores_pass(c, NS_PER_SEC);
-	assert_running(c, "web", 3);
-	cores_free(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,7 +309,6 @@ int main(void)
 		TEST(a_port_in_use_is_named),
 		TEST(ports_run_out),
 		TEST(a_marked_network_goes_when_unused),
-		TEST(pending_tasks_say_why),
 	};
 
 	return RUN_TESTS(tests);
