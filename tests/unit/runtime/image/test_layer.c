@@ -721,9 +721,9 @@ static void bounds_of_a_layer_hold(void **state)
 		archive_entry_set_size(entry, LIMIT_LAYER_BYTES + over);
 		assert_int_equal(archive_write_header(t.a, entry), ARCHIVE_OK);
 		archive_entry_free(entry);
-		archive_write_free(t.a); /* the content never comes */
+		t.bytes.max = 64u << 10; /* of the content only this comes */
+		archive_write_free(t.a);
 		t.a = NULL;
-		t.bytes.len = t.bytes.len / 512 * 512;
 		assert_int_equal(unpack(&p, &t, &e), over ? -EMSGSIZE : -EBADMSG);
 	}
 	for (int i = 0; i < 16; i++)
