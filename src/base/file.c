@@ -13,7 +13,7 @@
 #include "base/id.h"
 
 #define FILE_READ_STEP (64u << 10)
-#define DIR_REMOVE_DEPTH 256 /* folders open at once while removing */
+#define DIR_REMOVE_DEPTH 64 /* folders open at once while removing */
 
 int file_read_fd(int fd, struct buf *ret)
 {
@@ -130,40 +130,60 @@ int dir_make(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-static int dir_empty(int dirfd, const char *path, dev_t dev, int depth);
+/* One removal. What lies too deep is moved up into the folder that is being removed. */
+struct removal {
+	int top;
+	dev_t dev;
+	bool moved;
+};
 
-static int dir_remove_one(int dirfd, const char *name, dev_t dev, int depth)
+static int dir_empty(struct removal *r, int fd, int depth);
+
+static int dir_remove_folder(struct removal *r, int dirfd, const char *name, int depth)
 {
+	char moved[32];
 	struct stat st;
+	int rc, fd;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -EPERM;
+	if (st.st_dev != r->dev)
+		return -EXDEV;
+	if (depth >= DIR_REMOVE_DEPTH) {
+		(void)snprintf(moved, sizeof moved, ".removed-%016llx",
+			       (unsigned long long)random_u64());
+		r->moved = true;
+		return renameat(dirfd, name, r->top, moved) < 0 ? -errno : 0;
+	}
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = dir_empty(r, fd, depth + 1);
+	if (rc < 0)
+		return rc;
+	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int dir_remove_one(struct removal *r, int dirfd, const char *name, int depth)
+{
 	int rc;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (!S_ISDIR(st.st_mode))
-		return -EPERM;
-	if (dev && st.st_dev != dev)
-		return -EXDEV;
-	rc = dir_empty(dirfd, name, st.st_dev, depth);
-	if (rc < 0)
-		return rc;
-	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+	rc = dir_remove_folder(r, dirfd, name, depth);
+	return rc == -ENOENT ? 0 : rc;
 }
 
-static int dir_empty(int dirfd, const char *path, dev_t dev, int depth)
+/* Takes the descriptor over. */
+static int dir_empty(struct removal *r, int fd, int depth)
 {
-	int fd, rc = 0;
-	DIR *dir;
+	DIR *dir = fdopendir(fd);
+	int rc = 0;
 
-	if (depth >= DIR_REMOVE_DEPTH)
-		return -ELOOP;
-	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
 	if (!dir) {
 		rc = -errno;
 		close(fd);
@@ -171,14 +191,41 @@ static int dir_empty(int dirfd, const char *path, dev_t dev, int depth)
 	}
 	for (struct dirent *d; rc == 0 && (d = readdir(dir));)
 		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			rc = dir_remove_one(fd, d->d_name, dev, depth + 1);
+			rc = dir_remove_one(r, fd, d->d_name, depth);
 	closedir(dir);
 	return rc;
 }
 
+static int dir_remove_all(int dirfd, const char *path)
+{
+	auto_close int top = -1;
+	struct removal r;
+	struct stat st;
+	int rc, fd;
+
+	if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	top = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(top, &st) < 0)
+		return -errno;
+	r = (struct removal){.top = top, .dev = st.st_dev};
+	do {
+		r.moved = false;
+		fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = fd < 0 ? -errno : dir_empty(&r, fd, 0);
+	} while (rc == 0 && r.moved);
+	if (rc < 0)
+		return rc;
+	return unlinkat(dirfd, path, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int dir_remove(int dirfd, const char *path, struct err *e)
 {
-	int rc = dir_remove_one(dirfd, path, 0, 0);
+	int rc = dir_remove_all(dirfd, path);
 
 	return rc < 0 ? err_code(e, rc, "cannot remove %s", path) : 0;
 }

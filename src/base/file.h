@@ -25,7 +25,7 @@ int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode
 /* Makes a folder and its parents. Existing ones keep their mode. 0 or -errno with the reason. */
 int dir_make(const char *path, mode_t mode, struct err *e);
 /*
- * Removes what `path` names and all below it, never following a link and never crossing into
- * another file system. A missing path is 0.
+ * Removes what `path` names and all below it, however deep, never following a link and never
+ * crossing into another file system. A missing path is 0.
  */
 int dir_remove(int dirfd, const char *path, struct err *e);

@@ -47,11 +47,11 @@ struct unpack {
 	struct err *e;
 };
 
-static void unpack_tell(struct unpack *u)
+static void unpack_tell(struct unpack *u, bool end)
 {
 	uint64_t now = clock_mono_ms();
 
-	if (!u->job->progress || now < u->told_ms + PROGRESS_MS)
+	if (!u->job->progress || (!end && now < u->told_ms + PROGRESS_MS))
 		return;
 	u->told_ms = now;
 	u->job->progress(u->job->progress_arg, u->job->diff_id, blob_position(u->blob),
@@ -76,7 +76,7 @@ static ssize_t unpack_block(struct unpack *u, const void **ret)
 	if (u->digest)
 		digest_add(u->digest, *ret, (size_t)n);
 	recipe_add(u->recipe, *ret, (size_t)n, (uint64_t)archive_filter_bytes(u->a, 0));
-	unpack_tell(u);
+	unpack_tell(u, false);
 	return n;
 }
 
@@ -360,6 +360,7 @@ int layer_unpack(const struct layer_job *job, int64_t *ret_size, struct err *e)
 			   .path = BUF_INIT(PATH_MAX),
 			   .target = BUF_INIT(PATH_MAX),
 			   .tree.parent = -1,
+			   .told_ms = clock_mono_ms(),
 			   .e = e};
 	int rc;
 
@@ -375,8 +376,10 @@ int layer_unpack(const struct layer_job *job, int64_t *ret_size, struct err *e)
 	rc = unpack_open(&u, blob_fd, &root);
 	if (rc == 0)
 		rc = unpack_run(&u);
-	if (rc == 0)
+	if (rc == 0) {
 		*ret_size = (int64_t)u.file_bytes;
+		unpack_tell(&u, true);
+	}
 	(void)archive_read_free(u.a);
 	recipe_writer_close(u.recipe);
 	tree_done(&u.tree);

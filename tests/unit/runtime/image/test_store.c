@@ -97,6 +97,42 @@ static void loads_shows_and_finds_an_image(void **state)
 	image_store_close(store);
 }
 
+static void note_progress(void *arg, const char *diff_id, uint64_t done, uint64_t total)
+{
+	struct buf *told = arg;
+
+	if (done == total)
+		(void)buf_addf(told, "%.15s ", diff_id);
+}
+
+static void each_layer_tells_when_it_is_there(void **state)
+{
+	auto_place p;
+	auto_sample *s = sample_new();
+	auto_tar t;
+	auto_buf told = BUF_INIT(1000), want = BUF_INIT(1000);
+	struct image_load_options options = {.progress = note_progress, .progress_arg = &told};
+	struct err e = ERR_INIT;
+	struct image_store *store;
+	struct image_loaded loaded;
+
+	WANT_ROOT();
+	place_init(&p);
+	store = store_ok(&p);
+	tar_text(sample_layer(s), "a", "one");
+	tar_text(sample_layer(s), "b", "two");
+	sample_end(s, "");
+	tar_init(&t);
+	docker_archive(s, "null", &t);
+	auto_close int fd = bytes_fd(buf_text(&t.bytes), t.bytes.len);
+	assert_ok(image_load(store, fd, &options, &loaded, &e), &e);
+	assert_string_equal(loaded.ids.v[0], s->id);
+	table_done(&image_loaded_table, &loaded);
+	buf_addf(&want, "%.15s %.15s ", s->diff_ids[0], s->diff_ids[1]);
+	assert_string_equal(buf_text(&told), buf_text(&want));
+	image_store_close(store);
+}
+
 static void layers_are_written_out_as_they_came(void **state)
 {
 	auto_place p;
@@ -754,6 +790,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(loads_shows_and_finds_an_image),
+		TEST(each_layer_tells_when_it_is_there),
 		TEST(layers_are_written_out_as_they_came),
 		TEST(layers_are_shared_and_go_with_their_last_image),
 		TEST(removing_follows_the_engines_rules),
