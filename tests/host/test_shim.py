@@ -168,6 +168,24 @@ def test_the_death_of_the_shim_is_the_death_of_the_container(make):
     assert lost.returncode == 0 and c.cgroups() == [] and not c.dir.joinpath("shim.sock").exists()
 
 
+def test_sigterm_to_the_shim_stops_the_container_politely(make):
+    c = make("trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done").create()
+    a = c.connect()
+    a.call(ATTACH, 2)
+    c.start()
+    assert a.frame()[0] == STDOUT
+    os.kill(c.shim_pid, signal.SIGTERM)
+    a.close()
+    assert c.wait()["exit_code"] == 9
+
+
+def test_a_shim_that_is_not_there_is_no_shim(make):
+    c = make(["/bin/true"])
+    c.run()
+    with pytest.raises(OSError):
+        c.connect()
+
+
 def test_orphans_end_with_the_init(make):
     c = make("(sleep 100 &) ; (setsid sleep 100 &); exit 0")
     assert c.run()["exit_code"] == 0

@@ -112,14 +112,18 @@ static int read_documents(int dir, struct documents *d, struct err *e)
 static int open_signals(struct shim *s, struct err *e)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGUSR1, SIGUSR2};
 	sigset_t set;
 
-	/* Ending the shim is by SIGKILL alone: it takes the container with it. */
+	/*
+	 * SIGTERM (a host that shuts down) stops the container politely, and the shim with it;
+	 * SIGKILL takes the container along at once.
+	 */
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)sigaction(ignored[i], &ignore, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_sys(e, "cannot block signals");
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,8 +94,12 @@ static void reap(struct shim *s)
 static void on_signal(struct shim *s)
 {
 	struct signalfd_siginfo info[8];
+	ssize_t n = read(s->signals, info, sizeof(info));
 
-	(void)!read(s->signals, info, sizeof(info));
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(info[0]); i++)
+		if (info[i].ssi_signo == SIGTERM)
+			(void)syscall(SYS_pidfd_send_signal, s->container.pidfd, s->stop_signal,
+				      NULL, 0);
 	reap(s);
 }
 
