@@ -267,6 +267,17 @@ def test_a_client_that_reads_nothing_gets_what_it_missed_later_and_loses_nothing
     c.wait()
 
 
+def test_a_client_that_never_reads_is_dropped_and_the_container_goes_on(make):
+    c = make("head -c 3000000 /dev/zero; echo >&2 done").create()
+    a = attach(c)
+    c.start()
+    begin = time.monotonic()
+    assert c.wait(60)["exit_code"] == 0
+    assert 25 < time.monotonic() - begin < 50  # LIMIT_SHIM_STALL_MS
+    assert len(c.output()) == 3000000 and c.output("stderr") == "done\n"
+    a.close()
+
+
 def test_garbage_on_the_socket_ends_that_client_alone(make):
     c = make(["/bin/sleep", "100"]).create().start()
     for data in (b"\xff" * 64, b"GET / HTTP/1.1\r\n\r\n", struct.pack("<IHHI", 1 << 20, 1, 0, 1)):
