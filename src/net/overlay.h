@@ -28,7 +28,8 @@ struct net_peer {
 /*
  * Makes the namespace, bridge and tunnel device, or brings existing ones to this state (a changed
  * data address or port makes a new vxlan0: apply the peers again, in full, after that: `ret_fresh`
- * says so and may be NULL). `ret_mtu` (may be NULL) is the MTU in use.
+ * says so and may be NULL; after a daemon's start apply them in full whatever it says: a crash may
+ * have come between). `ret_mtu` (may be NULL) is the MTU in use.
  * -EEXIST: another device of this host has the VNI on that port. -EOPNOTSUPP: no VXLAN here.
  * -EADDRNOTAVAIL: data_ip is no address of this host.
  */

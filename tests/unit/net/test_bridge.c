@@ -405,6 +405,34 @@ static void a_host_that_was_a_router_stays_one(void **state)
 	place_done(&p);
 }
 
+static void two_daemons_share_a_host(void **state)
+{
+	struct place p = place_new(), q = p;
+	struct net_bridge a = bridge_a(), b = bridge_b();
+	struct net_known none = {0};
+	struct err e = ERR_INIT;
+	int a1, b1;
+
+	q.h.tag = "test2";
+	bridge_make(&p, &a);
+	bridge_make(&q, &b);
+	a1 = container(&p, &a, '1', "172.30.0.2/16");
+	b1 = container(&q, &b, '2', "172.31.0.2/16");
+	/* The guard of the one does not stop the other, and they do not reach each other. */
+	assert_true(world_tcp(a1, p.outside, "192.0.2.2", NULL));
+	assert_true(world_tcp(b1, p.outside, "192.0.2.2", NULL));
+	assert_blocked(world_tcp(a1, b1, "172.31.0.2", NULL));
+	assert_blocked(world_tcp(b1, a1, "172.30.0.2", NULL));
+	/* One leaves without a trace; the other goes on. */
+	assert_ok(net_sweep(&p.h, &none, NULL, &e), &e);
+	world_hides(p.host, "shoal_test1", "nft list ruleset");
+	world_hides(p.host, "shoal0", "ip link");
+	assert_true(world_tcp(b1, p.outside, "192.0.2.2", NULL));
+	close(a1);
+	close(b1);
+	place_done(&p);
+}
+
 static void the_first_packet_is_not_lost(void **state)
 {
 	struct place p = place_new();
@@ -459,6 +487,7 @@ int main(void)
 		TEST(bad_input_is_refused),
 		TEST(forwarding_does_not_make_the_host_a_router),
 		TEST(a_host_that_was_a_router_stays_one),
+		TEST(two_daemons_share_a_host),
 		TEST(the_first_packet_is_not_lost),
 		TEST(counters_count),
 	};
