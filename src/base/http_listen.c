@@ -86,7 +86,7 @@ static int listen_unix(const char *path, const char *group, char **ret_path, int
 		return err_set(e, -EINVAL,
 			       "cannot listen at unix://%s: the path must have 1 to %zu characters",
 			       path, sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(e, "cannot listen at unix://%s", path);
@@ -273,15 +273,15 @@ int http_server_listen_fd(struct http_server *s, int fd, struct err *e)
 static int listen_given(struct http_server *s, struct err *e)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-	int n = count ? atoi(count) : 0;
+	long n = count ? strtol(count, NULL, 10) : 0;
 
-	if (!pid || atol(pid) != (long)getpid() || n < 1)
+	if (!pid || strtol(pid, NULL, 10) != (long)getpid() || n < 1 || n > LIMIT_HTTP_SOCKETS)
 		return err_set(e, -ENOENT,
 			       "cannot listen at fd://: systemd has passed no socket; start the "
 			       "daemon by its socket unit or give --host unix://...");
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
-	for (int fd = 3; fd < 3 + n; fd++) {
+	for (int fd = 3; fd < 3 + (int)n; fd++) {
 		int rc = http_server_listen_fd(s, fd, e);
 
 		if (rc < 0)

@@ -340,7 +340,7 @@ static void sockets_are_refused_with_reasons(void **state)
 		struct sockaddr_un a = {.sun_family = AF_UNIX};
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-		strcpy(a.sun_path, url + 7);
+		memcpy(a.sun_path, url + 7, strlen(url + 7));
 		assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 		close(fd);
 	}
