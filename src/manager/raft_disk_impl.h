@@ -25,8 +25,10 @@ struct raft_disk {
 	bool closing;
 	bool uv_closed;
 	unsigned jobs;
-	_Atomic bool truncated;     /* the last truncation came through */
-	_Atomic uint64_t warned_ms; /* when a full disk was last spoken of */
+	_Atomic unsigned segment_retries;  /* in a row, with room on the disk */
+	_Atomic unsigned snapshot_retries; /* the same */
+	_Atomic bool truncated;            /* the last truncation came through */
+	_Atomic uint64_t warned_ms;        /* when a full disk was last spoken of */
 };
 
 /* raft_disk_watch.c */

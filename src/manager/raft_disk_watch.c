@@ -55,6 +55,17 @@ static void only_full(struct raft_disk *d, const char *what, const char *why)
 	speak_of_full(d);
 }
 
+/* A retry tells of the failure before it: there may have been no room then. */
+static void again(struct raft_disk *d, _Atomic unsigned *retries, const char *what)
+{
+	if (disk_is_full(d)) {
+		*retries = 0;
+		speak_of_full(d);
+	} else if (++*retries > 1) {
+		disk_fatal(d, what, NULL);
+	}
+}
+
 static bool starts(const char *text, const char *with)
 {
 	return strncmp(text, with, strlen(with)) == 0;
@@ -75,18 +86,22 @@ static void on_trace(struct raft_tracer *t, int type, const void *info)
 	if (starts(text, "truncate segment "))
 		only_full(d, "closing a segment of the raft log", text);
 	else if (starts(text, "retry creating segment"))
-		only_full(d, "making a segment of the raft log", NULL);
+		again(d, &d->segment_retries, "making a segment of the raft log");
+	else if (starts(text, "completed creation of"))
+		d->segment_retries = 0;
 	else if (starts(text, "retry snapshot write"))
-		only_full(d, "writing a snapshot", NULL);
+		again(d, &d->snapshot_retries, "writing a snapshot");
+	else if (starts(text, "put snapshot at"))
+		d->snapshot_retries = 0;
 	else if (strcmp(text, "uv truncate work cb") == 0)
 		d->truncated = false;
 	else if (strcmp(text, "uv truncate work cb ok") == 0)
 		d->truncated = true;
 	else if (strcmp(text, "clear truncate work") == 0 && !d->truncated)
 		disk_fatal(d, "truncating the raft log", NULL);
-	else if (starts(text, "truncate open segment"))
-		log_warn("raft: in %s: %s: what a crash left half written is dropped", d->dir,
-			 text);
+	else if (strstr(text, "has non-zero trail"))
+		log_warn("raft: in %s: %s: what a crash has left half written there is dropped",
+			 d->dir, text);
 }
 
 void disk_watch(struct raft_disk *d)

@@ -55,6 +55,7 @@ struct rig {
 	struct seal_key *key;
 	struct raft_node_options options;
 	uint64_t (*step)(void *arg, struct proposal *p, uint64_t term);
+	void (*send)(void *arg, const char *peer, const void *p, size_t len); /* NULL: by memory */
 	struct rig_node nodes[RIG_NODES];
 	struct rig_packet *first, **last;
 };
@@ -204,7 +205,9 @@ static int rig_start(struct rig *r, unsigned place, bool bootstrap, struct err *
 			  .restore_commit = rig_commit,
 			  .restore_discard = rig_unpin},
 		.events = {.arg = n, .leadership = rig_leadership},
-		.transport = {.arg = n, .send = rig_send, .send_snapshot = rig_send_snapshot},
+		.transport = {.arg = n,
+			      .send = r->send ? r->send : rig_send,
+			      .send_snapshot = rig_send_snapshot},
 		.options = r->options,
 	};
 	struct proposer_ops ops = {.arg = n, .step = r->step};
@@ -359,7 +362,7 @@ static bool rig_is_written(struct rig *r)
 }
 
 /* The write's status; -ETIMEDOUT when nothing was heard for `ms`. */
-static int rig_put(struct rig *r, struct rig_node *n, const void *p, size_t len, unsigned ms)
+static inline int rig_put(struct rig *r, struct rig_node *n, const void *p, size_t len, unsigned ms)
 {
 	struct rig_write *w = xcalloc(1, sizeof(*w));
 	int rc;
@@ -378,7 +381,7 @@ static int rig_put(struct rig *r, struct rig_node *n, const void *p, size_t len,
 }
 
 /* A group of all nodes, with node 0 as its first. */
-static bool rig_is_formed(struct rig *r)
+static inline bool rig_is_formed(struct rig *r)
 {
 	struct rig_node *leader = rig_leader(r);
 	const struct raft_member *m;
