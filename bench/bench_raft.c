@@ -136,6 +136,7 @@ static void dial(struct rig *r, unsigned from, unsigned to)
 
 static void connect_all(struct rig *r)
 {
+	const struct stream_hub_conf conf = {0};
 	auto_pkey *root_key = NULL;
 	auto_cert *root = NULL;
 	struct err e = ERR_INIT;
@@ -145,7 +146,7 @@ static void connect_all(struct rig *r)
 	for (unsigned i = 0; i < RIG_NODES; i++) {
 		struct tls_identity *id = identity(root_key, root, r->nodes[i].name);
 
-		hubs[i] = stream_hub_new(&r->loop, NULL);
+		hubs[i] = stream_hub_new(&r->loop, &conf);
 		stream_hub_set_identity(hubs[i], id);
 		tls_identity_unref(id);
 		if (stream_listen(hubs[i], "127.0.0.1:0", on_accept, &r->nodes[i], &listeners[i],
