@@ -70,7 +70,7 @@ static int vip_add(struct core_allocator *c, const struct store *s, const struct
 	struct virtual_ip *vip;
 	const char *address = NULL;
 
-	if (!n)
+	if (!n || !store_network(s, network))
 		return alloc_network_missing(c, s, network, e);
 	if (!n->vni)
 		return 0;
@@ -80,7 +80,8 @@ static int vip_add(struct core_allocator *c, const struct store *s, const struct
 	if (!address && alloc_address(c, n, AF_INET, text))
 		address = text;
 	if (!address)
-		return err_set(e, -ENOSPC, "no free address is left in network %s", network);
+		return err_set(e, -ENOSPC, "no free address is left in network %s",
+			       store_network(s, network)->spec.name);
 	vip = LIST_ADD(&ret->vips);
 	vip->network = xstrdup(network);
 	vip->address = xstrdup(address);
@@ -153,10 +154,11 @@ static uint32_t port_choose(struct core_allocator *c, const struct service *svc,
 	return 0;
 }
 
-static int port_fill(struct core_allocator *c, const struct service *old, struct endpoint *ret,
-		     struct port_config *p, struct err *e)
+static int port_fill(struct core_allocator *c, const struct store *s, const struct service *old,
+		     struct endpoint *ret, struct port_config *p, struct err *e)
 {
 	const struct alloc_number *holder;
+	const struct service *other;
 
 	if (p->mode != PUBLISH_INGRESS)
 		return 0;
@@ -168,16 +170,19 @@ static int port_fill(struct core_allocator *c, const struct service *old, struct
 		return err_set(e, -ENOSPC, "no free %s port is left between %d and %d",
 			       protocol_name(p->protocol), PORT_FIRST, PORT_LAST);
 	holder = alloc_number_find(c->ports, port_key(p->protocol, p->published));
-	if (holder && strcmp(holder->owner, old->o.id) != 0)
+	if (holder && strcmp(holder->owner, old->o.id) != 0) {
+		other = store_service(s, holder->owner);
 		return err_set(e, -EEXIST, "port %" PRIu32 "/%s is already in use by service %s",
-			       p->published, protocol_name(p->protocol), holder->owner);
+			       p->published, protocol_name(p->protocol),
+			       other ? other->spec.name : holder->owner);
+	}
 	if (!holder)
 		alloc_mark_number(c, &c->ports, port_key(p->protocol, p->published), old->o.id);
 	return 0;
 }
 
-static int ports_fill(struct core_allocator *c, const struct service *old, struct endpoint *ret,
-		      struct err *e)
+static int ports_fill(struct core_allocator *c, const struct store *s, const struct service *old,
+		      struct endpoint *ret, struct err *e)
 {
 	if (!old->spec.endpoint)
 		return 0;
@@ -186,7 +191,7 @@ static int ports_fill(struct core_allocator *c, const struct service *old, struc
 		int rc;
 
 		table_copy(&port_config_table, &p, want);
-		rc = port_fill(c, old, ret, &p, e);
+		rc = port_fill(c, s, old, ret, &p, e);
 		if (rc < 0) {
 			table_done(&port_config_table, &p);
 			return rc;
@@ -211,7 +216,7 @@ bool alloc_service_step(struct core_allocator *c, const struct core_step *step, 
 		table_copy(&endpoint_spec_table, &endpoint.spec, old->spec.endpoint);
 	rc = vips_fill(c, step->store, old, &endpoint, &e);
 	if (rc == 0)
-		rc = ports_fill(c, old, &endpoint, &e);
+		rc = ports_fill(c, step->store, old, &endpoint, &e);
 	if (rc < 0)
 		alloc_unmark(c, marks);
 	if (rc == 0)

@@ -39,8 +39,8 @@ struct sched_count {
 struct sched_failures {
 	struct sched_node *node;
 	uint64_t template_version;
-	int64_t at[SCHED_FAILURES]; /* a ring */
-	uint32_t n;                 /* how many so far */
+	int64_t at[SCHED_FAILURES]; /* the latest ones, in no order */
+	uint32_t n;
 };
 
 struct sched_service {
@@ -104,6 +104,8 @@ bool sched_still_fits(const struct sched_needs *needs, const struct sched_node *
 void sched_explain(const uint32_t refused[FILTER_MAX], struct buf *why);
 
 uint64_t sched_hash(const char *text);
+/* Whether the template fails too often on this node. */
+bool sched_is_failing(const struct sched_failures *f, uint64_t template_version, int64_t now_ns);
 /* A port's key, or 0 when it takes no port of the host. */
 uint32_t sched_port_key(const struct port_config *p);
 struct sched_service *sched_service_find(const struct scheduler *s, const char *id);

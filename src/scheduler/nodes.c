@@ -304,6 +304,36 @@ void scheduler_rollback(struct scheduler *s)
 	}
 }
 
+/* The earliest of those that are kept. They may come in any order when a leader starts. */
+static int64_t *failures_oldest(struct sched_failures *f)
+{
+	int64_t *oldest = &f->at[0];
+
+	for (uint32_t i = 1; i < f->n; i++)
+		if (f->at[i] < *oldest)
+			oldest = &f->at[i];
+	return oldest;
+}
+
+static int64_t failures_latest(const struct sched_failures *f)
+{
+	int64_t latest = f->at[0];
+
+	for (uint32_t i = 1; i < f->n; i++)
+		latest = MAX_OF(latest, f->at[i]);
+	return latest;
+}
+
+bool sched_is_failing(const struct sched_failures *f, uint64_t template_version, int64_t now_ns)
+{
+	if (f->template_version != template_version || f->n < SCHED_FAILURES)
+		return false;
+	for (uint32_t i = 0; i < f->n; i++)
+		if (f->at[i] <= now_ns - SCHED_FAILURE_WINDOW_NS)
+			return false;
+	return true;
+}
+
 /* Failures that no longer count: of an older template, or too long ago. */
 static void failures_prune(struct sched_service *service, uint64_t template_version, int64_t now_ns)
 {
@@ -311,7 +341,7 @@ static void failures_prune(struct sched_service *service, uint64_t template_vers
 		const struct sched_failures *f = &service->failures[i - 1];
 
 		if (f->template_version < template_version ||
-		    f->at[(f->n - 1) % SCHED_FAILURES] <= now_ns - SCHED_FAILURE_WINDOW_NS)
+		    failures_latest(f) <= now_ns - SCHED_FAILURE_WINDOW_NS)
 			failures_drop(service, i - 1);
 	}
 }
@@ -337,5 +367,8 @@ void scheduler_failed(struct scheduler *s, const char *id, uint64_t template_ver
 		f = &service->failures[service->n_failures++];
 		*f = (struct sched_failures){.node = node, .template_version = template_version};
 	}
-	f->at[f->n++ % SCHED_FAILURES] = at_ns;
+	if (f->n < SCHED_FAILURES)
+		f->at[f->n++] = at_ns;
+	else if (*failures_oldest(f) < at_ns)
+		*failures_oldest(f) = at_ns;
 }

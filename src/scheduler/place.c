@@ -63,13 +63,6 @@ static void heap_sink(struct rank *heap, size_t n, size_t i)
 	heap[i] = moving;
 }
 
-static bool is_failing(const struct sched_failures *f, uint64_t template_version, int64_t now_ns)
-{
-	/* With the ring full, the next place to be written is its oldest. */
-	return f->template_version == template_version && f->n >= SCHED_FAILURES &&
-	       f->at[f->n % SCHED_FAILURES] > now_ns - SCHED_FAILURE_WINDOW_NS;
-}
-
 /* What one placement works on; all arrays are by the nodes' indexes and live in the scratch. */
 struct placing {
 	struct sched_needs needs;
@@ -109,7 +102,7 @@ static void history_fill(const struct scheduler *s, const struct sched_group *g,
 		p->same[service->counts[i].node->index] = service->counts[i].active;
 	for (size_t i = 0; i < service->n_failures; i++)
 		p->failing[service->failures[i].node->index] |=
-			is_failing(&service->failures[i], g->template_version, now_ns);
+			sched_is_failing(&service->failures[i], g->template_version, now_ns);
 }
 
 static void heap_build(const struct scheduler *s, uint64_t seed, struct placing *p)
