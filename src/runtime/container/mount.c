@@ -5,16 +5,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "runtime/container/shim_config.h"
 
-#define OVERLAY_TEXT_MAX 4096 /* a page: the bound of the classic mount data */
+#define FSCONFIG_TEXT_MAX 255 /* bytes */
+#define OVERLAY_TEXT_MAX 4095 /* a page: the bound of the classic mount data */
 
 enum kind {
 	OPT_ATTR, /* sets `set`, clears `clear` */
@@ -251,52 +254,93 @@ int mount_attach(int fd, int target_fd)
 	return 0;
 }
 
-/* "lowerdir+" takes one layer a call (6.5 on); older kernels take them all in one text. */
-static int set_layers(int fs, const struct spec_strs *lower, struct err *e)
+/* Paths in the text of a classic mount: what would end them is escaped. */
+static void add_escaped(struct buf *b, const char *path)
 {
-	auto_buf all = BUF_INIT(OVERLAY_TEXT_MAX);
-	size_t i = 0;
-
-	while (i < lower->n && fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", lower->v[i], 0) == 0)
-		i++;
-	if (i == lower->n)
-		return 0;
-	if (i > 0 || errno != EINVAL)
-		return fs_error(fs, "overlay", e);
-	for (i = 0; i < lower->n; i++) {
-		if (i)
-			buf_addc(&all, ':');
-		for (const char *p = lower->v[i]; *p; p++) {
-			if (*p == ':' || *p == '\\')
-				buf_addc(&all, '\\');
-			buf_addc(&all, *p);
-		}
+	for (; *path; path++) {
+		if (*path == ':' || *path == ',' || *path == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, *path);
 	}
-	if (buf_status(&all) < 0)
+}
+
+/*
+ * The classic way: one text of at most a page, mounted over the working directory (the mount
+ * namespace is the container's own by now), copied from there and taken away again.
+ */
+static int overlay_classic(const struct shim_overlay_config *o, struct err *e)
+{
+	auto_buf text = BUF_INIT(OVERLAY_TEXT_MAX);
+	char cwd[PATH_MAX];
+	auto_close int fd = -1;
+
+	buf_adds(&text, "lowerdir=");
+	for (size_t i = 0; i < o->lower.n; i++) {
+		if (i)
+			buf_addc(&text, ':');
+		add_escaped(&text, o->lower.v[i]);
+	}
+	if (o->upper) {
+		buf_adds(&text, ",upperdir=");
+		add_escaped(&text, o->upper);
+		buf_adds(&text, ",workdir=");
+		add_escaped(&text, o->work);
+	}
+	if (o->options && *o->options)
+		buf_addf(&text, ",%s", o->options);
+	if (buf_status(&text) < 0)
 		return err_set(e, -E2BIG,
-			       "the paths of the layers are longer than this kernel takes");
-	if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", buf_text(&all), 0) < 0)
-		return fs_error(fs, "overlay", e);
-	return 0;
+			       "the paths of the layers are longer than the kernel takes");
+	if (!getcwd(cwd, sizeof(cwd)))
+		return err_sys(e, "cannot find the runtime directory");
+	if (mount("overlay", cwd, "overlay", 0, buf_text(&text)) < 0)
+		return err_sys(e, "cannot mount overlay");
+	fd = mount_clone_path(cwd, false, e);
+	if (fd >= 0 && umount2(cwd, MNT_DETACH) < 0)
+		return err_sys(e, "cannot take the overlay from %s", cwd);
+	return fd < 0 ? fd : TAKE_FD(fd);
+}
+
+/*
+ * "lowerdir+" takes one layer a call, from 6.5 on; before that fsconfig() would take the word
+ * and the mount fail. No path of fsconfig() may be longer than 255 bytes.
+ */
+static bool takes_single_layers(const struct shim_overlay_config *o)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	if (major < 6 || (major == 6 && minor < 5))
+		return false;
+	for (size_t i = 0; i < o->lower.n; i++)
+		if (strlen(o->lower.v[i]) > FSCONFIG_TEXT_MAX)
+			return false;
+	return !o->upper ||
+	       (strlen(o->upper) <= FSCONFIG_TEXT_MAX && strlen(o->work) <= FSCONFIG_TEXT_MAX);
 }
 
 int mount_overlay(const struct shim_overlay_config *o, struct err *e)
 {
-	auto_close int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	auto_close int fs = -1;
 	auto_free char *rest = xstrdup(o->options ? o->options : "");
-	int rc;
 
+	if (!takes_single_layers(o))
+		return overlay_classic(o, e);
+	fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return err_sys(e, "cannot mount overlay (is the kernel's module there?)");
-	rc = set_layers(fs, &o->lower, e);
-	if (rc < 0)
-		return rc;
+	for (size_t i = 0; i < o->lower.n; i++)
+		if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", o->lower.v[i], 0) < 0)
+			return fs_error(fs, "overlay", e);
 	if (o->upper && (fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", o->upper, 0) < 0 ||
 			 fsconfig(fs, FSCONFIG_SET_STRING, "workdir", o->work, 0) < 0))
 		return fs_error(fs, "overlay", e);
 	for (char *save = NULL, *one = strtok_r(rest, ",", &save); one;
 	     one = strtok_r(NULL, ",", &save)) {
-		rc = set_param(fs, "overlay", one, e);
+		int rc = set_param(fs, "overlay", one, e);
+
 		if (rc < 0)
 			return rc;
 	}
