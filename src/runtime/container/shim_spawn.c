@@ -25,6 +25,7 @@
 #include "runtime/container/shim_client.h"
 #include "runtime/container/spec.h"
 
+#define KILL_ROUNDS 8
 #define ABORT_MS 5000 /* milliseconds for what is killed to be gone */
 
 int shim_binary_open(const char *path, struct err *e)
@@ -145,12 +146,18 @@ static int kill_group(const char *path, int timeout_ms, struct err *e)
 
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	rc = cgroup_kill(&c, SIGKILL, e);
-	if (rc == 0) {
-		rc = cgroup_wait_empty(&c, timeout_ms);
-		rc = rc < 0 ? err_set(e, rc, "processes of %s do not die", path)
-			    : cgroup_remove(&c, e);
+	/* Again and again, should something fork faster than it is killed. */
+	for (int i = 0; i < KILL_ROUNDS; i++) {
+		rc = cgroup_kill(&c, SIGKILL, e);
+		if (rc == 0)
+			rc = cgroup_wait_empty(&c, timeout_ms / KILL_ROUNDS);
+		if (rc != -ETIMEDOUT)
+			break;
 	}
+	if (rc == -ETIMEDOUT)
+		err_set(e, rc, "processes of %s do not die", path);
+	else if (rc == 0)
+		rc = cgroup_remove(&c, e);
 	cgroup_done(&c);
 	return rc;
 }
