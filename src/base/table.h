@@ -232,11 +232,13 @@ int table_check(const struct table *t, struct err *e);
 void strs_add(struct strs *s, const char *value);
 void strs_done(struct strs *s);
 bool strs_has(const struct strs *s, const char *value);
-#define STRS_EACH(item, list)                     \
-	for (char **item##_at = (list)->v, *item; \
-	     item##_at != (list)->v + (list)->n && ((item = *item##_at), true); item##_at++)
-#define LIST_EACH(item, list) \
-	for (__typeof__((list)->v + 0) item = (list)->v; item != (list)->v + (list)->n; item++)
+#define STRS_EACH(item, list)                                                            \
+	for (char **item##_at = (list)->v, *item;                                        \
+	     (size_t)(item##_at - (list)->v) < (list)->n && ((item = *item##_at), true); \
+	     item##_at++)
+#define LIST_EACH(item, list)                                                                    \
+	for (__typeof__((list)->v + 0) item = (list)->v; (size_t)(item - (list)->v) < (list)->n; \
+	     item++)
 
 /* NULL when the key is missing. Valid until the map changes. */
 const char *strmap_get(const struct strmap *m, const char *key);
