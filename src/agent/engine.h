@@ -38,6 +38,8 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 /* Ends streams and waits for what is under way; containers live on. Then `done`. */
 void engine_close(struct engine *e, void (*done)(void *arg), void *arg);
 
+uv_loop_t *engine_loop(struct engine *e);
+
 /* ---- Containers ---- */
 
 enum container_status_kind {

@@ -31,8 +31,8 @@ void network_container_prepare(struct engine *e, struct container *c, engine_don
 bool network_container_has_dns(struct engine *e, const struct container *c);
 
 /*
- * The shim has made the namespace: makes the endpoints in it and serves its DNS. The descriptors are
- * the networks' from now on (dns ones may be -1). Also after a restart of the daemon, where it
+ * The shim has made the namespace: makes the endpoints in it and serves its DNS. The descriptors
+ * are the networks' from now on (dns ones may be -1). Also after a restart of the daemon, where it
  * finds what is there already. Fills c->networks with addresses as inspect shows them.
  */
 void network_container_connect(struct engine *e, struct container *c, int netns_fd, int dns_udp_fd,

@@ -178,7 +178,7 @@ struct forward *forward_new(const struct forward_config *config)
 	f->config = *config;
 	f->open = 1;
 	dialer_start(&f->dialer, config->hub, &leader_ops, f);
-	f->dialer.backoff.max_ms = FORWARD_REDIAL_MAX_MS;
+	dialer_set_backoff(&f->dialer, 50, FORWARD_REDIAL_MAX_MS);
 	return f;
 }
 

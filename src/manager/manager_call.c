@@ -2,6 +2,7 @@
  * Requests on their way: to the queue when this manager leads, else to the leader; answered once
  * their effect can be read here. See manager.h.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -245,6 +246,8 @@ void manager_calls_fail(struct manager *m)
 	struct err e = ERR_INIT;
 
 	(void)err_set(&e, -ECANCELED, "this manager stops");
-	while (m->calls)
+	while (m->calls) {
+		assert(!m->calls->prev);
 		call_end(m->calls, -ECANCELED, &e);
+	}
 }

@@ -124,7 +124,7 @@ static struct peer *peer_get(struct raft_link *l, const char *node)
 	HASH_ADD_STR(l->peers, node, p);
 	l->open++;
 	dialer_start(&p->dialer, l->config.hub, &peer_ops, p);
-	p->dialer.backoff.max_ms = RAFT_REDIAL_MAX_MS;
+	dialer_set_backoff(&p->dialer, 50, RAFT_REDIAL_MAX_MS);
 	return p;
 }
 
