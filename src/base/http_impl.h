@@ -59,6 +59,7 @@ struct http_server {
 	struct http_conn *conns;     /* doubly linked */
 	struct http_hijack *hijacks; /* doubly linked */
 	unsigned conns_count, hijacks_count;
+	unsigned queued;  /* given to a library (1.0) that takes them up in its next turn */
 	size_t collected; /* bytes of bodies being collected by all requests */
 	struct http_linger lingers[HTTP_LINGERS];
 	size_t lingers_count;
@@ -147,6 +148,7 @@ void http_server_linger(struct http_server *s, int fd);
 void http_server_settle(struct http_server *s);
 /* Starts the sweep of deadlines, which ends by itself when there is nothing to sweep. */
 void http_server_sweep(struct http_server *s);
+bool http_server_full(const struct http_server *s);
 bool http_server_has_room(struct http_server *s);
 void http_server_handle_closed(struct http_server *s);
 int http_watch_start(struct http_server *s, struct http_watch *w, uint32_t events);

@@ -174,6 +174,7 @@ static int accept_one(struct http_listener *l)
 	struct http_server *s = l->server;
 	struct sockaddr_storage addr = {0};
 	socklen_t len = sizeof(addr);
+	unsigned before;
 	int fd;
 
 	if (!http_server_has_room(s)) {
@@ -190,7 +191,10 @@ static int accept_one(struct http_listener *l)
 	if (addr.ss_family == AF_INET || addr.ss_family == AF_INET6)
 		tune_tcp(fd);
 	/* The library closes the descriptor if it does not take it. */
-	MHD_add_connection(s->mhd, fd, (struct sockaddr *)&addr, len);
+	before = s->conns_count;
+	if (MHD_add_connection(s->mhd, fd, (struct sockaddr *)&addr, len) == MHD_YES &&
+	    s->conns_count == before)
+		s->queued++;
 	return 1;
 }
 
@@ -200,7 +204,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 
 	/* One a turn when it is tight: only then it is known that somebody waits. */
 	for (int i = 0; i < ACCEPTS_PER_TURN && l->polling; i++)
-		if (!accept_one(l) || http_server_clients(l->server) >= l->server->opts.clients_max)
+		if (!accept_one(l) || http_server_full(l->server))
 			break;
 	http_server_kick(l->server);
 }

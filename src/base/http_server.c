@@ -33,6 +33,7 @@ static void turn(struct http_server *s)
 	s->running = true;
 	s->again = false;
 	MHD_run(s->mhd);
+	s->queued = 0;
 	s->running = false;
 	if (s->again)
 		uv_timer_start(&s->mhd_timer, on_mhd_timer, 0, 0);
@@ -149,6 +150,11 @@ void http_server_sweep(struct http_server *s)
 		uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 
+bool http_server_full(const struct http_server *s)
+{
+	return http_server_clients(s) + s->queued >= s->opts.clients_max;
+}
+
 /*
  * True when one more may be accepted. Else the connection idle for longest makes room for the one
  * that waits, unless it is so young that its request may be on the way.
@@ -158,7 +164,7 @@ bool http_server_has_room(struct http_server *s)
 	struct http_conn *oldest = NULL;
 	uint64_t now_ms = http_now_ms();
 
-	if (http_server_clients(s) < s->opts.clients_max)
+	if (!http_server_full(s))
 		return true;
 	for (struct http_conn *c = s->conns; c; c = c->next)
 		if (!c->req && !c->handed_over && now_ms - c->since_ms >= EVICT_AGE_MS &&

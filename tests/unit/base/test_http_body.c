@@ -31,7 +31,7 @@ static void collected_plain_and_chunked(void **state)
 	cl_expect(fd, &b, "\r\n\r\nhello");
 	buf_reset(&b);
 	cl_send(fd, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-		    "4\r\nabcd\r\n6;ext=1\r\nefghij\r\n");
+		    "4\r\nabcd\r\n6\r\nefghij\r\n");
 	cl_send(fd, "0\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\n\r\n");
 	cl_expect(fd, &b, "abcdefghij");
 	cl_expect(fd, &b, "Content-Length: 0\r\n");
