@@ -57,6 +57,55 @@ static void io_close(struct raft_io *io, raft_io_close_cb cb)
 	n->disk->close(n->disk, disk_closed);
 }
 
+static bool is_sole_voter(const struct raft_configuration *c, raft_id id)
+{
+	unsigned voters = 0;
+	bool own = false;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		voters += c->servers[i].role == RAFT_VOTER;
+		own = own || (c->servers[i].role == RAFT_VOTER && c->servers[i].id == id);
+	}
+	return own && voters == 1;
+}
+
+/* Whether this member starts as the only voter of what it has stored. */
+static bool starts_alone(const struct raft_node *n, const struct raft_snapshot *snapshot,
+			 const struct raft_entry *entries, size_t count)
+{
+	struct raft_configuration c;
+	bool alone;
+
+	for (; count > 0; count--) {
+		if (entries[count - 1].type != RAFT_CHANGE)
+			continue;
+		if (raft_configuration_decode(&entries[count - 1].buf, &c) != 0)
+			return false;
+		alone = is_sole_voter(&c, n->raft.id);
+		raft_configuration_close(&c);
+		return alone;
+	}
+	return snapshot && is_sole_voter(&snapshot->configuration, n->raft.id);
+}
+
+/*
+ * A sole voter leads as soon as it starts; libraft 0.22.1 does so without a new term. After a
+ * crash it would then give an index and term out a second time, of which a member that was
+ * catching up may hold the first.
+ */
+static int raise_term(struct raft_node *n, raft_term *term, raft_id *voted_for)
+{
+	int rv = n->disk->set_term(n->disk, *term + 1);
+
+	if (rv == 0)
+		rv = n->disk->set_vote(n->disk, n->raft.id);
+	if (rv == 0) {
+		*term += 1;
+		*voted_for = n->raft.id;
+	}
+	return rv;
+}
+
 static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 		   struct raft_snapshot **snapshot, raft_index *start_index,
 		   struct raft_entry *entries[], size_t *n_entries)
@@ -68,6 +117,8 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 		memcpy(io->errmsg, n->disk->errmsg, sizeof(io->errmsg));
 		return rv;
 	}
+	if (starts_alone(n, *snapshot, *entries, *n_entries) && raise_term(n, term, voted_for) != 0)
+		node_fatal(n, "storing the raft term", NULL);
 	raft_size_reset(&n->size, *start_index);
 	for (size_t i = 0; i < *n_entries; i++)
 		raft_size_add(&n->size, (*entries)[i].buf.len);

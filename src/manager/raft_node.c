@@ -314,22 +314,6 @@ int raft_node_bootstrap(struct raft_node *n, struct err *e)
 	return 0;
 }
 
-/* Alone there is nobody to wait for. */
-static void elect_sole_voter(struct raft_node *n)
-{
-	const struct raft_configuration *c = &n->raft.configuration;
-	unsigned voters = 0;
-
-	for (unsigned i = 0; i < c->n; i++)
-		voters += c->servers[i].role == RAFT_VOTER;
-	if (voters != 1 || raft_role(&n->raft) != RAFT_VOTER || n->raft.state != RAFT_FOLLOWER)
-		return;
-	n->raft.follower_state.randomized_election_timeout = 0;
-	n->inside++;
-	n->tick(&n->io);
-	n->inside--;
-}
-
 int raft_node_start(struct raft_node *n, struct err *e)
 {
 	int rv;
@@ -345,7 +329,6 @@ int raft_node_start(struct raft_node *n, struct err *e)
 			       "the raft log cannot be loaded: %s", n->disk->errmsg);
 	}
 	n->started = true;
-	elect_sole_voter(n);
 	node_poll(n);
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "manager/raft_impl.h"
 
 struct record {
-	unsigned *leaders; /* by term: place + 1 */
+	unsigned *leaders; /* by term: which life of which node, + 1 */
 	size_t terms;
 	struct {
 		uint64_t hash; /* of what was applied */
@@ -32,6 +32,8 @@ void sim_record_free(struct sim *s)
 
 static void record_leader(struct sim_node *n, uint64_t term)
 {
+	unsigned who = n->life * SIM_NODES + n->place + 1;
+
 	if (term >= record.terms) {
 		size_t size = term * 2 + 64;
 
@@ -40,10 +42,10 @@ static void record_leader(struct sim_node *n, uint64_t term)
 		       (size - record.terms) * sizeof(*record.leaders));
 		record.terms = size;
 	}
-	if (record.leaders[term] != 0)
+	if (record.leaders[term] != 0 && record.leaders[term] != who)
 		sim_fail(n->sim, "%s leads in term %llu, in which node %u has led", n->name,
-			 (unsigned long long)term, record.leaders[term] - 1);
-	record.leaders[term] = n->place + 1;
+			 (unsigned long long)term, (record.leaders[term] - 1) % SIM_NODES);
+	record.leaders[term] = who;
 }
 
 static uint64_t hash(const void *p, size_t len)

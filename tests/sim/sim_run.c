@@ -25,6 +25,7 @@ enum mood {
 	MOOD_PARTITIONS,
 	MOOD_NETWORK,
 	MOOD_TERMS,
+	MOOD_MEMBERS,
 	MOODS
 };
 
@@ -294,6 +295,21 @@ static void terms(struct run *r)
 		restart_some(r);
 }
 
+/* Voters become spares and come back, while things go wrong. */
+static void members(struct run *r)
+{
+	struct sim_node *leader = sim_leader(&r->sim), *n = any_node(r);
+
+	if (leader && sim_once_in(&r->sim, 2)) {
+		if (raft_node_promote(leader->raft, n->raft_id, NULL, NULL, NULL) < 0)
+			(void)raft_node_demote(leader->raft, n->raft_id, NULL, NULL, NULL);
+	} else if (sim_once_in(&r->sim, 2)) {
+		restart_some(r);
+	} else {
+		mixed(r);
+	}
+}
+
 static void on_trouble(void *arg)
 {
 	struct run *r = arg;
@@ -318,6 +334,10 @@ static void on_trouble(void *arg)
 		break;
 	case MOOD_NETWORK:
 		disturb_network(r);
+		break;
+	case MOOD_MEMBERS:
+		members(r);
+		pause = 150;
 		break;
 	case MOOD_TERMS:
 		terms(r);
@@ -377,6 +397,13 @@ static void heal(struct run *r)
 	/* Clients go on for a while: writes must be taken again. */
 	sim_run(s, s->now + 3000 * SIM_MS);
 	lists_stop(r->history);
+	while (!s->failure[0] && !formed(r)) {
+		if (s->now > until)
+			sim_fail(s, "the group has not all its voters %d ms after all was well",
+				 HEAL_MS);
+		form_step(r);
+		sim_run(s, s->now + 100 * SIM_MS);
+	}
 	while (!s->failure[0] && (!lists_idle(r->history) || !lists_agree(s))) {
 		if (s->now > until)
 			describe(r);
