@@ -22,6 +22,7 @@ struct core_step {
 	void (*new_id)(void *arg, char ret[ID_CLUSTER_LEN + 1]);
 	void *new_id_arg;
 	struct changes *out; /* stop adding when changes_fit() says so; the rest comes next step */
+	bool behind;         /* the core's own: its events lag behind the store it was given */
 };
 
 struct core;

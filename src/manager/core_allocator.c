@@ -137,8 +137,7 @@ const char *alloc_why(const struct core_allocator *c, const char *id)
 
 /* True when all of the set was looked at; what needed no change has left it. */
 static bool set_step(struct core_allocator *c, struct core_step *step, struct idset *set,
-		     bool (*fn)(struct core_allocator *c, const struct core_step *step,
-				const char *id),
+		     bool (*fn)(struct core_allocator *c, struct core_step *step, const char *id),
 		     size_t start, size_t *looks)
 {
 	IDSET_EACH(entry, set)
@@ -147,7 +146,7 @@ static bool set_step(struct core_allocator *c, struct core_step *step, struct id
 
 		if (!core_fits(step, start) || ++*looks > CORE_LOOKS)
 			return false;
-		if (!fn(c, step, entry->id) && step->out->n == before)
+		if (!fn(c, step, entry->id) && core_is_clean(step, before))
 			(void)idset_remove(set, entry->id);
 	}
 	return true;

@@ -104,7 +104,7 @@ void alloc_network_event(struct core_allocator *c, const struct network *old,
 			 const struct network *new);
 void alloc_network_free(struct core_allocator *c, struct alloc_network *n);
 /* The steps return true when they have to look again though they changed nothing. */
-bool alloc_network_step(struct core_allocator *c, const struct core_step *step, const char *id);
+bool alloc_network_step(struct core_allocator *c, struct core_step *step, const char *id);
 /* An address of the network, as a task or a service holds it. */
 void alloc_network_hold(struct core_allocator *c, const char *network, const char *address,
 			bool hold);
@@ -112,9 +112,9 @@ void alloc_network_hold(struct core_allocator *c, const char *network, const cha
 /* core_allocator_service.c */
 void alloc_service_event(struct core_allocator *c, const struct service *old,
 			 const struct service *new);
-bool alloc_service_step(struct core_allocator *c, const struct core_step *step, const char *id);
+bool alloc_service_step(struct core_allocator *c, struct core_step *step, const char *id);
 bool alloc_service_has_ingress(const struct service *svc);
 
 /* core_allocator_task.c */
 void alloc_task_event(struct core_allocator *c, const struct task *old, const struct task *new);
-bool alloc_task_step(struct core_allocator *c, const struct core_step *step, const char *id);
+bool alloc_task_step(struct core_allocator *c, struct core_step *step, const char *id);

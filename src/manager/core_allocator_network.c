@@ -274,7 +274,7 @@ static int network_fill(struct core_allocator *c, const struct store *s, struct 
 	return 0;
 }
 
-bool alloc_network_step(struct core_allocator *c, const struct core_step *step, const char *id)
+bool alloc_network_step(struct core_allocator *c, struct core_step *step, const char *id)
 {
 	const struct network *old = store_network(step->store, id);
 	size_t subnets = c->n_new_subnets;

@@ -201,7 +201,7 @@ static int ports_fill(struct core_allocator *c, const struct store *s, const str
 	return 0;
 }
 
-bool alloc_service_step(struct core_allocator *c, const struct core_step *step, const char *id)
+bool alloc_service_step(struct core_allocator *c, struct core_step *step, const char *id)
 {
 	const struct service *old = store_service(step->store, id);
 	struct endpoint endpoint = {0};

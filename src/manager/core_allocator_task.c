@@ -96,7 +96,7 @@ static int networks_fill(struct core_allocator *c, const struct store *s, struct
 }
 
 /* Says at once why the task cannot go on; it is looked at again when something was freed. */
-static void task_wait(struct core_allocator *c, const struct core_step *step, const struct task *t,
+static void task_wait(struct core_allocator *c, struct core_step *step, const struct task *t,
 		      const char *why)
 {
 	struct task *new;
@@ -109,7 +109,7 @@ static void task_wait(struct core_allocator *c, const struct core_step *step, co
 	changes_update(step->out, &t->o, &new->o, step->now_ns);
 }
 
-bool alloc_task_step(struct core_allocator *c, const struct core_step *step, const char *id)
+bool alloc_task_step(struct core_allocator *c, struct core_step *step, const char *id)
 {
 	const struct task *t = store_task(step->store, id);
 	size_t marks = c->n_marks;

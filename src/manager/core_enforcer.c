@@ -80,7 +80,7 @@ static const struct task **tasks_of(const struct store *s, const char *node, siz
 	return v;
 }
 
-static void task_reject(const struct core_step *step, const struct task *t)
+static void task_reject(struct core_step *step, const struct task *t)
 {
 	struct task *new = core_task_status(step, t, WRITER_ENFORCER, TASK_REJECTED,
 					    "task rejected by constraint enforcer",
@@ -91,7 +91,7 @@ static void task_reject(const struct core_step *step, const struct task *t)
 }
 
 /* Returns how many tasks it looked at. */
-static size_t node_judge(const struct core_step *step, const char *id, size_t start)
+static size_t node_judge(struct core_step *step, const char *id, size_t start)
 {
 	const struct node *n = store_node(step->store, id);
 	auto_free const struct task **tasks = NULL;
@@ -125,7 +125,7 @@ static int64_t enforcer_step(struct core *core, struct core_step *step)
 		if (!core_fits(step, start) || looks > CORE_LOOKS / 5)
 			return step->now_ns;
 		looks += 1 + node_judge(step, entry->id, start);
-		if (step->out->n == before)
+		if (core_is_clean(step, before))
 			(void)idset_remove(&c->nodes, entry->id);
 	}
 	return idset_count(&c->nodes) ? step->now_ns : CORE_IDLE;

@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-void core_task_desire(const struct core_step *step, const struct task *t, enum task_state desired)
+void core_task_desire(struct core_step *step, const struct task *t, enum task_state desired)
 {
 	struct task *new = object_clone(&t->o);
 
@@ -14,9 +14,8 @@ void core_task_desire(const struct core_step *step, const struct task *t, enum t
 	changes_update(step->out, &t->o, &new->o, step->now_ns);
 }
 
-struct task *core_task_status(const struct core_step *step, const struct task *t,
-			      enum task_writer writer, enum task_state state, const char *message,
-			      const char *err)
+struct task *core_task_status(struct core_step *step, const struct task *t, enum task_writer writer,
+			      enum task_state state, const char *message, const char *err)
 {
 	struct task *new = object_clone(&t->o);
 
@@ -28,7 +27,7 @@ struct task *core_task_status(const struct core_step *step, const struct task *t
 	return new;
 }
 
-struct task *core_task_new(const struct core_step *step, const struct service *svc, uint64_t slot,
+struct task *core_task_new(struct core_step *step, const struct service *svc, uint64_t slot,
 			   enum task_state desired)
 {
 	char id[ID_CLUSTER_LEN + 1];

@@ -21,25 +21,36 @@
 #define CORE_LOOKS 5000
 
 /* Whether the step may add more; `start` is out->n at its beginning. */
-static inline bool core_fits(const struct core_step *step, size_t start)
+static inline bool core_fits(struct core_step *step, size_t start)
 {
 	return step->out->n - start < CORE_SLICE && changes_fit(step->out);
 }
 
-/* Whether the store has the object just so. */
-static inline bool core_is_current(const struct core_step *step, const struct object *o)
+/* Whether the store has the object just so; if not, what is being looked at stays dirty. */
+static inline bool core_is_current(struct core_step *step, const struct object *o)
 {
-	return store_get(step->store, o->kind, o->id) == o;
+	bool ret = store_get(step->store, o->kind, o->id) == o;
+
+	step->behind |= !ret;
+	return ret;
+}
+
+/* After a look at something dirty: whether it needs no further one. `before` is out->n before. */
+static inline bool core_is_clean(struct core_step *step, size_t before)
+{
+	bool ret = step->out->n == before && !step->behind;
+
+	step->behind = false;
+	return ret;
 }
 
 /* Changes the task's desired state. */
-void core_task_desire(const struct core_step *step, const struct task *t, enum task_state desired);
+void core_task_desire(struct core_step *step, const struct task *t, enum task_state desired);
 /* A copy of the task with a new status, to be given to changes_update(). */
-struct task *core_task_status(const struct core_step *step, const struct task *t,
-			      enum task_writer writer, enum task_state state, const char *message,
-			      const char *err);
+struct task *core_task_status(struct core_step *step, const struct task *t, enum task_writer writer,
+			      enum task_state state, const char *message, const char *err);
 /* A new task of the service's template as it is now, to be given to changes_create(). */
-struct task *core_task_new(const struct core_step *step, const struct service *svc, uint64_t slot,
+struct task *core_task_new(struct core_step *step, const struct service *svc, uint64_t slot,
 			   enum task_state desired);
 /* Whether the node of the task is there and up. */
 bool core_task_node_up(const struct store *s, const struct task *t);

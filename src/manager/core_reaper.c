@@ -83,7 +83,7 @@ static void uses_count(struct core_reaper *c, const struct object *o, bool add)
 
 /* Looking */
 
-static void task_reap(struct core_reaper *c, const struct core_step *step, const char *id)
+static void task_reap(struct core_reaper *c, struct core_step *step, const char *id)
 {
 	const struct task *t = store_task(step->store, id);
 
@@ -116,7 +116,7 @@ static bool task_is_history(const struct store *s, const struct task *t)
 }
 
 /* The newest task of a slot stays in any case: it says that the slot has ended by its policy. */
-static void history_reap(struct core_reaper *c, const struct core_step *step, const char *key,
+static void history_reap(struct core_reaper *c, struct core_step *step, const char *key,
 			 size_t start)
 {
 	auto_free char *service = xstrndup(key, (size_t)(strrchr(key, '.') - key));
@@ -140,7 +140,7 @@ static void history_reap(struct core_reaper *c, const struct core_step *step, co
 	}
 }
 
-static void template_reap(const struct core_step *step, const char *id)
+static void template_reap(struct core_step *step, const char *id)
 {
 	const struct template *t =
 		(const struct template *)store_get(step->store, KIND_TEMPLATE, id);
@@ -152,7 +152,7 @@ static void template_reap(const struct core_step *step, const char *id)
 		changes_delete(step->out, &t->o);
 }
 
-static void service_reap(const struct core_step *step, const char *id)
+static void service_reap(struct core_step *step, const char *id)
 {
 	const struct service *svc = store_service(step->store, id);
 
@@ -160,7 +160,7 @@ static void service_reap(const struct core_step *step, const char *id)
 		changes_delete(step->out, &svc->o);
 }
 
-static void network_reap(struct core_reaper *c, const struct core_step *step, const char *id)
+static void network_reap(struct core_reaper *c, struct core_step *step, const char *id)
 {
 	const struct network *n = store_network(step->store, id);
 
@@ -182,7 +182,7 @@ static void task_mark(struct core_reaper *c, const struct store *s, const struct
 }
 
 /* Tasks whose node was removed have ended for all that can be known. */
-static void node_reap(struct core_reaper *c, const struct core_step *step, const char *id)
+static void node_reap(struct core_reaper *c, struct core_step *step, const char *id)
 {
 	const struct task *t;
 	struct store_walk w;
@@ -202,7 +202,7 @@ static size_t dirty_count(const struct core_reaper *c)
 
 /* Looks at one entry of the set; what needed nothing leaves it. */
 static void entry_reap(struct core_reaper *c, struct idset *set, const char *id,
-		       const struct core_step *step, size_t start)
+		       struct core_step *step, size_t start)
 {
 	size_t before = step->out->n;
 
@@ -218,7 +218,7 @@ static void entry_reap(struct core_reaper *c, struct idset *set, const char *id,
 		template_reap(step, id);
 	else
 		network_reap(c, step, id);
-	if (step->out->n == before)
+	if (core_is_clean(step, before))
 		(void)idset_remove(set, id);
 }
 

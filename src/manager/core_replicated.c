@@ -53,7 +53,7 @@ static void service_drop(struct core_replicated *c, struct replicated_service *r
 }
 
 /* Everything in the slot goes, its history too. */
-static void slot_empty(const struct slot *slot, const struct core_step *step)
+static void slot_empty(const struct slot *slot, struct core_step *step)
 {
 	for (size_t i = 0; i < slot->n; i++) {
 		const struct task *t = slot_task(slot, i);
@@ -63,7 +63,7 @@ static void slot_empty(const struct slot *slot, const struct core_step *step)
 	}
 }
 
-static void empty_all(const struct slot_service *tasks, const struct core_step *step, size_t start)
+static void empty_all(const struct slot_service *tasks, struct core_step *step, size_t start)
 {
 	for (size_t i = 0; i < tasks->n && core_fits(step, start); i++)
 		if (tasks->v[i].kept)
@@ -77,7 +77,7 @@ static const struct slot *plan_slot(const struct slot_service *tasks, uint64_t n
 
 /* The plan is made once and worked off over many steps, as long as it still fits the excess. */
 static void shrink(struct replicated_service *r, const struct slot_service *tasks, size_t excess,
-		   const struct core_step *step, size_t start)
+		   struct core_step *step, size_t start)
 {
 	struct slot_plan *p = &r->shrink;
 	size_t left = 0;
@@ -97,7 +97,7 @@ static void shrink(struct replicated_service *r, const struct slot_service *task
 
 /* The lowest free slots get tasks. */
 static void grow(const struct slot_service *tasks, const struct service *svc, size_t missing,
-		 const struct core_step *step, size_t start)
+		 struct core_step *step, size_t start)
 {
 	for (uint64_t slot = 1; missing && core_fits(step, start); slot++) {
 		if (tasks && slot < tasks->n && tasks->v[slot].kept)
@@ -123,7 +123,7 @@ static bool task_better(const struct task *a, const struct task *b, uint64_t tem
 
 /* More than one wanted task in a slot can only be another's mistake: the best one stays. */
 static void heal(const struct slot_service *tasks, const struct service *svc,
-		 const struct core_step *step, size_t start)
+		 struct core_step *step, size_t start)
 {
 	for (size_t i = 1; i < tasks->n && core_fits(step, start); i++) {
 		const struct slot *slot = &tasks->v[i];
@@ -141,7 +141,7 @@ static void heal(const struct slot_service *tasks, const struct service *svc,
 }
 
 /* One kind of change at a time, so that no task is changed twice in a batch. */
-static void service_step(struct core_replicated *c, const char *id, const struct core_step *step,
+static void service_step(struct core_replicated *c, const char *id, struct core_step *step,
 			 size_t start)
 {
 	const struct service *svc = store_service(step->store, id);
@@ -185,7 +185,7 @@ static int64_t replicated_step(struct core *core, struct core_step *step)
 		if (!core_fits(step, start) || ++looks > CORE_LOOKS)
 			return step->now_ns;
 		service_step(c, entry->id, step, start);
-		if (step->out->n == before)
+		if (core_is_clean(step, before))
 			(void)idset_remove(&c->dirty, entry->id);
 	}
 	return idset_count(&c->dirty) ? step->now_ns : CORE_IDLE;

@@ -37,4 +37,4 @@ void replicated_choose(const struct slot_service *service, size_t excess, struct
  * later takes this function's place. Adds at most one slot's changes.
  */
 void replicated_update(struct replicated_service *r, const struct slot_service *tasks,
-		       const struct service *svc, const struct core_step *step);
+		       const struct service *svc, struct core_step *step);

@@ -46,7 +46,7 @@ static void plan_make(const struct slot_service *tasks, uint64_t template_versio
 }
 
 static void slot_replace(const struct slot *slot, uint64_t number, const struct service *svc,
-			 const struct core_step *step)
+			 struct core_step *step)
 {
 	const struct task *old = slot_standing(slot);
 	bool idle = core_slot_is_idle(step->store, slot, NULL);
@@ -60,7 +60,7 @@ static void slot_replace(const struct slot *slot, uint64_t number, const struct 
 }
 
 void replicated_update(struct replicated_service *r, const struct slot_service *tasks,
-		       const struct service *svc, const struct core_step *step)
+		       const struct service *svc, struct core_step *step)
 {
 	struct slot_plan *p = &r->update;
 

@@ -48,7 +48,7 @@ static bool may_restart(const struct slot *slot, const struct service *svc, cons
 	return recent_restarts(slot, t, now_ns - rules->window) < rules->max_attempts;
 }
 
-static void successor_add(const struct core_step *step, const struct slot *slot,
+static void successor_add(struct core_step *step, const struct slot *slot,
 			  const struct service *svc, const struct task *t, int64_t delay_ns)
 {
 	bool idle = core_slot_is_idle(step->store, slot, NULL);
@@ -63,8 +63,8 @@ static void successor_add(const struct core_step *step, const struct slot *slot,
 	changes_create(step->out, &new->o);
 }
 
-static void restart(const struct core_step *step, const struct slot *slot,
-		    const struct service *svc, const struct task *t)
+static void restart(struct core_step *step, const struct slot *slot, const struct service *svc,
+		    const struct task *t)
 {
 	const struct template *template =
 		store_template(step->store, t->service, t->template_version);
@@ -78,8 +78,8 @@ static void restart(const struct core_step *step, const struct slot *slot,
 }
 
 /* Starts a task held at READY when it is time; else says when to look again. */
-static void raise_when_due(struct core_restart *c, const struct core_step *step,
-			   const struct slot *slot, const struct task *t)
+static void raise_when_due(struct core_restart *c, struct core_step *step, const struct slot *slot,
+			   const struct task *t)
 {
 	int64_t due = t->not_before;
 
@@ -91,7 +91,7 @@ static void raise_when_due(struct core_restart *c, const struct core_step *step,
 		core_task_desire(step, t, TASK_RUNNING);
 }
 
-static void task_step(struct core_restart *c, const struct core_step *step, const char *id)
+static void task_step(struct core_restart *c, struct core_step *step, const char *id)
 {
 	const struct task *t = store_task(step->store, id);
 	const struct service *svc = t ? store_service(step->store, t->service) : NULL;
@@ -100,7 +100,11 @@ static void task_step(struct core_restart *c, const struct core_step *step, cons
 	wakes_clear(&c->wakes, id);
 	if (!svc || svc->pending_delete || !svc->spec.mode.replicated || !task_is_wanted(t))
 		return;
-	if (!slot || slot_wanted(slot) != t) /* the events of this batch are still to come */
+	if (!slot || !slot_has(slot, t)) { /* the events of this batch are still to come */
+		step->behind = true;
+		return;
+	}
+	if (slot_wanted(slot) != t) /* one too many: the orchestrator heals that */
 		return;
 	if (task_state_final(t->status.state) ||
 	    (t->node && !node_keeps_tasks(store_node(step->store, t->node))))
@@ -147,7 +151,7 @@ static int64_t restart_step(struct core *core, struct core_step *step)
 		if (!core_fits(step, start) || ++looks > CORE_LOOKS)
 			return step->now_ns;
 		task_step(c, step, entry->id);
-		if (step->out->n == before)
+		if (core_is_clean(step, before))
 			(void)idset_remove(&c->tasks, entry->id);
 	}
 	return idset_count(&c->tasks) ? step->now_ns : wakes_next(&c->wakes);

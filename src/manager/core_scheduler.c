@@ -137,7 +137,7 @@ static void task_event(struct core_scheduler *c, const struct store *s, const st
 
 /* Placing */
 
-static void task_assign(const struct core_step *step, const struct task *t, const char *node)
+static void task_assign(struct core_step *step, const struct task *t, const char *node)
 {
 	struct task *new = core_task_status(step, t, WRITER_SCHEDULER, TASK_ASSIGNED,
 					    "scheduler assigned task to node", NULL);
@@ -146,7 +146,7 @@ static void task_assign(const struct core_step *step, const struct task *t, cons
 	changes_update(step->out, &t->o, &new->o, step->now_ns);
 }
 
-static void task_explain(const struct core_step *step, const struct task *t, const char *why)
+static void task_explain(struct core_step *step, const struct task *t, const char *why)
 {
 	struct task *new;
 
@@ -157,7 +157,7 @@ static void task_explain(const struct core_step *step, const struct task *t, con
 }
 
 /* A task whose node is given (a global service's) goes there or nowhere. */
-static void task_place_on(struct core_scheduler *c, const struct core_step *step,
+static void task_place_on(struct core_scheduler *c, struct core_step *step,
 			  const struct sched_group *g, const struct task *t)
 {
 	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
@@ -169,7 +169,7 @@ static void task_place_on(struct core_scheduler *c, const struct core_step *step
 }
 
 /* Tells all that wait, over as many steps as that takes; again only when the reason is another. */
-static void group_explain(struct pending_group *p, const struct core_step *step, const char *why,
+static void group_explain(struct pending_group *p, struct core_step *step, const char *why,
 			  size_t start)
 {
 	size_t before = step->out->n;
@@ -189,7 +189,7 @@ static void group_explain(struct pending_group *p, const struct core_step *step,
 		str_set(&p->said, why);
 }
 
-static void tasks_place(struct core_scheduler *c, const struct core_step *step,
+static void tasks_place(struct core_scheduler *c, struct core_step *step,
 			const struct sched_group *g, struct pending_group *p,
 			const struct task **tasks, size_t n, size_t start)
 {
@@ -208,8 +208,8 @@ static void tasks_place(struct core_scheduler *c, const struct core_step *step,
 }
 
 /* Those with a node first, as nobody else can take their place. */
-static void group_place(struct core_scheduler *c, const struct core_step *step,
-			struct pending_group *p, size_t start)
+static void group_place(struct core_scheduler *c, struct core_step *step, struct pending_group *p,
+			size_t start)
 {
 	const struct template *template =
 		(const struct template *)store_get(step->store, KIND_TEMPLATE, p->key);
@@ -267,7 +267,7 @@ static int64_t scheduler_step(struct core *core, struct core_step *step)
 		if (!core_fits(step, start) || ++looks > CORE_LOOKS / 50)
 			break;
 		group_place(c, step, g, start);
-		if (step->out->n == before)
+		if (core_is_clean(step, before))
 			(void)idset_remove(&c->fresh, entry->id);
 	}
 	scheduler_rollback(c->s);

@@ -205,3 +205,11 @@ const struct task *slot_newest(const struct slot *slot)
 			return slot_task(slot, i - 1);
 	return NULL;
 }
+
+bool slot_has(const struct slot *slot, const struct task *t)
+{
+	for (size_t i = 0; i < slot->n; i++)
+		if (slot_task(slot, i) == t)
+			return true;
+	return false;
+}

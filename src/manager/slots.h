@@ -52,3 +52,4 @@ static inline const struct task *slot_task(const struct slot *slot, size_t i)
 const struct task *slot_wanted(const struct slot *slot);
 /* The newest task that is not to be removed, or NULL. */
 const struct task *slot_newest(const struct slot *slot);
+bool slot_has(const struct slot *slot, const struct task *t);
