@@ -341,6 +341,10 @@ static int fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
 		prepared = TAKE_PTR(in->prepared);
 	else if (prepare(n, buf->base, buf->len, &prepared, &n->load_err) < 0)
 		return RAFT_CORRUPT;
+	/* Its last entry counts as applied: on an idle group no other may come for long. */
+	n->applied_term = in->stage == INSTALL_STORING
+				  ? in->begin.message.install_snapshot.last_term
+				  : n->last_snapshot.term;
 	n->state.restore_commit(n->state.arg, prepared, index);
 	raft_free(buf->base);
 	buf->base = NULL;
