@@ -428,6 +428,24 @@ static bool answer_stale(struct raft_node *n, const char *peer, const struct raf
 	return true;
 }
 
+/*
+ * A rejection that was overtaken by a later success: libraft 0.22.1 would set its next index below
+ * what it knows to match, count that as too much in flight, and never send an entry again. True
+ * when there is nothing in it; else it is made to tell what is known by now.
+ */
+static bool is_overtaken(struct raft_node *n, struct raft_msg *msg)
+{
+	struct raft_append_entries_result *r = &msg->message.append_entries_result;
+	raft_index match = 0;
+
+	if (msg->kind != RAFT_MSG_APPEND_RESULT || r->rejected == 0 ||
+	    n->raft.state != RAFT_LEADER || r->term != n->raft.current_term ||
+	    raft_match_index(&n->raft, msg->from, &match) != 0)
+		return false;
+	r->last_log_index = MAX_OF(r->last_log_index, match);
+	return r->rejected <= match;
+}
+
 static void note_contact(struct raft_node *n, const struct raft_msg *msg)
 {
 	uint64_t term = msg->kind == RAFT_MSG_APPEND ? msg->message.append_entries.term
@@ -458,7 +476,7 @@ int raft_node_receive(struct raft_node *n, const char *peer, const void *p, size
 	rc = check_sender(n, peer, msg.from, e);
 	/* Not for us: for a member that this node was before, say. */
 	if (rc < 0 || msg.to != n->raft.id || msg.from == n->raft.id ||
-	    from_second_leader(n, &msg) || answer_stale(n, peer, &msg)) {
+	    from_second_leader(n, &msg) || answer_stale(n, peer, &msg) || is_overtaken(n, &msg)) {
 		raft_msg_done(&msg);
 		return rc;
 	}
