@@ -164,7 +164,7 @@ static struct node *node_make(struct join *j, const struct join_request *r,
 	if (n->spec.role == ROLE_WORKER)
 		return n;
 	do
-		j->answer.raft_id = world_random_u64(world);
+		j->answer.raft_id = world_random_u64(world) & INT64_MAX; /* JSON has no more */
 	while (j->answer.raft_id == 0);
 	j->answer.addr = manager_address(r, stream_peer(j->stream));
 	n->manager = xcalloc(1, sizeof *n->manager);
