@@ -104,3 +104,6 @@
 
 /* The engine */
 #define LIMIT_EVENTS 256 /* events that are kept for late readers (docker's figure) */
+
+/* Services */
+#define LIMIT_REPLICAS 100000u /* of one service */

@@ -17,7 +17,7 @@ struct swarm_config {
 	uv_loop_t *loop;
 	struct engine *engine;
 	const char *data_root;
-	const struct strs *labels; /* of the engine */
+	const struct strs *labels;          /* of the engine */
 	unsigned election_ms, heartbeat_ms; /* of raft; 0: the defaults */
 	/* The manager has come or gone: what reads its store (events) attaches or lets go. */
 	void (*manager_changed)(void *arg, struct manager *m);

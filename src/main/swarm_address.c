@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "main/swarm_impl.h"
@@ -76,4 +77,30 @@ char *swarm_address_ip(const char *address)
 	if (host_port_cut(address, &name, &port, NULL) < 0)
 		return xstrdup("");
 	return TAKE_PTR(name);
+}
+
+int swarm_address_towards(const char *address, char **ret, struct err *e)
+{
+	auto_free char *host = NULL, *port = NULL;
+	struct sockaddr_storage sa;
+	struct net_ip ip;
+	char text[NET_IP_TEXT];
+	socklen_t n;
+	auto_close int fd = -1;
+	int rc = host_port_cut(address, &host, &port, e);
+
+	if (rc < 0)
+		return rc;
+	if (net_ip_parse(host, &ip) < 0)
+		return err_set(e, -EINVAL, "\"%s\" is not an address", host);
+	n = net_ip_sockaddr(&ip, 9, &sa); /* a datagram socket sends nothing when it connects */
+	fd = socket(ip.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, n) < 0)
+		return err_sys(e, "there is no route to %s", host);
+	n = sizeof sa;
+	if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0 ||
+	    net_ip_from_sockaddr((struct sockaddr *)&sa, &ip, NULL) < 0)
+		return err_set(e, -EADDRNOTAVAIL, "the address towards %s is not known", host);
+	*ret = xstrdup(net_ip_format(&ip, text));
+	return 0;
 }

@@ -76,3 +76,5 @@ int swarm_address(const char *text, const char *flag, char **ret, struct err *e)
 int swarm_listen_address(const char *text, char **ret, struct err *e);
 /* "IP" of "IP:PORT". Free with free(). */
 char *swarm_address_ip(const char *address);
+/* The address of this host from which `address` ("IP:PORT") is reached. */
+int swarm_address_towards(const char *address, char **ret, struct err *e);

@@ -12,6 +12,9 @@
  */
 static bool report_is_news(const struct task *t, const struct task_status *s)
 {
+	/* A task that the enforcer has rejected is over once its agent says that it has ended. */
+	if (t->evicted && task_state_final(s->state))
+		return true;
 	if (!task_transition_allowed(WRITER_AGENT, t->status.state, s->state))
 		return false;
 	if (s->state > t->status.state)
@@ -33,8 +36,12 @@ int control_task_status(struct control *c, const struct control_request *r, stru
 		    !report_is_news(old, &report->status))
 			continue;
 		t = object_clone(&old->o);
-		table_done(&task_status_table, &t->status);
-		table_copy(&task_status_table, &t->status, &report->status);
+		if (old->evicted) {
+			t->evicted = false; /* the status stays the enforcer's: REJECTED */
+		} else {
+			table_done(&task_status_table, &t->status);
+			table_copy(&task_status_table, &t->status, &report->status);
+		}
 		changes_update(c->out, &old->o, &t->o, c->now_ns);
 	}
 	return 0;
@@ -92,12 +99,16 @@ static void node_orphan(struct control *c, const char *node)
 	while ((old = store_walk_next(&w)) && changes_fit(c->out)) {
 		struct task *t;
 
-		if (!task_transition_allowed(WRITER_DISPATCHER, old->status.state, TASK_ORPHANED))
+		if (!old->evicted &&
+		    !task_transition_allowed(WRITER_DISPATCHER, old->status.state, TASK_ORPHANED))
 			continue;
 		t = object_clone(&old->o);
-		t->status.state = TASK_ORPHANED;
-		t->status.timestamp = c->now_ns;
-		str_set(&t->status.message, "the node has been down for too long");
+		if (!old->evicted) {
+			t->status.state = TASK_ORPHANED;
+			t->status.timestamp = c->now_ns;
+			str_set(&t->status.message, "the node has been down for too long");
+		}
+		t->evicted = false;
 		changes_update(c->out, &old->o, &t->o, c->now_ns);
 	}
 }

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/addr.h"
 #include "manager/control.h"
+#include "model/ipam.h"
 
 static int spec_check(const struct network_spec *s, struct err *e)
 {
@@ -37,6 +39,27 @@ static int spec_check(const struct network_spec *s, struct err *e)
 	return 0;
 }
 
+static int subnet_check(const struct store *view, const struct ipam_pool *pool, struct err *e)
+{
+	struct net_prefix mine, theirs;
+	const struct network *other;
+	struct store_walk w;
+	int rc = ipam_pool_check(pool, e);
+
+	if (rc < 0 || !pool->subnet || net_prefix_parse(pool->subnet, &mine) < 0)
+		return rc;
+	store_walk_kind(&w, view, KIND_NETWORK);
+	while ((other = store_walk_next(&w)))
+		LIST_EACH (p, &other->ipam.config)
+			if (p->subnet && net_prefix_parse(p->subnet, &theirs) == 0 &&
+			    net_prefix_overlap(&mine, &theirs))
+				return err_set(
+					e, -EINVAL,
+					"subnet %s overlaps %s of network %s: choose another",
+					pool->subnet, p->subnet, other->spec.name);
+	return 0;
+}
+
 int control_network_create(struct control *c, const struct control_request *r, struct err *e)
 {
 	char id[ID_CLUSTER_LEN + 1];
@@ -46,6 +69,10 @@ int control_network_create(struct control *c, const struct control_request *r, s
 	if (!r->network)
 		return err_set(e, -EINVAL, "the network's specification is missing");
 	rc = spec_check(r->network, e);
+	for (size_t i = 0; rc == 0 && i < r->network->ipam.config.n; i++)
+		rc = r->network->ipam.config.v[i].subnet
+			     ? subnet_check(c->view, &r->network->ipam.config.v[i], e)
+			     : 0;
 	if (rc < 0)
 		return rc;
 	if (store_named(c->view, KIND_NETWORK, r->network->name))

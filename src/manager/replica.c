@@ -22,6 +22,7 @@ struct replica {
 	struct proposer *proposer;
 	struct core *cores[8];
 	size_t n_cores;
+	size_t core_next; /* whose turn is first: a busy core must not starve the others */
 	bool leading, cores_fresh;
 	int64_t step_time; /* of the last step: it never goes back, whatever the clock does */
 	struct store_watch watch;
@@ -204,7 +205,10 @@ static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
 		cores_reset(r);
 	store_mark(v->fork);
 	for (size_t i = 0; i < r->n_cores && v->changes.n == from; i++) {
-		wish = r->cores[i]->class->step(r->cores[i], &step);
+		struct core *core = r->cores[r->core_next];
+
+		r->core_next = (r->core_next + 1) % r->n_cores;
+		wish = core->class->step(core, &step);
 		next = MIN_OF(next, wish);
 	}
 	if (view_take(p, from, &e) < 0) { /* cannot be: their view is the store itself */

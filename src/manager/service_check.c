@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "manager/control.h"
 #include "scheduler/constraint.h"
 
@@ -188,6 +189,9 @@ static int mode_check(const struct service_mode *m, struct err *e)
 		return missing(e, "Mode.ReplicatedJob");
 	if (m->global_job)
 		return missing(e, "Mode.GlobalJob");
+	if (n == 1 && m->replicated->replicas && *m->replicated->replicas > LIMIT_REPLICAS)
+		return err_set(e, -EINVAL, "%" PRIu64 " replicas are too many: at most %u",
+			       *m->replicated->replicas, LIMIT_REPLICAS);
 	return n == 1 ? 0 : err_set(e, -EINVAL, "the service's mode is missing");
 }
 

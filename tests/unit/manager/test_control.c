@@ -178,6 +178,8 @@ static void bad_specs_say_what_is_wrong(void **state)
 		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{},\"Global\":{}}}", -EINVAL,
 		 "only one service mode"},
 		{"{\"Name\":\"x\",\"Mode\":{\"Global\":{}}}", -ENOSYS, "Mode.Global"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{\"Replicas\":100001}}}", -EINVAL,
+		 "too many: at most 100000"},
 		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
 		 "{\"Image\":\"\"}}}",
 		 -EINVAL, "image reference must be provided"},
@@ -231,12 +233,17 @@ static void a_removed_service_frees_its_name_at_once(void **state)
 static void networks_are_resolved_and_kept_while_used(void **state)
 {
 	struct store *s = with_cluster();
+	struct ipam_pool pool = {.subnet = (char *)"10.0.0.0/99"};
 	struct network_spec net = {.name = (char *)"back"};
 	struct control_request r = {.op = CONTROL_NETWORK_CREATE, .network = &net};
 	auto_free char *id = NULL, *web = NULL;
 
 	assert_ok(ask(s, &r, &id), &last);
 	assert_int_equal(ask(s, &r, NULL), -EEXIST);
+	net.ipam.config.v = &pool;
+	net.ipam.config.n = 1;
+	net.name = (char *)"bad";
+	assert_int_equal(ask(s, &r, NULL), -EINVAL);
 	assert_ok(create(s,
 			 "{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}},"
 			 "\"Networks\":[{\"Target\":\"back\",\"Aliases\":[\"w\"]}],"
@@ -322,6 +329,21 @@ static void agents_speak_for_their_own_tasks_and_only_upwards(void **state)
 	assert_ok(report(s, "self", "mine", TASK_FAILED, 10), &last);
 	assert_ok(report(s, "self", "mine", TASK_REJECTED, 11), &last);
 	assert_int_equal(store_task(s, "mine")->status.state, TASK_FAILED);
+	store_free(s);
+}
+
+/* The enforcer's verdict stays; only that its container has ended is learned from the agent. */
+static void an_evicted_task_is_over_when_its_agent_says_so(void **state)
+{
+	struct store *s = with_cluster();
+	struct task *t = task_add(s, "mine", "self", TASK_REJECTED);
+
+	t->evicted = true;
+	assert_ok(report(s, "self", "mine", TASK_RUNNING, 5), &last);
+	assert_true(store_task(s, "mine")->evicted);
+	assert_ok(report(s, "self", "mine", TASK_SHUTDOWN, 6), &last);
+	assert_false(store_task(s, "mine")->evicted);
+	assert_int_equal(store_task(s, "mine")->status.state, TASK_REJECTED);
 	store_free(s);
 }
 
@@ -432,6 +454,7 @@ int main(void)
 		TEST(networks_are_resolved_and_kept_while_used),
 		TEST(ids_may_be_cut_short_while_they_are_clear),
 		TEST(agents_speak_for_their_own_tasks_and_only_upwards),
+		TEST(an_evicted_task_is_over_when_its_agent_says_so),
 		TEST(a_report_that_comes_twice_changes_nothing),
 		TEST(nodes_come_go_and_are_kept_out),
 		TEST(settings_and_tokens),
