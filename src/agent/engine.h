@@ -195,7 +195,8 @@ struct engine_logs;
 struct engine_logs_ops {
 	/* One entry; false: no more for now, until engine_logs_resume(). The entry was taken. */
 	bool (*entry)(void *arg, int stream, int64_t time_ns, const char *p, size_t n);
-	void (*end)(void *arg, const struct err *e); /* e is NULL at the proper end */
+	/* e is NULL at the proper end. The owner closes it, now or later. */
+	void (*end)(void *arg, const struct err *e);
 };
 struct engine_logs *engine_logs(struct engine *e, struct container *c,
 				const struct engine_logs_options *options,

@@ -16,7 +16,7 @@ from source import c_files, includes
 
 # The versions of Debian 12: others find and format differently.
 KNOWN = {"clang-format": "14.", "clang-tidy": "14.", "cppcheck": "2.10"}
-HINTS = Path(__file__).parent / "hints.h"
+HINTS = [Path(__file__).parent / name for name in ("hints.h", "hints_cmocka.h")]
 FINDING = re.compile(r"^(\S+?):(\d+):(\d+): (warning|error|fatal error): (.*)$", re.M)
 
 
@@ -100,7 +100,8 @@ def fingerprint(root, entry):
     with_headers(root, Path(entry["file"]), seen)
     sha = hashlib.sha256(version_of("clang-tidy").encode())
     sha.update((root / ".clang-tidy").read_bytes())
-    sha.update(HINTS.read_bytes())
+    for hint in HINTS:
+        sha.update(hint.read_bytes())
     sha.update(entry["command"].replace(str(root), "").encode())
     for path in sorted(seen):
         sha.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
@@ -108,10 +109,14 @@ def fingerprint(root, entry):
 
 
 def hints(root, entry):
-    """Options that show clang-tidy what err.c and uthash do, for every file but err.c itself."""
-    if not (root / "src/base/err.h").exists() or entry["file"].endswith("/err.c"):
-        return []
-    return [f"--extra-arg=-include{HINTS}", f"--extra-arg=-I{root / 'src'}"]
+    """Options that show clang-tidy what err.c and cmocka do, for every file but err.c itself."""
+    given = []
+    if (root / "src/base/err.h").exists() and not entry["file"].endswith("/err.c"):
+        given = [HINTS[0]]
+        if "tests/unit/" in entry["file"]:
+            given.append(HINTS[1])
+    return [f"--extra-arg=-include{hint}" for hint in given] + [
+        f"--extra-arg=-I{root / folder}" for folder in ("src", "tests") if given]
 
 
 def clang_tidy_one(root, build, entry):
@@ -131,10 +136,8 @@ def clang_tidy_one(root, build, entry):
 
 def clang_tidy(root, build):
     entries = json.loads((build / "compile_commands.json").read_text())
-    # A source of several programs is judged once; tests are left to cppcheck and the sanitizers,
-    # which they run under anyway: it is most of the time otherwise.
-    unique = {entry["file"]: entry for entry in entries
-              if Path(entry["file"]).relative_to(root).parts[0] != "tests"}
+    # A source of several programs is judged once.
+    unique = {entry["file"]: entry for entry in entries}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda entry: clang_tidy_one(root, build, entry), unique.values())
         return sorted({finding for one in found for finding in one})

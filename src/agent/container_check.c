@@ -1,0 +1,262 @@
+/*
+ * What was asked of a new container: what is not there is refused by its name, what makes no sense
+ * by its reason. Pure.
+ */
+#include "agent/container_check.h"
+
+#include <string.h>
+
+#include "agent/engine_impl.h"
+
+#define MEMORY_MIN (6LL << 20) /* bytes; docker's least limit */
+
+static int not_there(struct err *e, const char *what)
+{
+	return err_set(e, -ENOSYS, "%s is not supported by this version", what);
+}
+
+static bool is_set(const char *s)
+{
+	return s && *s;
+}
+
+/* A mode that is not the container's own one. */
+static bool is_other(const char *mode)
+{
+	return is_set(mode) && strcmp(mode, "private") != 0 && strcmp(mode, "shareable") != 0;
+}
+
+static bool is_json(const char *raw)
+{
+	return is_set(raw) && strcmp(raw, "null") != 0 && strcmp(raw, "[]") != 0;
+}
+
+static bool runtime_is_ours(const char *name)
+{
+	return !is_set(name) || strcmp(name, "runc") == 0 || strcmp(name, "shoal") == 0 ||
+	       strcmp(name, "io.containerd.runc.v2") == 0;
+}
+
+static bool binds_ports(const struct host_config *h)
+{
+	for (size_t i = 0; i < h->port_bindings.n; i++)
+		if (h->port_bindings.v[i].value.list.n)
+			return true;
+	return false;
+}
+
+static int check_absent(const struct host_config *h, struct err *e)
+{
+	const struct {
+		bool asked;
+		const char *name;
+	} all[] = {
+		{h->privileged, "HostConfig.Privileged"},
+		{h->devices.n, "HostConfig.Devices"},
+		{h->device_cgroup_rules.n, "HostConfig.DeviceCgroupRules"},
+		{is_json(h->device_requests), "HostConfig.DeviceRequests"},
+		{binds_ports(h), "HostConfig.PortBindings"},
+		{h->publish_all, "HostConfig.PublishAllPorts"},
+		{h->volumes_from.n, "HostConfig.VolumesFrom"},
+		{h->links.n, "HostConfig.Links"},
+		{is_other(h->pid_mode), "HostConfig.PidMode"},
+		{is_other(h->ipc_mode), "HostConfig.IpcMode"},
+		{is_other(h->uts_mode), "HostConfig.UTSMode"},
+		{is_set(h->userns_mode), "HostConfig.UsernsMode"},
+		{is_set(h->cgroup), "HostConfig.Cgroup"},
+		{h->init && *h->init, "HostConfig.Init"},
+		{h->blkio_weight, "HostConfig.BlkioWeight"},
+		{is_json(h->blkio_weight_device), "HostConfig.BlkioWeightDevice"},
+		{is_json(h->blkio_read_bps), "HostConfig.BlkioDeviceReadBps"},
+		{is_json(h->blkio_write_bps), "HostConfig.BlkioDeviceWriteBps"},
+		{is_json(h->blkio_read_iops), "HostConfig.BlkioDeviceReadIOps"},
+		{is_json(h->blkio_write_iops), "HostConfig.BlkioDeviceWriteIOps"},
+		{h->cpu_realtime_period || h->cpu_realtime_runtime, "HostConfig.CpuRealtime"},
+		{h->storage_opt.n, "HostConfig.StorageOpt"},
+		{!runtime_is_ours(h->runtime), "HostConfig.Runtime"},
+		{is_set(h->isolation) && strcmp(h->isolation, "default") != 0,
+		 "HostConfig.Isolation"},
+		{is_set(h->volume_driver) && strcmp(h->volume_driver, "local") != 0,
+		 "HostConfig.VolumeDriver"},
+		{h->masked_paths.n, "HostConfig.MaskedPaths"},
+		{h->readonly_paths.n, "HostConfig.ReadonlyPaths"},
+		{is_set(h->log.type) && strcmp(h->log.type, "json-file") != 0 &&
+			 strcmp(h->log.type, "none") != 0,
+		 "HostConfig.LogConfig.Type other than json-file and none"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i].asked)
+			return not_there(e, all[i].name);
+	return 0;
+}
+
+int security_read(const struct host_config *h, struct security *ret, struct err *e)
+{
+	*ret = (struct security){0};
+	STRS_EACH (opt, &h->security_opt) {
+		size_t key = strcspn(opt, "=:");
+		const char *value = opt[key] ? opt + key + 1 : "";
+
+		if (key == strlen("no-new-privileges") &&
+		    strncmp(opt, "no-new-privileges", key) == 0)
+			ret->no_new_privileges = strcmp(value, "false") != 0;
+		else if (key == strlen("seccomp") && strncmp(opt, "seccomp", key) == 0) {
+			ret->seccomp_unconfined = strcmp(value, "unconfined") == 0;
+			if (!ret->seccomp_unconfined && strcmp(value, "builtin") != 0)
+				return not_there(e, "a seccomp profile of one's own");
+		} else if (key == strlen("label") && strncmp(opt, "label", key) == 0 &&
+			   strcmp(value, "disable") == 0)
+			continue;
+		else if (strcmp(value, "unconfined") == 0 && strncmp(opt, "apparmor", key) == 0)
+			continue;
+		else if (strncmp(opt, "apparmor", key) == 0 || strncmp(opt, "label", key) == 0)
+			return not_there(e, "HostConfig.SecurityOpt apparmor and label");
+		else
+			return err_set(e, -EINVAL, "invalid --security-opt: \"%.128s\"", opt);
+	}
+	return 0;
+}
+
+/* "10m", "1g", "512" as in a log driver's max-size. */
+static int size_parse(const char *text, int64_t *ret)
+{
+	static const char units[] = "kmgt";
+	char *end;
+	long long n = strtoll(text, &end, 10);
+	int shift = 0;
+
+	if (end == text || n < 0 || n > 1LL << 40)
+		return -EINVAL;
+	if (*end && *end != 'b' && *end != 'B') {
+		const char *unit = strchr(units, *end | 0x20);
+
+		if (!unit)
+			return -EINVAL;
+		shift = 10 * (int)(unit - units + 1);
+		end++;
+	}
+	if (*end == 'b' || *end == 'B')
+		end++;
+	if (*end || n > (INT64_MAX >> shift))
+		return -EINVAL;
+	*ret = (int64_t)n << shift;
+	return 0;
+}
+
+int log_options_read(const struct host_config *h, struct log_options *ret, struct err *e)
+{
+	*ret = (struct log_options){.max_file = 1};
+	for (size_t i = 0; i < h->log.config.n; i++) {
+		const char *key = h->log.config.v[i].key;
+		const char *value = h->log.config.v[i].value;
+		char *end;
+
+		if (strcmp(key, "max-size") == 0) {
+			if (strcmp(value, "-1") == 0)
+				continue;
+			if (size_parse(value, &ret->max_size) < 0)
+				return err_set(e, -EINVAL, "invalid max-size of the log: %.64s",
+					       value);
+		} else if (strcmp(key, "max-file") == 0) {
+			ret->max_file = strtoll(value, &end, 10);
+			if (*end || ret->max_file < 1 || ret->max_file > LIMIT_LOG_FILES)
+				return err_set(e, -EINVAL,
+					       "max-file must be from 1 to %d, not %.64s",
+					       LIMIT_LOG_FILES, value);
+		} else {
+			return err_set(e, -ENOSYS,
+				       "the option %.64s of json-file logs is not supported by "
+				       "this version",
+				       key);
+		}
+	}
+	if (ret->max_file > 1 && !ret->max_size)
+		return err_set(e, -EINVAL, "max-file needs a max-size of the log");
+	return 0;
+}
+
+static int check_restart(const struct host_config *h, struct err *e)
+{
+	const char *name = h->restart.name;
+	bool on_failure = is_set(name) && strcmp(name, "on-failure") == 0;
+
+	if (is_set(name) && !on_failure && strcmp(name, "no") != 0 && strcmp(name, "always") != 0 &&
+	    strcmp(name, "unless-stopped") != 0)
+		return err_set(e, -EINVAL,
+			       "invalid restart policy: unknown policy '%.64s'; use one of 'no', "
+			       "'always', 'on-failure', or 'unless-stopped'",
+			       name);
+	if (h->restart.max_retries < 0)
+		return err_set(e, -EINVAL,
+			       "invalid restart policy: maximum retry count cannot be negative");
+	if (h->restart.max_retries && !on_failure)
+		return err_set(e, -EINVAL,
+			       "invalid restart policy: maximum retry count can only be used with "
+			       "'on-failure'");
+	if (h->auto_remove && is_set(name) && strcmp(name, "no") != 0)
+		return err_set(e, -EINVAL,
+			       "can't create 'AutoRemove' container with restart policy");
+	return 0;
+}
+
+static int check_limits(const struct host_config *h, struct err *e)
+{
+	if (h->memory && h->memory < MEMORY_MIN)
+		return err_set(e, -EINVAL, "Minimum memory limit allowed is 6MB");
+	if (h->memory_swap > 0 && h->memory_swap < h->memory)
+		return err_set(e, -EINVAL,
+			       "Minimum memoryswap limit should be larger than memory limit, see "
+			       "usage");
+	if (h->memory_swap > 0 && !h->memory)
+		return err_set(
+			e, -EINVAL,
+			"You should always set the Memory limit when using Memoryswap limit, "
+			"see usage");
+	if (h->memory && h->memory_reservation > h->memory)
+		return err_set(
+			e, -EINVAL,
+			"Minimum memory limit can not be less than memory reservation limit, "
+			"see usage");
+	if (h->nano_cpus < 0 || (h->nano_cpus && (h->cpu_period || h->cpu_quota)))
+		return err_set(e, -EINVAL,
+			       "NanoCPUs is negative, or set together with CpuPeriod or CpuQuota");
+	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
+		return err_set(e, -EINVAL,
+			       "Invalid value %lld, range for oom score adj is [-1000, 1000]",
+			       (long long)h->oom_score_adj);
+	if (h->shm_size < 0)
+		return err_set(e, -EINVAL, "SHM size can not be less than 0");
+	return 0;
+}
+
+int container_check(const struct container_create *c, struct err *e)
+{
+	const struct healthcheck *health = c->config.healthcheck;
+	struct security security;
+	struct log_options log;
+	int signal;
+	int rc = check_absent(&c->host, e);
+
+	if (rc == 0 && health && health->test.n && strcmp(health->test.v[0], "NONE") != 0)
+		rc = not_there(e, "Config.Healthcheck");
+	if (rc == 0 && is_set(c->config.mac_address))
+		rc = not_there(e, "Config.MacAddress");
+	if (rc == 0 && !is_set(c->config.image))
+		rc = err_set(e, -EINVAL, "no image was named: Config.Image is empty");
+	if (rc == 0 && signal_parse(c->config.stop_signal, &signal) < 0)
+		rc = err_set(e, -EINVAL, "invalid signal: %.64s", c->config.stop_signal);
+	if (rc == 0 && is_set(c->config.working_dir) && c->config.working_dir[0] != '/')
+		rc = err_set(
+			e, -EINVAL,
+			"the working directory '%.255s' is invalid, it needs to be an absolute "
+			"path",
+			c->config.working_dir);
+	if (rc == 0)
+		rc = check_restart(&c->host, e);
+	if (rc == 0)
+		rc = check_limits(&c->host, e);
+	if (rc == 0)
+		rc = security_read(&c->host, &security, e);
+	return rc == 0 ? log_options_read(&c->host, &log, e) : rc;
+}

@@ -1,0 +1,382 @@
+/*
+ * See container_spec.h. Facts from moby's oci package and runc's defaults, through
+ * runtime/container/defaults.h.
+ */
+#include "agent/container_spec.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "agent/container_check.h"
+#include "agent/engine_impl.h"
+#include "runtime/container/caps.h"
+#include "runtime/container/defaults.h"
+
+#define CPU_PERIOD_US 100000
+
+static bool is_set(const char *s)
+{
+	return s && *s;
+}
+
+/* ---- The process ---- */
+
+static bool same_name(const char *env, const char *other)
+{
+	size_t n = strcspn(env, "=");
+
+	return strncmp(env, other, n) == 0 && (other[n] == '=' || !other[n]);
+}
+
+static bool has_env(const struct strs *list, const char *env)
+{
+	STRS_EACH (item, list)
+		if (same_name(env, item))
+			return true;
+	return false;
+}
+
+static void set_env(const struct container *c, struct spec *s)
+{
+	auto_free char *hostname = xasprintf("HOSTNAME=%s", c->config.hostname);
+	const char *const first[] = {container_defaults.path_env, hostname,
+				     c->config.tty ? "TERM=xterm" : NULL};
+
+	for (size_t i = 0; i < ARRAY_LEN(first); i++)
+		if (first[i] && !has_env(&c->config.env, first[i]))
+			spec_strs_add(&s->process.env, first[i]);
+	/* "NAME" alone takes a variable away. */
+	STRS_EACH (env, &c->config.env)
+		if (strchr(env, '='))
+			spec_strs_add(&s->process.env, env);
+}
+
+static int cap_of(const char *name, struct err *e)
+{
+	int n = cap_number(name);
+
+	return n < 0 ? err_set(e, -EINVAL, "invalid CapAdd/CapDrop: unknown capability: \"%.64s\"",
+			       name)
+		     : n;
+}
+
+static bool is_all(const char *name)
+{
+	return strcasecmp(name, "ALL") == 0 || strcasecmp(name, "CAP_ALL") == 0;
+}
+
+/* Docker's rule: ALL first on both sides, then what is dropped, then what is added. */
+static int set_caps(const struct host_config *h, struct spec *s, struct err *e)
+{
+	const char *names[65];
+	uint64_t caps = 0;
+	size_t n = 0;
+	int rc = caps_parse(&s->process.capabilities.bounding, &caps, e);
+
+	if (rc < 0)
+		return rc;
+	STRS_EACH (add, &h->cap_add)
+		if (is_all(add))
+			caps = caps_all();
+	STRS_EACH (drop, &h->cap_drop) {
+		if (is_all(drop))
+			caps = 0;
+		else if ((rc = cap_of(drop, e)) < 0)
+			return rc;
+		else
+			caps &= ~CAP_BIT(rc);
+	}
+	STRS_EACH (add, &h->cap_add) {
+		if (is_all(add))
+			continue;
+		rc = cap_of(add, e);
+		if (rc < 0)
+			return rc;
+		caps |= CAP_BIT(rc);
+	}
+	for (int i = 0; i < 64; i++)
+		if (caps & CAP_BIT(i) && cap_name_of(i))
+			names[n++] = cap_name_of(i);
+	names[n] = NULL;
+	spec_set_capabilities(s, names);
+	return 0;
+}
+
+static int set_ulimits(const struct host_config *h, struct spec *s, struct err *e)
+{
+	for (size_t i = 0; i < h->ulimits.n; i++) {
+		const struct ulimit *u = &h->ulimits.v[i];
+		auto_free char *type = xasprintf("RLIMIT_%s", u->name ? u->name : "");
+
+		for (char *p = type; *p; p++)
+			*p = (char)toupper((unsigned char)*p);
+		if (spec_rlimit_number(type) < 0)
+			return err_set(e, -EINVAL, "invalid ulimit type: %.64s",
+				       u->name ? u->name : "");
+		if (u->hard >= 0 && (u->soft > u->hard || u->soft < 0))
+			return err_set(
+				e, -EINVAL,
+				"ulimit soft limit must be less than or equal to hard limit: "
+				"%lld > %lld",
+				(long long)u->soft, (long long)u->hard);
+		spec_add_rlimit(s, type, (uint64_t)u->soft, (uint64_t)u->hard);
+	}
+	return 0;
+}
+
+static int set_process(const struct container *c, struct spec *s, struct err *e)
+{
+	struct security security;
+	int rc = security_read(&c->host, &security, e);
+
+	if (rc < 0)
+		return rc;
+	spec_strs_add(&s->process.args, c->path);
+	STRS_EACH (arg, &c->args)
+		spec_strs_add(&s->process.args, arg);
+	if (is_set(c->config.working_dir))
+		str_set(&s->process.cwd, c->config.working_dir);
+	s->process.terminal = c->config.tty;
+	s->process.no_new_privileges = security.no_new_privileges;
+	s->process.oom_score_adj = c->host.oom_score_adj;
+	set_env(c, s);
+	rc = set_caps(&c->host, s, e);
+	return rc == 0 ? set_ulimits(&c->host, s, e) : rc;
+}
+
+/* ---- Resources ---- */
+
+static void set_memory(const struct host_config *h, struct spec_memory *m)
+{
+	if (h->memory)
+		m->limit = h->memory;
+	if (h->memory_reservation)
+		m->reservation = h->memory_reservation;
+	if (h->memory_swap)
+		m->swap = h->memory_swap;
+	else if (h->memory)
+		m->swap = h->memory * 2; /* docker's default: as much swap as memory */
+	if (h->memory_swappiness && *h->memory_swappiness >= 0)
+		m->swappiness = *h->memory_swappiness;
+	m->disable_oom_killer = h->oom_kill_disable && *h->oom_kill_disable;
+}
+
+static void set_cpu(const struct host_config *h, struct spec_cpu *cpu)
+{
+	if (h->cpu_shares)
+		cpu->shares = h->cpu_shares;
+	if (h->nano_cpus) {
+		cpu->period = CPU_PERIOD_US;
+		cpu->quota = h->nano_cpus / 1000 * CPU_PERIOD_US / 1000000;
+	}
+	if (h->cpu_period)
+		cpu->period = h->cpu_period;
+	if (h->cpu_quota)
+		cpu->quota = h->cpu_quota;
+	if (is_set(h->cpuset_cpus))
+		str_set(&cpu->cpus, h->cpuset_cpus);
+	if (is_set(h->cpuset_mems))
+		str_set(&cpu->mems, h->cpuset_mems);
+}
+
+static void set_resources(const struct host_config *h, struct spec *s)
+{
+	set_memory(h, &s->linux_.resources.memory);
+	set_cpu(h, &s->linux_.resources.cpu);
+	if (h->pids_limit && *h->pids_limit > 0)
+		s->linux_.resources.pids.limit = *h->pids_limit;
+	for (size_t i = 0; i < h->sysctls.n; i++)
+		spec_pairs_add(&s->linux_.sysctl, h->sysctls.v[i].key, h->sysctls.v[i].value);
+	for (size_t i = 0; i < h->annotations.n; i++)
+		spec_pairs_add(&s->annotations, h->annotations.v[i].key, h->annotations.v[i].value);
+}
+
+/* ---- Mounts and namespaces ---- */
+
+static void drop_namespace(struct spec *s, const char *type)
+{
+	struct spec_linux *l = &s->linux_;
+
+	for (size_t i = 0; i < l->namespaces.n; i++) {
+		if (strcmp(l->namespaces.v[i].type, type) != 0)
+			continue;
+		free(l->namespaces.v[i].type);
+		free(l->namespaces.v[i].path);
+		l->namespaces.n--;
+		memmove(&l->namespaces.v[i], &l->namespaces.v[i + 1],
+			(l->namespaces.n - i) * sizeof *l->namespaces.v);
+		return;
+	}
+}
+
+/* What a user mounts at a place of the defaults stands there instead. */
+static void drop_mount(struct spec *s, const char *destination)
+{
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		struct spec_mount *m = &s->mounts.v[i];
+
+		if (strcmp(m->destination, destination) != 0)
+			continue;
+		free(m->destination);
+		free(m->type);
+		free(m->source);
+		spec_strs_done(&m->options);
+		s->mounts.n--;
+		memmove(m, m + 1, (s->mounts.n - i) * sizeof *m);
+		return;
+	}
+}
+
+static void add_user_mount(struct spec *s, const struct container *c,
+			   const struct container_mount *m)
+{
+	auto_buf options = BUF_INIT(1024);
+
+	drop_mount(s, m->destination);
+	if (strcmp(m->type, "tmpfs") != 0) {
+		buf_addf(&options, "rbind,%s,%s", m->rw ? "rw" : "ro",
+			 is_set(m->propagation) ? m->propagation : "rprivate");
+		spec_add_mount(s, m->destination, "bind", m->source, buf_text(&options));
+		return;
+	}
+	buf_addf(&options, "nosuid,nodev,%s", m->rw ? "rw" : "ro");
+	for (size_t i = 0; i < c->host.mounts.n; i++) {
+		const struct mount *in = &c->host.mounts.v[i];
+
+		if (!in->tmpfs || !in->target || strcmp(in->target, m->destination) != 0)
+			continue;
+		if (in->tmpfs->size_bytes)
+			buf_addf(&options, ",size=%lld", (long long)in->tmpfs->size_bytes);
+		if (in->tmpfs->mode)
+			buf_addf(&options, ",mode=%o", in->tmpfs->mode);
+	}
+	spec_add_mount(s, m->destination, "tmpfs", "tmpfs", buf_text(&options));
+}
+
+static size_t depth(const char *path)
+{
+	size_t n = 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* Parents first, so that none hides another; equal ones stay in their order. */
+static void sort_mounts(struct spec *s)
+{
+	for (size_t i = 1; i < s->mounts.n; i++) {
+		struct spec_mount m = s->mounts.v[i];
+		size_t at = i;
+
+		while (at && depth(s->mounts.v[at - 1].destination) > depth(m.destination)) {
+			s->mounts.v[at] = s->mounts.v[at - 1];
+			at--;
+		}
+		s->mounts.v[at] = m;
+	}
+}
+
+static void set_mounts(const struct container *c, struct spec *s)
+{
+	const struct {
+		const char *source, *destination;
+	} files[] = {{c->resolv_path, "/etc/resolv.conf"},
+		     {c->hostname_path, "/etc/hostname"},
+		     {c->hosts_path, "/etc/hosts"}};
+
+	if (c->host.shm_size) {
+		auto_free char *options = xasprintf("nosuid,noexec,nodev,mode=1777,size=%lld",
+						    (long long)c->host.shm_size);
+
+		drop_mount(s, "/dev/shm");
+		spec_add_mount(s, "/dev/shm", "tmpfs", "shm", options);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (files[i].source)
+			spec_add_mount(s, files[i].destination, "bind", files[i].source,
+				       "rbind,rprivate");
+	for (size_t i = 0; i < c->host.tmpfs.n; i++) {
+		auto_free char *options =
+			xasprintf("nosuid,nodev,noexec%s%s", *c->host.tmpfs.v[i].value ? "," : "",
+				  c->host.tmpfs.v[i].value);
+
+		drop_mount(s, c->host.tmpfs.v[i].key);
+		spec_add_mount(s, c->host.tmpfs.v[i].key, "tmpfs", "tmpfs", options);
+	}
+	LIST_EACH (m, &c->mounts)
+		add_user_mount(s, c, m);
+	sort_mounts(s);
+}
+
+static void set_linux(const struct container_spec_input *in, struct spec *s)
+{
+	const struct container *c = in->c;
+	const char *parent =
+		is_set(c->host.cgroup_parent) ? c->host.cgroup_parent : in->cgroup_parent;
+
+	s->hostname = xstrdup(c->config.hostname);
+	if (is_set(c->config.domainname))
+		s->domainname = xstrdup(c->config.domainname);
+	s->linux_.cgroups_path = xasprintf("%s%s/%s", parent[0] == '/' ? "" : "/", parent, c->id);
+	s->root.readonly = c->host.readonly_rootfs;
+	if (c->host.network_mode && strcmp(c->host.network_mode, "host") == 0)
+		drop_namespace(s, "network");
+	if (c->host.cgroupns_mode && strcmp(c->host.cgroupns_mode, "host") == 0)
+		drop_namespace(s, "cgroup");
+}
+
+/* ---- shim.json ---- */
+
+static int set_shim(const struct container_spec_input *in, struct shim_config *s, struct err *e)
+{
+	const struct container *c = in->c;
+	struct log_options log;
+	int rc = log_options_read(&c->host, &log, e);
+
+	if (rc < 0)
+		return rc;
+	if (!c->host.log.type || strcmp(c->host.log.type, "none") != 0) {
+		s->log.path = xstrdup(c->log_path);
+		s->log.max_size = log.max_size;
+		s->log.max_file = log.max_file;
+	}
+	s->open_stdin = c->config.open_stdin;
+	s->stdin_once = c->config.stdin_once;
+	s->stop_signal = container_stop_signal(c);
+	if (in->dns)
+		s->dns.port = 53;
+	STRS_EACH (lower, &in->snapshot->lowers)
+		spec_strs_add(&s->overlay.lower, lower);
+	s->overlay.upper = xstrdup(in->snapshot->upper);
+	s->overlay.work = xstrdup(in->snapshot->work);
+	if (is_set(c->config.user))
+		s->user = xstrdup(c->config.user);
+	STRS_EACH (group, &c->host.group_add)
+		spec_strs_add(&s->group_add, group);
+	return 0;
+}
+
+int container_spec_make(const struct container_spec_input *in, struct spec *ret,
+			struct shim_config *ret_shim, struct err *e)
+{
+	int rc;
+
+	spec_set_defaults(ret);
+	shim_config_init(ret_shim);
+	ret->process.user.uid = 0;
+	ret->process.user.gid = 0;
+	set_linux(in, ret);
+	set_resources(&in->c->host, ret);
+	set_mounts(in->c, ret);
+	rc = set_process(in->c, ret, e);
+	if (rc == 0)
+		rc = set_shim(in, ret_shim, e);
+	if (rc == 0)
+		rc = spec_validate(ret, e);
+	if (rc < 0) {
+		spec_done(ret);
+		shim_config_done(ret_shim);
+	}
+	return rc;
+}

@@ -1,0 +1,30 @@
+/*
+ * From a container to what its shim reads, pure: the OCI configuration and shim.json. And the
+ * mounts that a user asked for, as the container keeps them. Called by container_create.c and
+ * container_start.c.
+ */
+#pragma once
+
+#include "agent/engine.h"
+#include "runtime/container/shim_config.h"
+#include "runtime/container/spec.h"
+#include "runtime/image/snapshot.h"
+
+struct container_spec_input {
+	const struct container *c;
+	const struct snapshot *snapshot;
+	const char *cgroup_parent; /* of containers that name none */
+	bool dns;                  /* the shim makes DNS sockets */
+};
+
+/* Both outputs are initialised here, and to be freed after 0 alone. -EINVAL, -ENOSYS. */
+int container_spec_make(const struct container_spec_input *in, struct spec *ret,
+			struct shim_config *ret_shim, struct err *e);
+
+/*
+ * Fills c->mounts from HostConfig.Binds and .Mounts and Config.Volumes. Volumes without a name get
+ * one (64 hex); the source of a volume is volumes_root/NAME/_data. -EINVAL, -ENOSYS.
+ */
+int container_mounts_make(struct container *c, const char *volumes_root, struct err *e);
+/* Whether the name is one that container_mounts_make() chose. */
+bool volume_is_anonymous(const char *name);

@@ -1,0 +1,210 @@
+/*
+ * What the files of the engine share: the engine itself and the live side of a container. The loop
+ * thread's alone. Included by agent/engine*.c, container_*.c, image_async.c, events.c and the
+ * networks' part, which owns `networks` and otherwise only reads.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "agent/engine.h"
+#include "agent/job.h"
+#include "base/db.h"
+#include "base/hash.h"
+#include "runtime/container/shim_client.h"
+
+struct networks; /* the networks' part's own */
+struct networks *engine_networks_of(struct engine *e);
+void engine_networks_set(struct engine *e, struct networks *nets);
+const struct engine_config *engine_config_of(struct engine *e);
+
+/* Called once, on the loop, never from within engine_defer(). */
+struct deferred {
+	void (*run)(struct deferred *d);
+	struct deferred *next;
+};
+
+/* An event that is kept, and its copies of the strings. */
+struct kept_event {
+	struct engine_event event;
+	struct strmap attributes;
+};
+
+struct engine {
+	struct engine_config config; /* its strings are the engine's own copies */
+	struct strs labels;
+	struct strs warnings;
+	char *id;
+	int cgroup_version;
+	struct networks *networks;
+
+	int lock;        /* on the data root */
+	int shim_binary; /* see shim_binary_open() */
+	struct db *db;
+	bool checkpointing;
+	struct image_store *images;
+
+	struct container_live *by_id;   /* those that are created */
+	struct container_live *by_name; /* also those that are being created */
+
+	uv_async_t wake;
+	struct deferred *deferred, **deferred_end;
+
+	struct kept_event events[LIMIT_EVENTS];
+	size_t events_at, n_events;                /* oldest, number */
+	struct engine_watch *watches, *watch_next; /* the next one of a walk under way */
+
+	unsigned holds; /* jobs, handles and operations that engine_close() waits for */
+	bool closing, let_go;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+/* Everything that comes back to the engine later holds it; the last one lets it close. */
+void engine_hold(struct engine *e);
+void engine_release(struct engine *e);
+/* Runs `d` soon, from the loop. */
+void engine_defer(struct engine *e, struct deferred *d);
+
+void events_done(struct engine *e); /* events.c */
+
+/* What a crash left, removed on the pool after the start. */
+#define SWEEP_MS 5000 /* milliseconds for processes of nobody's container to end */
+struct sweep_job {
+	struct job job;
+	struct engine *engine;
+	struct strs strangers; /* runtime directories */
+};
+
+/* ---- One container's live side ---- */
+
+struct op;
+struct link;
+
+struct container_live {
+	struct engine *engine;
+	struct container *c;
+	UT_hash_handle hh_id, hh_name;
+	bool creating, removed;
+	bool removing; /* a removal has begun while it runs */
+
+	struct op *ops, **ops_end; /* the first one runs */
+	struct link *link;         /* to its shim, while there is one */
+	bool dirty;                /* has a runtime directory or endpoints to be given back */
+	struct op *exit_op;        /* the operation that waits for its end */
+	void (*exit_then)(struct op *op);
+	bool killing; /* SIGKILL was sent */
+	bool lost;    /* the shim is gone; what became of the container is being found out */
+
+	uv_timer_t timer; /* grace of a stop, or the delay until a restart */
+	bool timer_open;
+	bool restarting; /* the timer is the delay of a restart */
+	int64_t restart_delay_ms;
+
+	struct engine_wait *waits;
+	struct engine_attach *attaches;
+	struct engine_logs *logs;
+};
+
+#define CONTAINERS_EACH(l, e)                                                                \
+	for (struct container_live *l = (e)->by_id, *l##_next = l ? l->hh_id.next : NULL; l; \
+	     l = l##_next, l##_next = l ? l->hh_id.next : NULL)
+
+/* container_model.c */
+bool container_is_running(const struct container *c); /* running, or waits for its restart */
+struct container_live *live_new(struct engine *e, struct container *c);
+/* Out of the tables; memory and handles go when nothing refers to it any more. */
+void live_free(struct container_live *l);
+/* Into the index by id; out of both, marked as removed. */
+void live_show(struct container_live *l);
+void live_hide(struct container_live *l);
+void live_timer_start(struct container_live *l, uv_timer_cb cb, uint64_t ms);
+void live_timer_stop(struct container_live *l);
+void live_timer_close(struct container_live *l);
+int container_store(struct container_live *l, struct err *err);
+void container_forget(struct container_live *l);
+/* Runtime directories that belong to no container. */
+void run_dirs_of_nobody(struct engine *e, struct strs *ret);
+/* Keeps it in the database; a failure is logged. */
+void container_save(struct container_live *l);
+int containers_load(struct engine *e, struct err *err);
+/* "DIR/containers/ID"; free() them. */
+char *container_data_dir(const struct engine *e, const char *id);
+char *container_run_dir(const struct engine *e, const char *id);
+/* Tells the watchers; `extra` (may be NULL) is one more attribute. */
+void container_event(struct container_live *l, const char *action, const char *extra,
+		     const char *value);
+/* A name that is free now. */
+char *container_name_choose(struct engine *e);
+int container_name_check(struct engine *e, const char *name, struct err *err);
+/* "SIGTERM", "term" or "15"; 0 for NULL and "". -EINVAL. */
+int signal_parse(const char *text, int *ret);
+int container_stop_signal(const struct container *c);
+
+/* ---- Operations: one after the other for each container ---- */
+
+struct op {
+	struct container_live *live;
+	void (*run)(struct op *op);
+	void (*free)(struct op *op); /* its own members; may be NULL */
+	engine_done done;            /* may be NULL */
+	void *arg;
+	struct op *next;
+	bool stays; /* engine_close() waits for it even when it waits for the container's end */
+	struct deferred deferred;
+};
+
+/* Queues it; `op` comes from malloc. It ends by op_end(), which frees it and runs the next. */
+void op_queue(struct container_live *l, struct op *op, engine_done done, void *arg);
+void op_end(struct op *op, int status, const struct err *err);
+
+/* container_end.c: what an end brings, however it came about. */
+struct container_end {
+	int exit_code;
+	bool oom_killed;
+	int64_t finished_ns;
+	const char *error;
+};
+void container_ended(struct container_live *l, const struct container_end *end);
+/* Gives the runtime directory and endpoints back, then `done` (not from within). */
+void container_cleanup(struct container_live *l, void (*done)(void *arg), void *arg);
+/* The same as an operation of its own. */
+void container_queue_cleanup(struct container_live *l);
+
+/* container_stop.c */
+/*
+ * Ends a container that runs: the signal now, SIGKILL after the grace, `then` at its end. When it
+ * does not run, `then` is called at once. op_end() with the reason when it cannot be ended.
+ */
+void container_end_by(struct op *op, int signal, int64_t grace_ms, void (*then)(struct op *op));
+
+/* container_restart.c */
+bool restart_wanted(const struct container *c, int exit_code);
+/* Sets the timer that starts it again; `ran_ns` is how long it has run. */
+void restart_schedule(struct container_live *l, int64_t ran_ns);
+bool restart_cancel(struct container_live *l); /* whether one was waiting */
+/* At the daemon's start: whether a container that does not run is to be started. */
+bool restart_wanted_at_boot(const struct container *c);
+
+/* container_wait.c, container_attach.c, container_logs.c: what happens to those who look on. */
+void waits_wake(struct container_live *l, enum engine_wait_for what);
+void waits_drop(struct container_live *l);
+/* Connects those who attached before the start; `done` when each is or has failed. */
+void attaches_connect(struct container_live *l, void (*done)(void *arg), void *arg);
+void attaches_end(struct container_live *l);
+void logs_ended(struct container_live *l);
+void logs_detach_all(struct container_live *l); /* it is removed */
+void logs_close_all(struct container_live *l);  /* the daemon stops */
+
+/* container_start.c */
+void container_queue_start(struct container_live *l);
+/* container_restore.c: what became of it while no daemon ran. */
+void container_restore(struct container_live *l);
+/* container_link.c: its shim's events, from now on. -errno leaves `client` as it is. */
+int container_adopt(struct container_live *l, struct shim_client *client);
+/* Asks the shim for a signal, to the first process or all; the answer does not matter. */
+void container_signal(struct container_live *l, int signal, bool all);
+
+/* container_remove.c */
+void container_queue_remove(struct container_live *l, bool volumes);
