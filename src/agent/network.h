@@ -40,3 +40,6 @@ void network_container_connect(struct engine *e, struct container *c, int netns_
 
 /* It has ended, or could not be started: endpoints, addresses and DNS are given back. */
 void network_container_release(struct engine *e, struct container *c, engine_done done, void *arg);
+
+/* It has another name: the names that lead to it follow. */
+void network_container_renamed(struct engine *e, struct container *c);

@@ -79,6 +79,7 @@
 #define LIMIT_NETLINK_MESSAGE 1024      /* bytes of one netlink request that we build */
 #define LIMIT_NETLINK_BATCH (64u << 10) /* bytes of requests sent to the kernel at once */
 #define LIMIT_NET_PEERS (1u << 18)      /* peers of one overlay: what its VXLAN table may hold */
+#define LIMIT_PEERS_TABLE (64u << 20)   /* bytes of one overlay's whole table */
 #define LIMIT_NFT_SCRIPT (4u << 20)     /* bytes of one nftables transaction */
 #define LIMIT_DNS_RECORDS 2048          /* addresses of one name that a lookup may give */
 #define LIMIT_DNS_UPSTREAMS 8           /* upstream servers of a container */
@@ -87,6 +88,9 @@
 #define LIMIT_DNS_CLIENTS 32            /* TCP connections to one container's server */
 #define LIMIT_DNS_IDLE_MS 10000         /* milliseconds a silent TCP connection is kept */
 #define LIMIT_RESOLV_CONF (64u << 10)   /* bytes of a resolv.conf, hosts or hostname file */
+#define LIMIT_NETWORK_NAME 128          /* characters of the name of a network of one host */
+#define LIMIT_NETWORKS 4096             /* networks of one host */
+#define LIMIT_HOST_SUBNETS 16384        /* routes of a host that subnets are kept away from */
 
 /* Images */
 #define LIMIT_IMAGE_REF 1024          /* characters of a reference as a user writes it */

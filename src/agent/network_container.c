@@ -1,0 +1,401 @@
+/*
+ * A container's way through its networks: files and addresses before it is started, devices and
+ * DNS once its namespace is there, and all of it given back at its end. One operation a container
+ * at a time; within one, an endpoint after the other. See agent/network.h.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/networks.h"
+#include "base/log.h"
+
+/* Before the start */
+
+struct prepare {
+	struct net_op op;
+	struct container *c;
+	struct network_files *files;
+	engine_done done;
+	void *arg;
+};
+
+static void prepare_run(struct net_op *op)
+{
+	struct prepare *p = container_of(op, struct prepare, op);
+
+	op->job.status = network_files_write(p->files, &op->job.err);
+}
+
+static void prepare_end(struct net_op *op)
+{
+	struct prepare *p = container_of(op, struct prepare, op);
+
+	p->done(p->arg, op->job.status, op->job.status < 0 ? &op->job.err : NULL);
+	network_files_free(p->files);
+	free(p);
+}
+
+static void prepare_go(struct prepare *p)
+{
+	struct networks *nets = p->op.nets;
+	struct err e = ERR_INIT;
+	struct net_box *box = NULL;
+	int rc = box_reserve(nets, p->c, &box, &e);
+
+	if (rc < 0) {
+		network_reply(nets, p->done, p->arg, rc, &e);
+		free(p);
+		return;
+	}
+	p->files = network_files_new(nets, p->c, box);
+	p->op.run = prepare_run;
+	p->op.end = prepare_end;
+	net_op_start(nets, NULL, &p->op);
+}
+
+static void prepare_gateway(void *arg, int status, const struct err *e)
+{
+	struct prepare *p = arg;
+
+	if (status == 0) {
+		prepare_go(p);
+		return;
+	}
+	network_reply(p->op.nets, p->done, p->arg, status, e);
+	free(p);
+}
+
+void network_container_prepare(struct engine *e, struct container *c, engine_done done, void *arg)
+{
+	struct networks *nets = engine_networks_of(e);
+	struct prepare *p = xcalloc(1, sizeof *p);
+
+	p->op.nets = nets;
+	p->c = c;
+	p->done = done;
+	p->arg = arg;
+	if (!container_needs_gateway(nets, c) || network_gateway_want(nets, prepare_gateway, p))
+		prepare_go(p);
+}
+
+/* The devices */
+
+struct connect {
+	struct net_op op;
+	struct networks *nets;
+	struct net_box *box;
+	struct container *c;
+	engine_done done;
+	void *arg;
+	int netns, udp, tcp;
+	size_t at;
+	bool dns;
+	/* The endpoint that is made now. */
+	struct net_segment segment;
+	struct net_endpoint endpoint;
+	char id[ID_HOST_LEN + 1];
+	char network[ID_HOST_LEN + 1];
+	char device[NET_IFNAME_MAX];
+	char ifname[NET_IFNAME_MAX];
+	/* For the embedded server. */
+	struct strs servers, options;
+	struct network_dns answers;
+};
+
+static void connect_free(struct connect *n)
+{
+	if (n->netns >= 0)
+		close(n->netns);
+	if (n->udp >= 0)
+		close(n->udp);
+	if (n->tcp >= 0)
+		close(n->tcp);
+	strs_done(&n->servers);
+	strs_done(&n->options);
+	free(n);
+}
+
+static void connect_answer(struct connect *n, int status, const struct err *e)
+{
+	engine_done done = n->done;
+	void *arg = n->arg;
+	struct err copy = ERR_INIT;
+
+	if (e)
+		copy = *e;
+	connect_free(n); /* before: what follows may end the namespace */
+	done(arg, status, e ? &copy : NULL);
+}
+
+static bool all_internal(const struct net_box *box)
+{
+	LIST_EACH (ep, &box->eps)
+		if (!(*ep)->net->pub.spec.internal)
+			return false;
+	return true;
+}
+
+static int dns_serve(struct connect *n, struct err *e)
+{
+	struct dns_sandbox_options o = {
+		.lookup = names_lookup,
+		.arg = n->box,
+		.upstreams = n->answers.upstreams,
+		.upstream_count = n->answers.n,
+		.internal = all_internal(n->box),
+		.keep_single = n->answers.keep_single,
+	};
+
+	if (n->box->dns)
+		dns_sandbox_close(TAKE_PTR(n->box->dns));
+	return dns_sandbox_new(n->nets->dns, TAKE_FD(n->udp), TAKE_FD(n->tcp), &o, &n->box->dns, e);
+}
+
+static void finish_run(struct net_op *op)
+{
+	struct connect *n = container_of(op, struct connect, op);
+	struct err *e = &op->job.err;
+
+	op->job.status = n->netns >= 0 ? net_loopback_up(n->netns, e) : 0;
+	if (op->job.status == 0 && n->dns)
+		op->job.status = network_dns_read(&n->servers, &n->options, &n->answers, e);
+	if (op->job.status == 0 && n->dns)
+		op->job.status = dns_redirect(n->netns, n->udp, n->tcp, e);
+}
+
+static void finish_end(struct net_op *op)
+{
+	struct connect *n = container_of(op, struct connect, op);
+	int rc = op->job.status;
+
+	if (rc == 0 && n->dns)
+		rc = dns_serve(n, &op->job.err);
+	if (rc == 0 && n->box) {
+		box_names_add(n->box, n->c);
+		box_show(n->box, n->c);
+		LIST_EACH (ep, &n->box->eps)
+			if (!(*ep)->hidden)
+				network_tell((*ep)->net, "connect", n->c->id);
+	}
+	connect_answer(n, rc, rc < 0 ? &op->job.err : NULL);
+}
+
+static void connect_next(struct connect *n);
+
+static void endpoint_run(struct net_op *op)
+{
+	struct connect *n = container_of(op, struct connect, op);
+
+	op->job.status =
+		net_endpoint_create(&op->host, &n->segment, &n->endpoint, NULL, &op->job.err);
+}
+
+static void endpoint_end(struct net_op *op)
+{
+	struct connect *n = container_of(op, struct connect, op);
+
+	if (op->job.status < 0) {
+		/* Why the network itself is not there says more. */
+		connect_answer(n, op->job.status, op->net->up ? &op->job.err : &op->net->up_err);
+		return;
+	}
+	n->box->eps.v[n->at]->connected = true;
+	n->at++;
+	connect_next(n);
+}
+
+/* The pool reads copies. */
+static void endpoint_fill(struct connect *n, const struct net_ep *ep)
+{
+	const struct engine_network_live *net = ep->net;
+	bool overlay = hostnet_is(net, "overlay");
+
+	memcpy(n->id, ep->id, sizeof n->id);
+	(void)snprintf(n->network, sizeof n->network, "%s", net->pub.id);
+	memcpy(n->device, net->settings.device, sizeof n->device);
+	(void)snprintf(n->ifname, sizeof n->ifname, "eth%u", (unsigned)ep->index);
+	n->segment = (struct net_segment){.bridge = overlay ? NULL : n->device,
+					  .overlay = overlay ? n->network : NULL};
+	n->endpoint = (struct net_endpoint){
+		.id = n->id,
+		.netns_fd = n->netns,
+		.ifname = n->ifname,
+		.mac = ep->mac,
+		.ip4 = ep->ip[0],
+		.ip6 = ep->ip[1],
+		.isolated = !overlay && !net->settings.icc,
+	};
+	if (ep->gateway) {
+		n->endpoint.gateway4 = net->gateway[0].ip;
+		n->endpoint.gateway6 = net->gateway[1].ip;
+	}
+}
+
+static void connect_next(struct connect *n)
+{
+	n->op.job.err = ERR_INIT;
+	n->op.job.status = 0;
+	if (n->box && n->at < n->box->eps.n) {
+		struct net_ep *ep = n->box->eps.v[n->at];
+
+		hostnet_raise(ep->net);
+		endpoint_fill(n, ep);
+		n->op.run = endpoint_run;
+		n->op.end = endpoint_end;
+		net_op_start(n->nets, ep->net, &n->op);
+		return;
+	}
+	n->op.run = finish_run;
+	n->op.end = finish_end;
+	net_op_start(n->nets, NULL, &n->op);
+}
+
+void network_container_connect(struct engine *e, struct container *c, int netns_fd, int dns_udp_fd,
+			       int dns_tcp_fd, engine_done done, void *arg)
+{
+	struct networks *nets = engine_networks_of(e);
+	struct connect *n = xcalloc(1, sizeof *n);
+	struct err err = ERR_INIT;
+	int rc;
+
+	*n = (struct connect){.nets = nets,
+			      .c = c,
+			      .done = done,
+			      .arg = arg,
+			      .netns = netns_fd,
+			      .udp = dns_udp_fd,
+			      .tcp = dns_tcp_fd};
+	STRS_EACH (server, &c->host.dns)
+		strs_add(&n->servers, server);
+	STRS_EACH (option, &c->host.dns_options)
+		strs_add(&n->options, option);
+	rc = box_reserve(nets, c, &n->box, &err);
+	n->dns = rc == 0 && dns_udp_fd >= 0 && network_container_has_dns(e, c);
+	if (rc == 0 && n->box->eps.n && netns_fd < 0)
+		rc = err_set(&err, -EINVAL, "container %.12s has no network namespace", c->id);
+	if (rc < 0) {
+		network_reply(nets, done, arg, rc, &err);
+		connect_free(n);
+		return;
+	}
+	connect_next(n);
+}
+
+/* The end */
+
+struct release {
+	struct net_op op;
+	struct networks *nets;
+	struct net_box *box;
+	struct container *c; /* NULL: it is no more */
+	engine_done done;
+	void *arg;
+	int status; /* the first failure */
+	struct err err;
+	struct net_segment segment;
+	char id[ID_HOST_LEN + 1];
+	char network[ID_HOST_LEN + 1];
+	char device[NET_IFNAME_MAX];
+};
+
+static void release_run(struct net_op *op)
+{
+	struct release *r = container_of(op, struct release, op);
+
+	op->job.status = net_endpoint_remove(&op->host, &r->segment, r->id, &op->job.err);
+}
+
+static void release_next(struct release *r);
+
+static void release_end(struct net_op *op)
+{
+	struct release *r = container_of(op, struct release, op);
+	struct net_ep *ep = r->box->eps.v[r->box->eps.n - 1];
+
+	if (op->job.status < 0 && r->status == 0) {
+		r->status = op->job.status;
+		r->err = op->job.err;
+	}
+	if (!ep->hidden)
+		network_tell(ep->net, "disconnect", r->box->id);
+	r->box->eps.n--;
+	ep_release(ep);
+	release_next(r);
+}
+
+static void release_answer(struct release *r)
+{
+	box_free(r->box);
+	if (r->c)
+		box_show(NULL, r->c);
+	if (r->done)
+		r->done(r->arg, r->status, r->status < 0 ? &r->err : NULL);
+	else if (r->status < 0)
+		log_warn("networks: %s", err_text(&r->err));
+	free(r);
+}
+
+static void release_next(struct release *r)
+{
+	const struct net_ep *ep;
+	bool overlay;
+
+	if (r->box->eps.n == 0) {
+		release_answer(r);
+		return;
+	}
+	ep = r->box->eps.v[r->box->eps.n - 1];
+	overlay = hostnet_is(ep->net, "overlay");
+	memcpy(r->id, ep->id, sizeof r->id);
+	(void)snprintf(r->network, sizeof r->network, "%s", ep->net->pub.id);
+	memcpy(r->device, ep->net->settings.device, sizeof r->device);
+	r->segment = (struct net_segment){.bridge = overlay ? NULL : r->device,
+					  .overlay = overlay ? r->network : NULL};
+	r->op.job.status = 0;
+	r->op.run = release_run;
+	r->op.end = release_end;
+	net_op_start(r->nets, ep->net, &r->op);
+}
+
+static void release_start(struct net_box *box, struct container *c, engine_done done, void *arg)
+{
+	struct release *r = xcalloc(1, sizeof *r);
+
+	*r = (struct release){.nets = box->nets, .box = box, .c = c, .done = done, .arg = arg};
+	if (box->dns)
+		dns_sandbox_close(TAKE_PTR(box->dns));
+	box_names_remove(box);
+	release_next(r);
+}
+
+void box_abandon(struct net_box *box)
+{
+	release_start(box, NULL, NULL, NULL);
+}
+
+void network_container_release(struct engine *e, struct container *c, engine_done done, void *arg)
+{
+	struct networks *nets = engine_networks_of(e);
+	struct net_box *box = box_find(nets, c->id);
+
+	if (box && box->eps.n) {
+		release_start(box, c, done, arg);
+		return;
+	}
+	if (box)
+		box_free(box);
+	box_show(NULL, c);
+	network_reply(nets, done, arg, 0, NULL);
+}
+
+void network_container_renamed(struct engine *e, struct container *c)
+{
+	struct net_box *box = box_find(engine_networks_of(e), c->id);
+
+	for (size_t i = 0; box && i < box->eps.n; i++) {
+		if (!box->eps.v[i]->named)
+			continue;
+		box_names_add(box, c);
+		break;
+	}
+}
