@@ -29,6 +29,8 @@ static const struct {
 	{ENOENT, 404},
 	{EEXIST, 409},
 	{EBUSY, 409},
+	{ESRCH, 409}, /* what is not running */
+	{ENOEXEC, 400},
 	/* "update out of sequence". Clients look at the sentence, none at the status. */
 	{ESTALE, 409},
 	{ENOTEMPTY, 409},

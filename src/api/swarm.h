@@ -36,8 +36,30 @@ extern const struct table swarm_join_table;
 /* `node` is this node's id, for init; NULL otherwise. Comes once, later or at once. */
 typedef void (*swarm_done)(void *arg, int status, const char *node, const struct err *e);
 
+/* A manager that this node may talk to. */
+struct swarm_peer {
+	char *node;
+	char *addr; /* "IP:PORT" */
+};
+extern const struct table swarm_peer_table;
+
+/* How this node stands to its swarm, for GET /info; all of it is lent during the call. */
+struct swarm_status {
+	const char *node;        /* its id; NULL: none */
+	const char *addr;        /* its own address; NULL: none */
+	const char *local_state; /* inactive, pending, active, error, locked */
+	const char *error;       /* NULL: none */
+	const struct swarm_peer *managers;
+	size_t n_managers;
+};
+
+struct engine;
+
 struct api_swarm {
 	void *arg;
+	struct engine *engine; /* of this host; set by api_networks_add(), api_system_add() */
+	/* Fills the zeroed `ret`; what it lends stays until the loop's next turn. */
+	void (*status)(void *arg, struct swarm_status *ret);
 	/* This node's manager; NULL while it is none. */
 	struct manager *(*manager)(void *arg);
 	/* Whether this node is in a swarm at all. */
