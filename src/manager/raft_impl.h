@@ -18,8 +18,9 @@
 #define ENVELOPE_VERSION 1
 enum envelope_kind { ENVELOPE_BATCH = 1, ENVELOPE_BARRIER };
 
-/* The head of a snapshot's bytes, so that none is empty: u8 version, 7 zero. */
+/* The head of a snapshot's bytes, so that none is empty: u8 version, u8 padding, 6 zero. */
 #define SNAPSHOT_HEAD_LEN 8
+#define SNAPSHOT_HEAD_PAD 1 /* where in it: with how many bytes the state was filled up */
 #define SNAPSHOT_VERSION 1
 
 enum change_kind {

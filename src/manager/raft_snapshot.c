@@ -62,15 +62,19 @@ static void take_run(struct world_work *work)
 {
 	struct node_take *t = container_of(work, struct node_take, work);
 	struct raft_node *n = container_of(t, struct raft_node, take);
-	const uint8_t head[SNAPSHOT_HEAD_LEN] = {SNAPSHOT_VERSION};
+	const uint8_t head[SNAPSHOT_HEAD_LEN] = {SNAPSHOT_VERSION}, zeros[8] = {0};
+	size_t pad;
 
 	buf_init(&t->bytes, LIMIT_SNAPSHOT);
 	(void)buf_add(&t->bytes, head, sizeof(head));
 	t->status = n->state.snapshot_encode(n->state.arg, t->pin, &t->bytes);
-	while (t->status == 0 && t->bytes.len % 8 != 0)
-		(void)buf_addc(&t->bytes, '\0');
+	for (pad = 0; t->status == 0 && (t->bytes.len + pad) % 8 != 0;)
+		pad++;
+	(void)buf_add(&t->bytes, zeros, pad);
 	if (t->status == 0)
 		t->status = buf_status(&t->bytes);
+	if (t->status == 0)
+		t->bytes.p[SNAPSHOT_HEAD_PAD] = (char)pad;
 }
 
 static void take_finish(struct raft_node *n, int status)
@@ -232,12 +236,16 @@ void node_install_drop(struct raft_node *n)
 static int prepare(struct raft_node *n, const void *p, size_t len, void **ret, struct err *e)
 {
 	const uint8_t *head = p;
+	size_t pad;
 
 	if (len < SNAPSHOT_HEAD_LEN || head[0] != SNAPSHOT_VERSION)
 		return err_set(e, -EBADMSG,
 			       "the snapshot has a form that this version does not know");
-	return n->state.restore_prepare(n->state.arg, head + SNAPSHOT_HEAD_LEN,
-					len - SNAPSHOT_HEAD_LEN, ret, e);
+	len -= SNAPSHOT_HEAD_LEN;
+	pad = head[SNAPSHOT_HEAD_PAD];
+	if (pad > 7 || pad > len)
+		return err_set(e, -EBADMSG, "the snapshot is damaged: it cannot end as it says");
+	return n->state.restore_prepare(n->state.arg, head + SNAPSHOT_HEAD_LEN, len - pad, ret, e);
 }
 
 static void install_run(struct world_work *work)

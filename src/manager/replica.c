@@ -23,7 +23,7 @@ struct replica {
 	struct core *cores[8];
 	size_t n_cores;
 	size_t core_next; /* whose turn is first: a busy core must not starve the others */
-	bool leading, cores_fresh;
+	bool leading, closing, cores_fresh;
 	int64_t step_time; /* of the last step: it never goes back, whatever the clock does */
 	struct store_watch watch;
 	struct world_timer collect;
@@ -336,8 +336,7 @@ static void on_leadership(void *arg, bool leader, uint64_t term)
 		if (r->events.leading)
 			r->events.leading(r->events.arg, false);
 	}
-	if (r->proposer) /* NULL while closing */
-		proposer_leadership(r->proposer, leader, term);
+	proposer_leadership(r->proposer, leader && !r->closing, term);
 }
 
 static void on_leader(void *arg, const char *node)
@@ -374,6 +373,8 @@ static uint64_t first_step(void *arg, struct proposal *p, uint64_t term)
 {
 	struct replica *r = arg;
 
+	if (r->closing)
+		return 0;
 	if (!r->leading) {
 		r->leading = true;
 		if (r->events.leading)
@@ -453,6 +454,9 @@ static void raft_closed(void *arg)
 	void (*closed)(void *arg) = r->closed;
 	void *closed_arg = r->closed_arg;
 
+	/* Not before: until here raft may answer the proposal that was in flight. */
+	proposer_attach(r->proposer, NULL);
+	proposer_free(r->proposer);
 	world_timer_stop(r->world, &r->collect);
 	for (size_t i = 0; i < r->n_cores; i++)
 		r->cores[i]->class->free(r->cores[i]);
@@ -467,8 +471,7 @@ void replica_close(struct replica *r, void (*done)(void *arg), void *arg)
 	r->closed = done;
 	r->closed_arg = arg;
 	r->leading = false;
-	proposer_free(r->proposer);
-	r->proposer = NULL;
+	r->closing = true;
 	raft_node_close(r->raft, raft_closed, r);
 }
 

@@ -11,6 +11,7 @@
 
 #define SNAPSHOT_MAGIC "shoalst1"
 #define SNAPSHOT_PIECE (64u << 10)
+#define SNAPSHOT_LOAD (1u << 20)   /* bytes read at once, besides what an object has begun */
 #define SNAPSHOT_OBJECT (8u << 20) /* bytes of one object, well above what an entry can carry */
 #define SNAPSHOT_END 0             /* in the place of a kind */
 
@@ -179,7 +180,7 @@ static int head_load(struct store_load *l, const uint8_t **p, const uint8_t *end
 	return 0;
 }
 
-int store_load_feed(struct store_load *l, const void *bytes, size_t n, struct err *e)
+static int piece_load(struct store_load *l, const void *bytes, size_t n, struct err *e)
 {
 	const uint8_t *p, *end;
 	int rc = 0;
@@ -195,6 +196,21 @@ int store_load_feed(struct store_load *l, const void *bytes, size_t n, struct er
 	}
 	buf_shift(&l->rest, (size_t)(p - (const uint8_t *)l->rest.p));
 	return rc < 0 ? rc : 0;
+}
+
+int store_load_feed(struct store_load *l, const void *bytes, size_t n, struct err *e)
+{
+	const uint8_t *p = bytes;
+	int rc = 0;
+
+	while (rc == 0 && n > 0) {
+		size_t piece = MIN_OF(n, (size_t)SNAPSHOT_LOAD);
+
+		rc = piece_load(l, p, piece, e);
+		p += piece;
+		n -= piece;
+	}
+	return rc;
 }
 
 int store_load_finish(struct store_load *l, struct err *e)

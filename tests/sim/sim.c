@@ -156,6 +156,7 @@ void sim_run(struct sim *s, uint64_t until)
 
 void sim_done(struct sim *s)
 {
+	s->over = true;
 	while (s->events > 0) {
 		struct sim_event *e = heap_remove(s, 0);
 

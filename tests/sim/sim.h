@@ -18,13 +18,20 @@ struct sim;
 struct sim_node;
 struct sim_event;
 struct sim_work;
+struct sim_workload;
 
 /* Faults that can be put back, to show that the simulation sees them. */
-enum sim_fault { SIM_FAULT_NONE, SIM_FAULT_ACK_BEFORE_DURABLE, SIM_FAULT_OLD_TERM_COMMIT };
+enum sim_fault {
+	SIM_FAULT_NONE,
+	SIM_FAULT_ACK_BEFORE_DURABLE,
+	SIM_FAULT_OLD_TERM_COMMIT,
+	SIM_FAULT_ALLOCATOR_FORGETS,
+};
 
 struct sim_options {
 	uint64_t seed;
 	unsigned nodes;
+	const struct sim_workload *workload;
 	enum sim_fault fault;
 	bool trace;
 };
@@ -41,6 +48,7 @@ struct sim {
 	void (*after)(struct sim *s); /* called after each event, to look for what is wrong */
 	uint64_t digest;              /* of all that has happened: equal runs have equal digests */
 	char failure[512];            /* empty while nothing is wrong */
+	bool over;                    /* what is dropped now is dropped for good */
 };
 
 void sim_init(struct sim *s, const struct sim_options *options);

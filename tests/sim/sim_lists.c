@@ -1,5 +1,5 @@
 /*
- * The list program's state machine, see sim_lists.h. A batch whose expectations do not hold is
+ * The list program's state machine, see sim_lists_impl.h. A batch whose expectations do not hold is
  * rejected whole, as the store does; the builders look at the applied state only, so that two
  * appends to one list in one batch are such a conflict.
  */

@@ -1,5 +1,5 @@
 /*
- * The list program's clients and their judge, see sim_lists.h. Each client does one thing at a
+ * The list program's clients and their judge, see sim_lists_impl.h. Each client does one thing at a
  * time and notes when it asked, when it heard and what. Values are never used twice, so that the
  * lists in the end say which write came when:
  *   - what was acknowledged is there, once; what was refused is not;
@@ -240,25 +240,33 @@ static void on_turn(void *arg)
 	ask(c, n);
 }
 
-struct lists_history *lists_start(struct sim *s)
+static void *lists_prepare(struct sim *s)
 {
 	struct lists_history *h = xcalloc(1, sizeof(*h));
 
 	h->sim = s;
+	return h;
+}
+
+static void lists_start(void *self)
+{
+	struct lists_history *h = self;
+
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		h->clients[i].history = h;
 		h->clients[i].id = i;
 		next_turn(&h->clients[i]);
 	}
-	return h;
 }
 
-void lists_stop(struct lists_history *h)
+static void lists_stop(void *self)
 {
+	struct lists_history *h = self;
+
 	h->stopped = true;
 }
 
-bool lists_idle(const struct lists_history *h)
+static bool lists_idle(const struct lists_history *h)
 {
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		if (h->clients[i].call)
@@ -267,7 +275,8 @@ bool lists_idle(const struct lists_history *h)
 	return true;
 }
 
-bool lists_agree(struct sim *s)
+/* Whether all members hold the same. */
+static bool lists_agree(struct sim *s)
 {
 	struct lists *first = NULL;
 
@@ -286,6 +295,18 @@ bool lists_agree(struct sim *s)
 		}
 	}
 	return true;
+}
+
+static bool lists_at_rest(void *self)
+{
+	struct lists_history *h = self;
+
+	return lists_idle(h) && lists_agree(h->sim);
+}
+
+static const char *lists_why(void *self)
+{
+	return lists_idle(self) ? "the managers do not agree" : "a client waits for an answer";
 }
 
 /* Judging */
@@ -392,8 +413,10 @@ static void judge_order(struct judge *j, unsigned list)
 	free(heard);
 }
 
-void lists_judge(struct sim *s, struct lists_history *h)
+static void lists_judge(void *self)
 {
+	struct lists_history *h = self;
+	struct sim *s = h->sim;
 	struct judge j = {.h = h, .end = s->nodes[0]->self};
 
 	j.place = xcalloc(h->next_value + 1, sizeof(*j.place));
@@ -413,14 +436,35 @@ void lists_judge(struct sim *s, struct lists_history *h)
 	free(j.place);
 }
 
-unsigned lists_acknowledged(const struct lists_history *h)
+static unsigned lists_acknowledged(const void *self)
 {
+	const struct lists_history *h = self;
+
 	return h->acknowledged;
 }
 
-void lists_free(struct lists_history *h)
+static void lists_free(void *self)
 {
+	struct lists_history *h = self;
+
 	free(h->ops);
 	free(h->locals);
 	free(h);
 }
+
+const struct sim_workload lists_workload = {
+	.name = "lists",
+	.program = &lists_program,
+	.options = {.snapshot_bytes = 16384, .trailing_bytes = 4096, .install_ms = 1000},
+	.wall_spread_ns = 1ull << 60,
+	.calm_ms = 3000,
+	.heal_ms = 30000,
+	.prepare = lists_prepare,
+	.start = lists_start,
+	.stop = lists_stop,
+	.at_rest = lists_at_rest,
+	.why = lists_why,
+	.judge = lists_judge,
+	.acknowledged = lists_acknowledged,
+	.free = lists_free,
+};

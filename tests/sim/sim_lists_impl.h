@@ -1,11 +1,18 @@
 /*
- * Inside the list program only: what its state machine (sim_lists.c) and its clients and judge
- * (sim_lists_clients.c) share.
+ * The list program: lists to which clients append, replicated by raft; small enough that every
+ * history can be judged completely, as a list is its own order of writes. This is what its state
+ * machine (sim_lists.c) and its clients and judge (sim_lists_clients.c) share.
  */
 #pragma once
 
-#include "sim/sim_lists.h"
 #include "sim/sim_node.h"
+#include "sim/sim_workload.h"
+
+#define LISTS 6
+#define LIST_STEPS (LISTS - 1) /* written by the step function alone */
+#define CLIENTS 6
+
+extern const struct sim_program lists_program;
 
 struct list {
 	uint32_t *values;

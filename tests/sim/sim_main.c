@@ -2,7 +2,8 @@
  * shoal-sim: runs seeds of the simulation, each in a process of its own, and prints those that
  * fail; a seed replays exactly.
  *
- *   shoal-sim --seeds A..B [--nodes 3|5] [--fault NAME [--expect]] [--jobs N] [--trace] [--twice]
+ *   shoal-sim --seeds A..B [--workload lists|services] [--nodes 3|5] [--fault NAME [--expect]]
+ *             [--trace] [--twice] [--inside]
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,9 +17,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/sim_run.h"
+#include "sim/sim_workload.h"
 
 struct args {
 	uint64_t first, last;
+	const struct sim_workload *workload;
 	unsigned nodes; /* 0: 3 for odd seeds, 5 for even ones */
 	enum sim_fault fault;
 	bool expect; /* the fault must be found: the first seed that fails ends it well */
@@ -28,7 +31,8 @@ struct args {
 };
 
 static const char usage[] =
-	"usage: shoal-sim --seeds A..B [--nodes 3|5] [--fault ack-before-durable|old-term-commit]\n"
+	"usage: shoal-sim --seeds A..B [--workload lists|services] [--nodes 3|5]\n"
+	"                 [--fault ack-before-durable|old-term-commit|allocator-forgets]\n"
 	"                 [--expect] [--twice] [--trace] [--inside]\n";
 
 static int parse_seeds(const char *text, struct args *a)
@@ -50,6 +54,19 @@ static int parse_fault(const char *text, struct args *a)
 		a->fault = SIM_FAULT_ACK_BEFORE_DURABLE;
 	else if (strcmp(text, "old-term-commit") == 0)
 		a->fault = SIM_FAULT_OLD_TERM_COMMIT;
+	else if (strcmp(text, "allocator-forgets") == 0)
+		a->fault = SIM_FAULT_ALLOCATOR_FORGETS;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_workload(const char *text, struct args *a)
+{
+	if (strcmp(text, services_workload.name) == 0)
+		a->workload = &services_workload;
+	else if (strcmp(text, lists_workload.name) == 0)
+		a->workload = &lists_workload;
 	else
 		return -EINVAL;
 	return 0;
@@ -58,10 +75,15 @@ static int parse_fault(const char *text, struct args *a)
 static int parse(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{"seeds", required_argument, NULL, 's'}, {"nodes", required_argument, NULL, 'n'},
-		{"fault", required_argument, NULL, 'f'}, {"expect", no_argument, NULL, 'e'},
-		{"trace", no_argument, NULL, 't'},       {"twice", no_argument, NULL, '2'},
-		{"inside", no_argument, NULL, 'i'},      {0},
+		{"seeds", required_argument, NULL, 's'},
+		{"nodes", required_argument, NULL, 'n'},
+		{"fault", required_argument, NULL, 'f'},
+		{"expect", no_argument, NULL, 'e'},
+		{"trace", no_argument, NULL, 't'},
+		{"twice", no_argument, NULL, '2'},
+		{"inside", no_argument, NULL, 'i'},
+		{"workload", required_argument, NULL, 'w'},
+		{0},
 	};
 	int c, rc = -EINVAL;
 
@@ -71,6 +93,8 @@ static int parse(int argc, char **argv, struct args *a)
 		else if (c == 'n')
 			a->nodes = (unsigned)atoi(optarg);
 		else if (c == 'f' && parse_fault(optarg, a) < 0)
+			return -EINVAL;
+		else if (c == 'w' && parse_workload(optarg, a) < 0)
 			return -EINVAL;
 		else if (c == '?')
 			return -EINVAL;
@@ -86,7 +110,8 @@ static int parse(int argc, char **argv, struct args *a)
 
 static void run_one(const struct args *a, uint64_t seed, struct sim_result *ret)
 {
-	struct sim_options options = {.seed = seed, .fault = a->fault, .trace = a->trace};
+	struct sim_options options = {
+		.seed = seed, .workload = a->workload, .fault = a->fault, .trace = a->trace};
 
 	options.nodes = a->nodes ? a->nodes : seed % 2 ? 3 : 5;
 	memset(ret, 0, sizeof(*ret));
@@ -158,7 +183,7 @@ static int run_all(const struct args *a, struct sim_result *shared)
 
 int main(int argc, char **argv)
 {
-	struct args a = {0};
+	struct args a = {.workload = &lists_workload};
 	struct sim_result *shared;
 
 	if (parse(argc, argv, &a) < 0) {

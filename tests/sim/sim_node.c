@@ -118,8 +118,12 @@ static void after_event(struct sim *s)
 	for (unsigned i = 0; i < SIM_NODES; i++) {
 		struct sim_node *n = s->nodes[i];
 
-		if (n && n->raft && n->committed < n->raft->raft.commit_index)
+		if (!n || !n->raft)
+			continue;
+		if (n->committed < n->raft->raft.commit_index)
 			record_commits(n);
+		if (n->program->open && raft_node_is_leader(n->raft))
+			record_leader(n, raft_node_term(n->raft));
 	}
 }
 
@@ -298,6 +302,10 @@ void sim_node_start(struct sim_node *n, bool bootstrap)
 
 	sim_trace(n->sim, "%s starts", n->name);
 	sim_world_init(&n->world, n->sim, n);
+	if (n->program->open) {
+		n->program->open(n, bootstrap);
+		return;
+	}
 	memset(&n->state, 0, sizeof(n->state));
 	n->self = n->program->start(n, &n->state, &ops);
 	config = node_config(n);
@@ -325,6 +333,12 @@ void sim_node_crash(struct sim_node *n)
 	n->committed = 0;
 	n->raft = NULL;
 	sim_disk_crash(n->disk);
+	if (n->program->open) {
+		n->program->close(n);
+		sim_world_end(&n->world);
+		n->self = NULL;
+		return;
+	}
 	raft_node_close(raft, NULL, NULL);
 	sim_world_end(&n->world);
 	proposer_attach(n->proposer, NULL);

@@ -24,6 +24,13 @@ struct sim_program {
 	void (*applied)(void *self, uint64_t index);                /* may be NULL */
 	/* The life ends; what it has asked of the proposer was answered. */
 	void (*stop)(void *self);
+	/*
+	 * Instead of all above, for a program that makes its raft node itself: sets n->self and
+	 * n->raft from sim_node_config(); and the end of it, which must be over when it returns
+	 * but for what still runs on the pool.
+	 */
+	void (*open)(struct sim_node *n, bool bootstrap);
+	void (*close)(struct sim_node *n);
 };
 
 struct sim_node {

@@ -8,14 +8,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "sim/sim_lists.h"
 #include "sim/sim_node.h"
+#include "sim/sim_workload.h"
 
 #define FORM_MS 20000 /* to form a group without any trouble */
 #define CHAOS_MS 8000 /* of trouble */
-#define HEAL_MS 30000 /* to agree after it */
-#define SNAPSHOT_BYTES 16384
-#define TRAILING_BYTES 4096
 
 /* What a seed is about. */
 enum mood {
@@ -32,7 +29,8 @@ enum mood {
 struct run {
 	struct sim sim;
 	enum mood mood;
-	struct lists_history *history;
+	const struct sim_workload *workload;
+	void *history; /* the workload's own */
 	uint64_t chaos_end;
 	uint64_t term; /* the last one whose fate was decided */
 	bool member[SIM_NODES];
@@ -86,13 +84,10 @@ static bool formed(struct run *r)
 
 static void form(struct run *r)
 {
-	struct raft_node_options options = {.snapshot_bytes = SNAPSHOT_BYTES,
-					    .trailing_bytes = TRAILING_BYTES,
-					    .install_ms = 1000};
 	struct sim *s = &r->sim;
 
 	for (unsigned i = 0; i < s->options.nodes; i++)
-		(void)sim_node_new(s, i, &lists_program, &options);
+		(void)sim_node_new(s, i, r->workload->program, &r->workload->options);
 	for (unsigned i = 0; i < s->options.nodes; i++)
 		sim_node_start(s->nodes[i], i == 0);
 	while (!formed(r) && !s->failure[0]) {
@@ -204,7 +199,8 @@ static void mixed(struct run *r)
 		break;
 	default:
 		hand_over(r);
-		any_node(r)->wall_offset_ns = (int64_t)sim_random(&r->sim, 1ull << 60);
+		any_node(r)->wall_offset_ns =
+			(int64_t)sim_random(&r->sim, r->workload->wall_spread_ns);
 	}
 }
 
@@ -318,6 +314,8 @@ static void on_trouble(void *arg)
 
 	if (s->now >= r->chaos_end)
 		return;
+	if (r->workload->trouble)
+		r->workload->trouble(r->history);
 	switch (r->mood) {
 	case MOOD_CRASHES:
 		crashes(r);
@@ -354,7 +352,7 @@ static void chaos(struct run *r)
 {
 	struct sim *s = &r->sim;
 
-	r->history = lists_start(s);
+	r->workload->start(r->history);
 	r->chaos_end = s->now + (r->mood == MOOD_TERMS ? 4 : 1) * CHAOS_MS * SIM_MS;
 	(void)sim_after(s, 100 * SIM_MS, NULL, on_trouble, NULL, r);
 	sim_run(s, r->chaos_end);
@@ -383,9 +381,12 @@ static void describe(struct run *r)
 static void heal(struct run *r)
 {
 	struct sim *s = &r->sim;
-	uint64_t until = s->now + HEAL_MS * SIM_MS;
+	const struct sim_workload *w = r->workload;
+	uint64_t until = s->now + w->heal_ms * SIM_MS;
 
 	sim_trace(s, "all is well again");
+	if (w->heal)
+		w->heal(r->history);
 	sim_net_heal(s->net);
 	s->net->chop = 0;
 	for (unsigned i = 0; i < s->options.nodes; i++) {
@@ -395,20 +396,22 @@ static void heal(struct run *r)
 			sim_node_start(s->nodes[i], false);
 	}
 	/* Clients go on for a while: writes must be taken again. */
-	sim_run(s, s->now + 3000 * SIM_MS);
-	lists_stop(r->history);
+	sim_run(s, s->now + w->calm_ms * SIM_MS);
+	w->stop(r->history);
 	while (!s->failure[0] && !formed(r)) {
 		if (s->now > until)
-			sim_fail(s, "the group has not all its voters %d ms after all was well",
-				 HEAL_MS);
+			sim_fail(s, "the group has not all its voters %u ms after all was well",
+				 w->heal_ms);
 		form_step(r);
 		sim_run(s, s->now + 100 * SIM_MS);
 	}
-	while (!s->failure[0] && (!lists_idle(r->history) || !lists_agree(s))) {
-		if (s->now > until)
+	while (!s->failure[0] && !w->at_rest(r->history)) {
+		if (s->now > until) {
 			describe(r);
-		if (s->now > until)
-			sim_fail(s, "the managers do not agree %d ms after all was well", HEAL_MS);
+			sim_fail(s, "not all is at rest %u ms after all was well: %s", w->heal_ms,
+				 w->why(r->history));
+			break;
+		}
 		sim_run(s, s->now + 100 * SIM_MS);
 	}
 }
@@ -419,8 +422,10 @@ void sim_run_seed(const struct sim_options *options, struct sim_result *ret)
 	struct sim *s = &r.sim;
 
 	sim_init(s, options);
+	r.workload = options->workload;
 	s->net = sim_net_new(s);
 	sim_record_start(s);
+	r.history = r.workload->prepare(s);
 	r.mood = (enum mood)sim_random(s, MOODS);
 	/* Found in other moods too, but once in thousands. */
 	if (options->fault == SIM_FAULT_OLD_TERM_COMMIT)
@@ -431,18 +436,17 @@ void sim_run_seed(const struct sim_options *options, struct sim_result *ret)
 		if (!s->failure[0])
 			heal(&r);
 		if (!s->failure[0])
-			lists_judge(s, r.history);
-		if (!s->failure[0] && lists_acknowledged(r.history) == 0)
+			r.workload->judge(r.history);
+		ret->acknowledged = r.workload->acknowledged(r.history);
+		if (!s->failure[0] && ret->acknowledged == 0)
 			sim_fail(s, "nothing was ever acknowledged");
-		ret->acknowledged = lists_acknowledged(r.history);
 	}
 	ret->digest = s->digest;
 	memcpy(ret->failure, s->failure, sizeof(ret->failure));
 	for (unsigned i = 0; i < options->nodes; i++)
 		sim_node_free(s->nodes[i]);
-	if (r.history)
-		lists_free(r.history);
 	sim_net_free(s->net);
 	sim_record_free(s);
 	sim_done(s);
+	r.workload->free(r.history);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/limits.h"
@@ -304,6 +305,39 @@ static void a_snapshot_is_of_its_moment_and_comes_back(void **state)
 	store_free(other);
 }
 
+/* Larger than what a load may hold back, and fed in one piece, as raft does. */
+static void a_large_snapshot_comes_back_in_one_piece(void **state)
+{
+	struct store *s = store_new(), *other = store_new();
+	struct store_load *l = store_load_new();
+	auto_buf bytes = BUF_INIT(LIMIT_SNAPSHOT);
+	auto_free char *long_text = xcalloc(1, 1 << 20);
+	struct store_result r;
+	struct err e = ERR_INIT;
+	struct changes c;
+
+	memset(long_text, 'x', (1 << 20) - 1);
+	changes_init(&c);
+	for (int i = 0; i < 20; i++) {
+		auto_free char *name = xasprintf("web%d", i);
+		struct service *svc = service_make(i, name);
+
+		strmap_set(&svc->spec.labels, "long", long_text);
+		changes_create(&c, &svc->o);
+	}
+	store_apply_changes(s, &c, &r);
+	changes_done(&c);
+	snapshot(s, &bytes);
+	assert_true(bytes.len > 20u << 20);
+	assert_ok(store_load_feed(l, bytes.p, bytes.len, &e), &e);
+	assert_ok(store_load_finish(l, &e), &e);
+	store_swap(other, l);
+	store_load_free(l);
+	assert_int_equal(store_count(other, KIND_SERVICE), 20);
+	store_free(s);
+	store_free(other);
+}
+
 static void a_damaged_snapshot_is_refused(void **state)
 {
 	struct store *s = filled();
@@ -383,6 +417,7 @@ int main(void)
 		TEST(watchers_hear_of_what_was_applied),
 		TEST(a_fork_is_apart_and_goes_back),
 		TEST(a_snapshot_is_of_its_moment_and_comes_back),
+		TEST(a_large_snapshot_comes_back_in_one_piece),
 		TEST(a_damaged_snapshot_is_refused),
 		TEST(damaged_batches_are_refused),
 		TEST(a_batch_has_a_bound),
