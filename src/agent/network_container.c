@@ -196,10 +196,11 @@ static void endpoint_end(struct net_op *op)
 
 	if (op->job.status < 0) {
 		/* Why the network itself is not there says more. */
-		connect_answer(n, op->job.status, op->net->up ? &op->job.err : &op->net->up_err);
+		const struct err *e = op->net->up_err.code < 0 ? &op->net->up_err : &op->job.err;
+
+		connect_answer(n, e->code < 0 ? e->code : op->job.status, e);
 		return;
 	}
-	n->box->eps.v[n->at]->connected = true;
 	n->at++;
 	connect_next(n);
 }

@@ -2,13 +2,16 @@
  * Networks and endpoints on disk: what a daemon that comes back knows before anybody tells it, so
  * that its sweep leaves alone what running containers use. One row each, in JSON.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/networks.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #define DOC_MAX (256u << 10) /* bytes of a row */
+#define SETTING_BOOT "boot_id"
 
 #define T struct engine_network
 static const struct field engine_network_fields[] = {
@@ -255,12 +258,34 @@ static int index_order(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/*
+ * Endpoints end with the host: what was stored before it was started anew is not there any more,
+ * and its addresses are free.
+ */
+static int endpoints_of_this_boot(struct networks *nets, struct err *e)
+{
+	auto_buf stored = BUF_INIT(LIMIT_FILE_SMALL), now = BUF_INIT(LIMIT_FILE_SMALL);
+	int rc = network_store_get(nets, SETTING_BOOT, &stored, e);
+
+	if (rc < 0)
+		return rc;
+	rc = file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &now);
+	if (rc < 0)
+		return err_code(e, rc, "cannot read this host's boot id");
+	if (strcmp(buf_text(&stored), buf_text(&now)) == 0)
+		return 0;
+	rc = db_exec(nets->db, "DELETE FROM endpoints", e);
+	return rc < 0 ? rc : network_store_set(nets, SETTING_BOOT, buf_text(&now), e);
+}
+
 int network_store_load(struct networks *nets, struct err *e)
 {
 	struct engine_network_live *net, *next;
 	struct net_box *box, *next_box;
 	int rc = db_doc_each(nets->db, "networks", network_load, nets, e);
 
+	if (rc == 0)
+		rc = endpoints_of_this_boot(nets, e);
 	if (rc == 0)
 		rc = db_doc_each(nets->db, "endpoints", endpoint_load, nets, e);
 	if (rc < 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "net/sweep.h"
 
@@ -29,6 +30,7 @@ static void networks_free(struct networks *nets)
 		close(nets->host.netns_fd);
 	free(nets->db_path);
 	free(nets->netns_dir);
+	free(nets->tables_dir);
 	engine_networks_set(nets->engine, NULL);
 	free(nets);
 }
@@ -158,17 +160,24 @@ static int sweep(struct networks *nets, struct err *e)
 	return rc;
 }
 
-/* What no task of this node is in any more, and the managers are not there to say so. */
-static void overlays_forget(struct networks *nets)
+/*
+ * What no task of this node is in any more goes: the managers need not be there to say so. Of the
+ * others, what was known is known again.
+ */
+static void overlays_settle(struct networks *nets)
 {
 	struct engine_network_live *net, *next;
 
 	HASH_ITER (hh, nets->nets, net, next) {
 		if (!hostnet_is(net, "overlay") || net->endpoints)
 			continue;
+		overlay_keep_drop(net);
 		network_store_delete(net);
 		hostnet_drop(net);
 	}
+	for (net = nets->nets; net; net = net->hh.next)
+		if (net->table)
+			overlay_keep_load(net);
 }
 
 /*
@@ -225,8 +234,10 @@ static void raise_all(struct networks *nets)
 
 static int state_open(struct networks *nets, struct err *e)
 {
-	int rc = network_store_open(nets, e);
+	int rc = dir_make(nets->tables_dir, 0700, e);
 
+	if (rc == 0)
+		rc = network_store_open(nets, e);
 	if (rc == 0)
 		rc = network_store_load(nets, e);
 	if (rc == 0)
@@ -235,12 +246,21 @@ static int state_open(struct networks *nets, struct err *e)
 		rc = predefine_all(nets, e);
 	if (rc < 0)
 		return rc;
-	overlays_forget(nets);
+	overlays_settle(nets);
 	rc = sweep(nets, e);
 	if (rc < 0) /* what cannot be removed is no reason to run nothing */
 		log_warn("networks: what an earlier daemon left cannot all be removed: %s",
 			 err_text(e));
 	return 0;
+}
+
+/* None of them keeps a loop from ending. */
+static void timer_open(struct networks *nets, uv_timer_t *timer)
+{
+	(void)uv_timer_init(nets->loop, timer);
+	timer->data = nets;
+	uv_unref((uv_handle_t *)timer);
+	nets->handles++;
 }
 
 int networks_open(struct engine *e, struct err *err)
@@ -252,6 +272,7 @@ int networks_open(struct engine *e, struct err *err)
 	nets->engine = e;
 	nets->loop = config->loop;
 	nets->db_path = xasprintf("%s/networks.db", config->data_root);
+	nets->tables_dir = xasprintf("%s/overlays", config->data_root);
 	nets->netns_dir = xasprintf("%s/netns", config->exec_root);
 	net_tag_from(config->exec_root, nets->tag);
 	/* Its own, by name: the threads of the pool need not be where this one is. */
@@ -270,10 +291,9 @@ int networks_open(struct engine *e, struct err *err)
 		networks_free(nets);
 		return rc;
 	}
-	(void)uv_timer_init(nets->loop, &nets->settle);
-	nets->settle.data = nets;
+	timer_open(nets, &nets->keep);
+	timer_open(nets, &nets->settle);
 	(void)uv_timer_start(&nets->settle, on_settle, 0, 0);
-	uv_unref((uv_handle_t *)&nets->settle);
 	raise_all(nets);
 	return 0;
 }
@@ -290,11 +310,13 @@ static void on_dns_closed(void *arg)
 	closed(closed_arg);
 }
 
-static void on_settle_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
 	struct networks *nets = handle->data;
 	struct net_box *box;
 
+	if (--nets->handles)
+		return;
 	for (box = nets->boxes; box; box = box->hh.next)
 		box->dns = NULL; /* ended with the server */
 	dns_server_close(TAKE_PTR(nets->dns), on_dns_closed, nets);
@@ -302,8 +324,10 @@ static void on_settle_closed(uv_handle_t *handle)
 
 void networks_idle(struct networks *nets)
 {
-	if (nets->closing && !nets->busy && !uv_is_closing((uv_handle_t *)&nets->settle))
-		uv_close((uv_handle_t *)&nets->settle, on_settle_closed);
+	if (!nets->closing || nets->busy || uv_is_closing((uv_handle_t *)&nets->settle))
+		return;
+	uv_close((uv_handle_t *)&nets->keep, on_timer_closed);
+	uv_close((uv_handle_t *)&nets->settle, on_timer_closed);
 }
 
 void networks_close(struct engine *e, void (*done)(void *arg), void *arg)
@@ -313,5 +337,6 @@ void networks_close(struct engine *e, void (*done)(void *arg), void *arg)
 	nets->closing = true;
 	nets->closed = done;
 	nets->closed_arg = arg;
+	overlay_keep_all(nets);
 	networks_idle(nets);
 }

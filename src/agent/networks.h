@@ -101,6 +101,7 @@ struct engine_network_live {
 	size_t endpoints;
 	struct names names;
 	struct overlay_table *table; /* of an overlay */
+	bool changed;                /* its table, since it was written to disk */
 	bool told;                   /* an overlay that the managers have named since the start */
 	struct net_op *first, *last;
 	unsigned running;
@@ -118,8 +119,7 @@ struct net_ep {
 	bool gateway;            /* the default route goes here */
 	struct net_prefix ip[2]; /* IPv4, IPv6; family 0: none */
 	struct net_mac mac;      /* zero: derived */
-	bool connected;
-	bool named; /* `holder` is in the network's names */
+	bool named;              /* `holder` is in the network's names */
 	struct name_holder holder;
 };
 
@@ -148,6 +148,9 @@ struct networks {
 	struct engine_network_live *nets;
 	struct net_box *boxes;
 	struct network_waiter *gateway_waiters;
+	char *tables_dir; /* what is kept of overlays' tables */
+	uv_timer_t keep;
+	unsigned handles;  /* that are not closed */
 	uv_timer_t settle; /* the first turn of the loop */
 	unsigned busy;     /* operations under way */
 	bool closing;
@@ -281,6 +284,16 @@ bool overlay_table_peers(const struct overlay_table *t, struct net_peers *ret);
 void overlay_table_applied(struct overlay_table *t, uint64_t version, bool ok);
 uint64_t overlay_table_version(const struct overlay_table *t);
 uint64_t overlay_table_done_version(const struct overlay_table *t);
+
+/* Appends all of it as a whole table (session_peers) in binary form. 0 or -EMSGSIZE. */
+int overlay_table_write(const struct overlay_table *t, struct buf *ret);
+
+/* overlay_keep.c */
+void overlay_keep_soon(struct engine_network_live *net);
+void overlay_keep_all(struct networks *nets);
+void overlay_keep_drop(struct engine_network_live *net);
+/* Blocks: at the start alone. */
+void overlay_keep_load(struct engine_network_live *net);
 
 /* overlay.c */
 /* An endpoint has left: what the managers no longer name goes with the last. */

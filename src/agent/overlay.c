@@ -108,6 +108,7 @@ static void lower_end(struct net_op *op)
 	if (op->job.status < 0)
 		log_error("overlay network %s: %s", net->pub.name, err_text(&op->job.err));
 	if (net->state == NETWORK_REMOVING) { /* not told of again meanwhile */
+		overlay_keep_drop(net);
 		network_store_delete(net);
 		hostnet_drop(net);
 	}
@@ -156,12 +157,24 @@ void engine_overlay_node(struct engine *e, const char *data_addr, uint16_t data_
 	}
 }
 
+/* It becomes the name of files. */
+static bool is_id(const char *id)
+{
+	size_t n = strlen(id);
+
+	return n > 0 && n <= ID_HOST_LEN && strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz") == n;
+}
+
 void engine_overlay_set(struct engine *e, const struct network *n)
 {
 	struct networks *nets = engine_networks_of(e);
 	struct engine_network_live *net = hostnet_find(nets, n->o.id);
 	struct err err = ERR_INIT;
 
+	if (!net && !is_id(n->o.id)) {
+		log_error("a network of the managers has no id: \"%.64s\"", n->o.id);
+		return;
+	}
 	if (!net)
 		net = hostnet_new(nets, n->o.id, n->spec.name, "overlay", "swarm");
 	if (!net->table)
@@ -252,6 +265,8 @@ int engine_overlay_peers(struct engine *e, const struct session_peers *p)
 	if (!net || !net->table)
 		return -ESTALE;
 	rc = overlay_table_lay(net->table, p, &d);
+	if (rc < 0 || d.whole || p->peers.n || p->gone.n)
+		overlay_keep_soon(net);
 	if (rc == 0 && !p->more) {
 		if (!net->up && !net->raising) /* the kernel is told when it is made */
 			overlay_table_applied(net->table, d.version, true);
@@ -267,5 +282,9 @@ uint64_t engine_overlay_version(struct engine *e, const char *id)
 {
 	const struct engine_network_live *net = hostnet_find(engine_networks_of(e), id);
 
-	return net && net->table ? overlay_table_done_version(net->table) : 0;
+	if (!net || !net->table)
+		return 0;
+	/* Where no device is there yet, knowing is enough: the kernel is told when it is made. */
+	return net->up || net->raising ? overlay_table_done_version(net->table)
+				       : overlay_table_version(net->table);
 }

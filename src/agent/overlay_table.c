@@ -212,6 +212,19 @@ static bool digest_fits(const struct overlay_table *t, const struct bytes *diges
 	return digest->n == sizeof own && memcmp(own, digest->p, sizeof own) == 0;
 }
 
+int overlay_table_write(const struct overlay_table *t, struct buf *ret)
+{
+	struct session_peers m = {
+		.network = t->net->pub.id, .complete = true, .version = t->version};
+	int rc;
+
+	for (const struct peer *p = t->peers; p; p = p->hh.next)
+		*LIST_ADD(&m.peers) = p->s; /* lent for the encoding */
+	rc = tlv_write(&session_peers_table, &m, ret);
+	free(m.peers.v);
+	return rc;
+}
+
 /* What comes */
 
 /* From now on only a whole table helps. */
@@ -227,7 +240,8 @@ static int whole_lay(struct overlay_table *t, const struct session_peers *m,
 {
 	struct peer *p, *next;
 
-	if (HASH_COUNT(t->peers) + m->peers.n > LIMIT_NET_PEERS)
+	/* Until the last part is here, those of before are there as well. */
+	if (HASH_COUNT(t->peers) + m->peers.n > 2 * LIMIT_NET_PEERS)
 		return stale(t);
 	LIST_EACH (s, &m->peers)
 		peer_put(t, s, d)->whole = m->version;
@@ -236,6 +250,8 @@ static int whole_lay(struct overlay_table *t, const struct session_peers *m,
 	HASH_ITER (hh, t->peers, p, next)
 		if (p->whole != m->version)
 			peer_free(t, p);
+	if (HASH_COUNT(t->peers) > LIMIT_NET_PEERS)
+		return stale(t);
 	t->version = m->version;
 	d->whole = true;
 	return 0;

@@ -224,6 +224,31 @@ static void a_restart_finds_everything_again(void **state)
 	rig_free(e);
 }
 
+static void endpoints_end_with_the_host(void **state)
+{
+	struct engine *e = rig_new("boot", "shoal0");
+	struct err err = ERR_INIT;
+	struct answer ans;
+	struct box b;
+	char *net;
+
+	rig_open(e);
+	net = make(e, "mine", NULL);
+	b = rig_start(e, user_container(e, "web", "mine"));
+	assert_ok(network_store_set(e->networks, "boot_id", "another", &err), &err);
+	rig_crash(e);
+	rig_open(e);
+	assert_int_equal(hostnet_by_name(e->networks, "mine")->endpoints, 0);
+	assert_ok(rig_remove(e, "mine", &ans), &ans.err);
+	world_hides(e->host, "veth", "ip link");
+	close(b.netns);
+	close(b.udp);
+	close(b.tcp);
+	free(net);
+	rig_close(e);
+	rig_free(e);
+}
+
 static void networks_chosen_do_not_overlap(void **state)
 {
 	struct engine *e = rig_new("many", "shoal0");
@@ -306,6 +331,7 @@ int main(void)
 		TEST(containers_find_each_other_by_name),
 		TEST(addresses_are_fixed_or_refused),
 		TEST(a_restart_finds_everything_again),
+		TEST(endpoints_end_with_the_host),
 		TEST(networks_chosen_do_not_overlap),
 		TEST(host_and_none_have_no_endpoints),
 	};
