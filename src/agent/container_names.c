@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "agent/engine_impl.h"
+#include "agent/network.h"
 #include "base/id.h"
 
 #define NAME_TRIES 16
@@ -104,9 +105,11 @@ int engine_container_rename(struct engine *e, struct container *c, const char *n
 	if (rc < 0)
 		str_set(&c->name, old);
 	HASH_ADD_KEYPTR(hh_name, e->by_name, c->name, strlen(c->name), l);
-	if (rc == 0)
-		container_event(l, "rename", "oldName", old);
-	return rc;
+	if (rc < 0)
+		return rc;
+	network_container_renamed(e, c);
+	container_event(l, "rename", "oldName", old);
+	return 0;
 }
 
 int signal_parse(const char *text, int *ret)

@@ -78,28 +78,34 @@ void network_container_prepare(struct engine *e, struct container *c, engine_don
 		prepare_go(p);
 }
 
-/* The devices */
+/* The devices: all endpoints and the DNS at once, as none of them needs another. */
 
 struct connect {
-	struct net_op op;
+	struct net_op op; /* DNS and loopback */
 	struct networks *nets;
 	struct net_box *box;
 	struct container *c;
 	engine_done done;
 	void *arg;
 	int netns, udp, tcp;
-	size_t at;
+	unsigned pending; /* parts that are not done */
+	int status;       /* the first failure */
+	struct err err;
 	bool dns;
-	/* The endpoint that is made now. */
+	struct strs servers, options;
+	struct network_dns answers;
+};
+
+/* An endpoint that is being made. The pool reads copies. */
+struct connect_part {
+	struct net_op op;
+	struct connect *connect;
 	struct net_segment segment;
 	struct net_endpoint endpoint;
 	char id[ID_HOST_LEN + 1];
 	char network[ID_HOST_LEN + 1];
 	char device[NET_IFNAME_MAX];
 	char ifname[NET_IFNAME_MAX];
-	/* For the embedded server. */
-	struct strs servers, options;
-	struct network_dns answers;
 };
 
 static void connect_free(struct connect *n)
@@ -113,18 +119,6 @@ static void connect_free(struct connect *n)
 	strs_done(&n->servers);
 	strs_done(&n->options);
 	free(n);
-}
-
-static void connect_answer(struct connect *n, int status, const struct err *e)
-{
-	engine_done done = n->done;
-	void *arg = n->arg;
-	struct err copy = ERR_INIT;
-
-	if (e)
-		copy = *e;
-	connect_free(n); /* before: what follows may end the namespace */
-	done(arg, status, e ? &copy : NULL);
 }
 
 static bool all_internal(const struct net_box *box)
@@ -151,7 +145,37 @@ static int dns_serve(struct connect *n, struct err *e)
 	return dns_sandbox_new(n->nets->dns, TAKE_FD(n->udp), TAKE_FD(n->tcp), &o, &n->box->dns, e);
 }
 
-static void finish_run(struct net_op *op)
+static void connected(struct connect *n)
+{
+	engine_done done = n->done;
+	struct err err = n->err;
+	void *arg = n->arg;
+	int rc = n->status;
+
+	if (rc == 0 && n->dns)
+		rc = dns_serve(n, &err);
+	if (rc == 0) {
+		box_names_add(n->box, n->c);
+		box_show(n->box, n->c);
+		LIST_EACH (ep, &n->box->eps)
+			if (!(*ep)->hidden)
+				network_tell((*ep)->net, "connect", n->c->id);
+	}
+	connect_free(n); /* before: what follows may end the namespace */
+	done(arg, rc, rc < 0 ? &err : NULL);
+}
+
+static void part_done(struct connect *n, int status, const struct err *e)
+{
+	if (status < 0 && n->status == 0) {
+		n->status = status;
+		n->err = *e;
+	}
+	if (--n->pending == 0)
+		connected(n);
+}
+
+static void dns_run(struct net_op *op)
 {
 	struct connect *n = container_of(op, struct connect, op);
 	struct err *e = &op->job.err;
@@ -163,91 +187,73 @@ static void finish_run(struct net_op *op)
 		op->job.status = dns_redirect(n->netns, n->udp, n->tcp, e);
 }
 
-static void finish_end(struct net_op *op)
+static void dns_end(struct net_op *op)
 {
 	struct connect *n = container_of(op, struct connect, op);
-	int rc = op->job.status;
 
-	if (rc == 0 && n->dns)
-		rc = dns_serve(n, &op->job.err);
-	if (rc == 0 && n->box) {
-		box_names_add(n->box, n->c);
-		box_show(n->box, n->c);
-		LIST_EACH (ep, &n->box->eps)
-			if (!(*ep)->hidden)
-				network_tell((*ep)->net, "connect", n->c->id);
-	}
-	connect_answer(n, rc, rc < 0 ? &op->job.err : NULL);
+	part_done(n, op->job.status, &op->job.err);
 }
 
-static void connect_next(struct connect *n);
-
-static void endpoint_run(struct net_op *op)
+static void part_run(struct net_op *op)
 {
-	struct connect *n = container_of(op, struct connect, op);
+	struct connect_part *p = container_of(op, struct connect_part, op);
 
 	op->job.status =
-		net_endpoint_create(&op->host, &n->segment, &n->endpoint, NULL, &op->job.err);
+		net_endpoint_create(&op->host, &p->segment, &p->endpoint, NULL, &op->job.err);
 }
 
-static void endpoint_end(struct net_op *op)
+static void part_end(struct net_op *op)
 {
-	struct connect *n = container_of(op, struct connect, op);
+	struct connect_part *p = container_of(op, struct connect_part, op);
+	/* Why the network itself is not there says more. */
+	const struct err *e = op->net->up_err.code < 0 ? &op->net->up_err : &op->job.err;
+	int status = op->job.status;
 
-	if (op->job.status < 0) {
-		/* Why the network itself is not there says more. */
-		const struct err *e = op->net->up_err.code < 0 ? &op->net->up_err : &op->job.err;
-
-		connect_answer(n, e->code < 0 ? e->code : op->job.status, e);
-		return;
-	}
-	n->at++;
-	connect_next(n);
+	if (status < 0 && e->code < 0)
+		status = e->code;
+	part_done(p->connect, status, e);
+	free(p);
 }
 
-/* The pool reads copies. */
-static void endpoint_fill(struct connect *n, const struct net_ep *ep)
+static void part_start(struct connect *n, struct net_ep *ep)
 {
-	const struct engine_network_live *net = ep->net;
+	struct connect_part *p = xcalloc(1, sizeof *p);
+	struct engine_network_live *net = ep->net;
 	bool overlay = hostnet_is(net, "overlay");
 
-	memcpy(n->id, ep->id, sizeof n->id);
-	(void)snprintf(n->network, sizeof n->network, "%s", net->pub.id);
-	memcpy(n->device, net->settings.device, sizeof n->device);
-	(void)snprintf(n->ifname, sizeof n->ifname, "eth%u", (unsigned)ep->index);
-	n->segment = (struct net_segment){.bridge = overlay ? NULL : n->device,
-					  .overlay = overlay ? n->network : NULL};
-	n->endpoint = (struct net_endpoint){
-		.id = n->id,
+	p->connect = n;
+	memcpy(p->id, ep->id, sizeof p->id);
+	(void)snprintf(p->network, sizeof p->network, "%s", net->pub.id);
+	memcpy(p->device, net->settings.device, sizeof p->device);
+	(void)snprintf(p->ifname, sizeof p->ifname, "eth%u", (unsigned)ep->index);
+	p->segment = (struct net_segment){.bridge = overlay ? NULL : p->device,
+					  .overlay = overlay ? p->network : NULL};
+	p->endpoint = (struct net_endpoint){
+		.id = p->id,
 		.netns_fd = n->netns,
-		.ifname = n->ifname,
+		.ifname = p->ifname,
 		.mac = ep->mac,
 		.ip4 = ep->ip[0],
 		.ip6 = ep->ip[1],
 		.isolated = !overlay && !net->settings.icc,
 	};
 	if (ep->gateway) {
-		n->endpoint.gateway4 = net->gateway[0].ip;
-		n->endpoint.gateway6 = net->gateway[1].ip;
+		p->endpoint.gateway4 = net->gateway[0].ip;
+		p->endpoint.gateway6 = net->gateway[1].ip;
 	}
+	p->op.run = part_run;
+	p->op.end = part_end;
+	hostnet_raise(net);
+	net_op_start(n->nets, net, &p->op);
 }
 
-static void connect_next(struct connect *n)
+static void connect_go(struct connect *n)
 {
-	n->op.job.err = ERR_INIT;
-	n->op.job.status = 0;
-	if (n->box && n->at < n->box->eps.n) {
-		struct net_ep *ep = n->box->eps.v[n->at];
-
-		hostnet_raise(ep->net);
-		endpoint_fill(n, ep);
-		n->op.run = endpoint_run;
-		n->op.end = endpoint_end;
-		net_op_start(n->nets, ep->net, &n->op);
-		return;
-	}
-	n->op.run = finish_run;
-	n->op.end = finish_end;
+	n->pending = (unsigned)n->box->eps.n + 1;
+	LIST_EACH (ep, &n->box->eps)
+		part_start(n, *ep);
+	n->op.run = dns_run;
+	n->op.end = dns_end;
 	net_op_start(n->nets, NULL, &n->op);
 }
 
@@ -279,7 +285,7 @@ void network_container_connect(struct engine *e, struct container *c, int netns_
 		connect_free(n);
 		return;
 	}
-	connect_next(n);
+	connect_go(n);
 }
 
 /* The end */

@@ -56,6 +56,10 @@ __attribute__((weak)) void network_container_release(struct engine *e, struct co
 	done(arg, 0, NULL);
 }
 
+__attribute__((weak)) void network_container_renamed(struct engine *e, struct container *c)
+{
+}
+
 /* ---- Life ---- */
 
 static void test_life(void **state)
