@@ -427,7 +427,7 @@ static void ep_name(struct net_ep *ep, const struct container *c)
 			*LIST_ADD(&ep->holder.ips) = ep->ip[i].ip;
 	ep->holder.ptr = xasprintf("%s.%s", c->name, ep->net->pub.name);
 	ep->holder.live = true;
-	names_add(&ep->net->names, &ep->holder);
+	network_name_add(&ep->net->names, &ep->holder);
 	ep->named = true;
 }
 

@@ -94,7 +94,7 @@ static void address_key(const struct net_ip *ip, char ret[NET_IP_TEXT + 1])
 	net_ip_format(ip, ret + 1);
 }
 
-void names_add(struct names *n, struct name_holder *h)
+void network_name_add(struct names *n, struct name_holder *h)
 {
 	char key[NET_IP_TEXT + 1];
 

@@ -46,7 +46,7 @@ struct names {
 void name_holder_name(struct name_holder *h, const char *name); /* lowers and adds it once */
 void name_holder_done(struct name_holder *h);
 /* The holder stays the caller's and must not change while it is in. */
-void names_add(struct names *n, struct name_holder *h);
+void network_name_add(struct names *n, struct name_holder *h);
 void names_remove(struct names *n, struct name_holder *h);
 void names_done(struct names *n);
 /* dns_lookup_fn; `arg` is the struct net_box that asks. */

@@ -89,7 +89,7 @@ static void peer_name(struct overlay_table *t, struct peer *p)
 		if (net_prefix_parse(text, &address) == 0)
 			*LIST_ADD(&h->ips) = address.ip;
 	h->live = p->s.running;
-	names_add(&t->net->names, h);
+	network_name_add(&t->net->names, h);
 }
 
 /* Where the peer is, as the kernel is told; nothing for one of this node or without a tunnel. */

@@ -217,6 +217,37 @@ static bool api_active(void *arg)
 	return ((struct swarm *)arg)->phase != SWARM_INACTIVE;
 }
 
+/* The managers as the agent knows them, in the API's form: kept until the next question. */
+static void peers_fill(struct swarm *s)
+{
+	s->peers = xreallocarray(s->peers, s->state.managers.n, sizeof *s->peers);
+	for (size_t i = 0; i < s->state.managers.n; i++)
+		s->peers[i] = (struct swarm_peer){.node = s->state.managers.v[i].node,
+						  .addr = s->state.managers.v[i].addr};
+}
+
+static void api_status(void *arg, struct swarm_status *ret)
+{
+	static const char *const names[] = {
+		[SWARM_INACTIVE] = "inactive",
+		[SWARM_STARTING] = "pending",
+		[SWARM_ACTIVE] = "active",
+		[SWARM_LEAVING] = "active",
+	};
+	struct swarm *s = arg;
+
+	ret->local_state = names[s->phase];
+	if (s->error.code)
+		ret->error = s->error.msg;
+	if (s->phase != SWARM_ACTIVE)
+		return;
+	peers_fill(s);
+	ret->node = s->state.node;
+	ret->addr = s->state.data_addr;
+	ret->managers = s->peers;
+	ret->n_managers = s->state.managers.n;
+}
+
 struct api_swarm *swarm_api(struct swarm *s)
 {
 	return &s->api;
@@ -245,6 +276,7 @@ int swarm_open(struct swarm **ret, const struct swarm_config *config, struct err
 		s->hostname[0] = '\0';
 	world_uv_init(&s->world, config->loop);
 	s->api = (struct api_swarm){.arg = s,
+				    .status = api_status,
 				    .manager = api_manager_of,
 				    .active = api_active,
 				    .init = swarm_init_begin,
@@ -268,6 +300,7 @@ static void closed(struct swarm *s)
 	 */
 	swarm_state_done(&s->state);
 	free(s->dir);
+	free(s->peers);
 	free(s);
 	if (done)
 		done(arg);

@@ -30,7 +30,8 @@ struct swarm {
 	struct api_swarm api;
 	enum swarm_phase phase;
 	struct swarm_state state;
-	struct err error; /* why the manager is off, though this node is one */
+	struct swarm_peer *peers; /* for `info` */
+	struct err error;         /* why the manager is off, though this node is one */
 	struct stream_hub *hub;
 	struct stream_listener *listener;
 	struct seal_key *seal_key;

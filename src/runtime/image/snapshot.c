@@ -188,7 +188,7 @@ static int snapshot_forget(struct image_store *store, const char *container, str
 	db_bind_text(st, 1, container);
 	rc = db_run(st, e);
 	if (rc == 0 && db_changes(held->db) > 0)
-		rc = store_collect(held, &gone, NULL, e);
+		rc = store_layers_collect(held, &gone, NULL, e);
 	if (rc == 0)
 		rc = db_commit(&tx, e);
 	if (rc == 0)

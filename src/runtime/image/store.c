@@ -156,7 +156,7 @@ static int store_recover(struct image_store *store, struct err *e)
 	int rc = db_begin(store->db, &tx, e);
 
 	if (rc == 0)
-		rc = store_collect(store, &gone, NULL, e);
+		rc = store_layers_collect(store, &gone, NULL, e);
 	if (rc == 0)
 		rc = db_commit(&tx, e);
 	free(gone.n.v); /* their directories are without a row now */

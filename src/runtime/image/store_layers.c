@@ -234,7 +234,7 @@ static int collect_layer(struct image_store *store, int64_t layer, struct err *e
 	return db_run(st, e);
 }
 
-int store_collect(struct image_store *store, struct layer_numbers *ret_gone,
+int store_layers_collect(struct image_store *store, struct layer_numbers *ret_gone,
 		  struct strs *ret_chains, struct err *e)
 {
 	auto_stmt *st = NULL;

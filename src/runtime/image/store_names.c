@@ -230,7 +230,7 @@ static int removing_delete(struct removing *r, struct layer_numbers *ret_gone)
 	db_bind_text(st, 1, r->id);
 	rc = db_run(st, r->e);
 	strs_add(&r->ret->deleted, r->id);
-	return rc < 0 ? rc : store_collect(r->store, ret_gone, &r->ret->deleted, r->e);
+	return rc < 0 ? rc : store_layers_collect(r->store, ret_gone, &r->ret->deleted, r->e);
 }
 
 static int removing_run(struct removing *r, const char *given, struct layer_numbers *ret_gone)
