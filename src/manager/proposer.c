@@ -209,8 +209,10 @@ static bool build_write(struct proposer *p, struct proposer_write *w)
 			     "the change is larger than the %u bytes or %u objects that one raft "
 			     "entry takes",
 			     LIMIT_ENTRY, LIMIT_BATCH);
-	if (rc < 0 || prop->changes == changes) {
+	if (rc < 0 || prop->changes == changes)
 		proposal_rewind(p, len, changes);
+	/* That there is nothing to do may be so because of what only this entry will make true. */
+	if (rc < 0 || prop->changes == 0) {
 		answer_write(p, w, rc < 0 ? rc : 0, rc < 0 ? 0 : p->last_version, &e);
 		return true;
 	}

@@ -42,7 +42,8 @@ struct proposer_ops {
 /*
  * One write, inside its caller's memory until `done`.
  *   build: reads the view, appends changes; 0, or -errno with the reason, which is its answer.
- *          Appending nothing answers 0 at once with the version of the last entry. It may be called
+ *          Appending nothing answers 0 with the version of the last entry: at once, or with the
+ *          entry that is being built when that holds changes of others already. It may be called
  *          again (never after `done`) when the entry had no room or was rejected because of others.
  *   done:  0 and the version; what build or apply said; -EINPROGRESS: leadership was lost, the
  *          outcome is unknown; -EHOSTUNREACH: not the leader, nothing was done; -ENOSPC: disks

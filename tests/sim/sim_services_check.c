@@ -330,6 +330,20 @@ static const char *service_converged(const struct store *s, const struct service
 	return NULL;
 }
 
+static const char *removal_waits(const struct store *s, const struct service *svc)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_service_tasks(&w, s, svc->o.id);
+	t = store_walk_next(&w);
+	if (!t)
+		return because("service %s is being removed though it has no task", svc->o.id);
+	return because("service %s is being removed: task %s on node %s is wanted %s and %s%s",
+		       svc->o.id, t->o.id, t->node ? t->node : "", task_state_name(t->desired),
+		       task_state_name(t->status.state), t->evicted ? ", evicted" : "");
+}
+
 static const char *leftovers(const struct store *s)
 {
 	const struct template *template;
@@ -372,7 +386,7 @@ const char *check_converged(struct services *v, const struct store *s)
 				       (int)n->status.state, (int)n->spec.availability);
 	for (store_walk_kind(&w, s, KIND_SERVICE); (svc = store_walk_next(&w));) {
 		if (svc->pending_delete)
-			return because("service %s is being removed", svc->o.id);
+			return removal_waits(s, svc);
 		what = service_converged(s, svc);
 		if (what)
 			return what;

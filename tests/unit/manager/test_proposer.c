@@ -166,6 +166,21 @@ static void a_write_of_nothing_is_answered_at_once(void **state)
 	assert_int_equal(nothing.version, first.version);
 }
 
+/* What it found done already may be in an entry that is lost: it is answered with that. */
+static void a_write_of_nothing_waits_for_what_it_has_seen(void **state)
+{
+	struct note notes[3];
+
+	answered = 0;
+	note_write(&notes[0], 8);
+	note_write(&notes[1], 8);
+	note_write(&notes[2], 0);
+	wait_for(3);
+	assert_int_equal(notes[1].version, notes[0].version + 1);
+	assert_int_equal(notes[2].status, 0);
+	assert_int_equal(notes[2].version, notes[1].version);
+}
+
 static void a_client_that_has_gone_is_dropped(void **state)
 {
 	struct note notes[3];
@@ -276,6 +291,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_write_of_nothing_is_answered_at_once, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_write_of_nothing_waits_for_what_it_has_seen,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_has_gone_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_queue_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(readers_share_a_barrier, setup, teardown),
