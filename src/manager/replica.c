@@ -24,7 +24,9 @@ struct replica {
 	size_t n_cores;
 	size_t core_next; /* whose turn is first: a busy core must not starve the others */
 	bool leading, closing, cores_fresh;
-	int64_t step_time; /* of the last step: it never goes back, whatever the clock does */
+	bool timed;        /* `step_time` is of this term */
+	int64_t step_time; /* of the last write or step */
+	uint64_t timed_ms; /* when that was, by the monotonic clock */
 	struct store_watch watch;
 	struct world_timer collect;
 	void (*closed)(void *arg);
@@ -110,6 +112,38 @@ static int view_take(struct proposal *p, size_t from, struct err *e)
 	return changes_encode_from(&v->changes, from, &p->bytes);
 }
 
+/* The latest time that the leaders before this one have written. */
+static int64_t written_time(const struct store *s)
+{
+	const struct task *t;
+	struct store_walk w;
+	int64_t ret = 0;
+
+	for (store_walk_kind(&w, s, KIND_TASK); (t = store_walk_next(&w));)
+		ret = MAX_OF(ret, t->o.updated);
+	return ret;
+}
+
+/*
+ * The time by which the leader writes. It goes on whatever the clock of this host does, and never
+ * goes back, not even behind a leader before it whose clock was ahead: what waits for a moment
+ * that was written down would wait until the clock reaches it.
+ */
+static int64_t step_time(struct replica *r)
+{
+	uint64_t mono_ms = world_mono_ms(r->world);
+
+	if (!r->timed) {
+		r->step_time = MAX_OF(r->step_time, written_time(r->store));
+		r->timed_ms = mono_ms;
+		r->timed = true;
+	}
+	r->step_time = MAX_OF(world_wall_ns(r->world),
+			      r->step_time + (int64_t)(mono_ms - r->timed_ms) * 1000000);
+	r->timed_ms = mono_ms;
+	return r->step_time;
+}
+
 static int op_build(struct proposer_write *w, struct proposal *p, struct err *e)
 {
 	struct replica_op *op = container_of(w, struct replica_op, write);
@@ -117,7 +151,7 @@ static int op_build(struct proposer_write *w, struct proposal *p, struct err *e)
 	struct view *v = p->view;
 	size_t from = v->changes.n;
 	struct control c = {.view = v->fork,
-			    .now_ns = world_wall_ns(r->world),
+			    .now_ns = step_time(r),
 			    .new_id = replica_new_id,
 			    .new_id_arg = r,
 			    .self = r->node,
@@ -170,14 +204,6 @@ static void cores_reset(struct replica *r)
 	for (size_t i = 0; i < r->n_cores; i++)
 		r->cores[i]->class->reset(r->cores[i], r->store);
 	r->cores_fresh = true;
-}
-
-static int64_t step_time(struct replica *r)
-{
-	int64_t now = world_wall_ns(r->world);
-
-	r->step_time = MAX_OF(r->step_time, now);
-	return r->step_time;
 }
 
 /*
@@ -330,6 +356,7 @@ static void on_leadership(void *arg, bool leader, uint64_t term)
 {
 	struct replica *r = arg;
 
+	r->timed = false;
 	if (!leader && r->leading) {
 		r->leading = false;
 		r->cores_fresh = false;

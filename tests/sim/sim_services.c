@@ -172,8 +172,12 @@ static void services_trouble(void *self)
 {
 	struct services *v = self;
 
+	struct sim_node *any = v->sim->nodes[sim_random(v->sim, v->sim->options.nodes)];
+
 	if (sim_once_in(v->sim, 2))
 		agents_trouble(v);
+	if (sim_once_in(v->sim, 8))
+		any->wall_offset_ns = (int64_t)sim_random(v->sim, services_workload.wall_spread_ns);
 }
 
 static void services_heal(void *self)
@@ -303,7 +307,7 @@ const struct sim_workload services_workload = {
 	.name = "services",
 	.program = &services_program,
 	.options = {.snapshot_bytes = 32768, .trailing_bytes = 8192, .install_ms = 1000},
-	.wall_spread_ns = 4 * NS_PER_SEC,
+	.wall_spread_ns = 1ull << 60,
 	.calm_ms = 3000,
 	.heal_ms = 90000,
 	.prepare = services_prepare,
