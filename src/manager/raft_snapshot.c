@@ -170,12 +170,31 @@ struct raft_snapshot_out {
 	size_t offset;
 };
 
+/*
+ * libraft has kept the message's address since before the snapshot was read, and may have freed it
+ * since with the configuration that it stood in: it is looked up anew. NULL: no member any more.
+ */
+static const char *address_now(const struct raft_node *n, uint64_t id)
+{
+	const struct raft_configuration *c = &n->raft.configuration;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		if (c->servers[i].id == id)
+			return c->servers[i].address;
+	}
+	return NULL;
+}
+
 /* Takes the bytes out of libraft's request, whose callback frees them otherwise. */
 void node_snapshot_send(struct raft_node *n, const struct raft_message *m)
 {
 	struct raft_install_snapshot *is = (struct raft_install_snapshot *)&m->install_snapshot;
-	struct raft_snapshot_out *out = xcalloc(1, sizeof(*out));
+	const char *address = address_now(n, m->server_id);
+	struct raft_snapshot_out *out;
 
+	if (!address)
+		return;
+	out = xcalloc(1, sizeof(*out));
 	/* libraft corrects the index when a newer snapshot was read, but not the term. */
 	if (is->last_index == n->last_snapshot.index)
 		is->last_term = n->last_snapshot.term;
@@ -190,7 +209,7 @@ void node_snapshot_send(struct raft_node *n, const struct raft_message *m)
 	out->data = is->data.base;
 	out->len = is->data.len;
 	is->data.base = NULL;
-	n->transport.send_snapshot(n->transport.arg, m->server_address, out);
+	n->transport.send_snapshot(n->transport.arg, address, out);
 }
 
 int raft_snapshot_out_next(struct raft_snapshot_out *out, struct buf *frame)
