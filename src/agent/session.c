@@ -14,7 +14,8 @@
 #define REDIAL_MIN_MS 100
 #define REDIAL_MAX_MS 8000
 #define BEATS_LOST 3
-#define RETRY_MS 2000      /* a batch that nobody took by then is sent again */
+#define RETRY_MIN_MS 500   /* a batch that nobody took by then is sent again, */
+#define RETRY_MAX_MS 8000  /* each time after twice as long */
 #define REPORTS_BATCH 2000 /* statuses of one frame */
 #define HEARTBEAT_MS 5000  /* until a manager says otherwise */
 
@@ -23,6 +24,7 @@ struct pending {
 	char task[ID_CLUSTER_LEN + 1];
 	struct task_status status;
 	uint64_t sequence; /* of the batch that carries it; 0: not sent */
+	uint64_t sent_ms;
 	UT_hash_handle hh;
 };
 
@@ -37,7 +39,7 @@ struct session_client {
 	char manager[ID_CLUSTER_LEN + 1];
 	bool open, closing;
 	uint32_t heartbeat_ms;
-	uint64_t heard_ms, sent_ms;
+	uint64_t heard_ms, retry_ms;
 	uint64_t sequence;
 	struct pending *pending;
 	unsigned handles;
@@ -65,49 +67,54 @@ static void message_send(struct session_client *c, enum session_frame type, cons
 
 /* Statuses */
 
-static void flush_soon(struct session_client *c);
-
-static void flush_fire(uv_timer_t *t)
-{
-	struct session_client *c = t->data;
-	struct session_status message = {.sequence = c->sequence + 1};
-	struct pending *p, *next;
-
-	if (!c->open || c->closing)
-		return;
-	HASH_ITER (hh, c->pending, p, next) {
-		struct session_report *r;
-
-		if (p->sequence || message.reports.n >= REPORTS_BATCH)
-			continue;
-		r = LIST_ADD(&message.reports); /* lent */
-		r->task = p->task;
-		r->status = p->status;
-		p->sequence = message.sequence;
-	}
-	if (message.reports.n) {
-		c->sequence++;
-		c->sent_ms = uv_now(c->config.loop);
-		message_send(c, SESSION_STATUS, &session_status_table, &message);
-	}
-	if (message.reports.n >= REPORTS_BATCH)
-		flush_soon(c);
-	free(message.reports.v);
-}
-
-static void flush_soon(struct session_client *c)
-{
-	/* At the end of this turn of the loop: what happens together leaves together. */
-	if (!uv_is_active((uv_handle_t *)&c->flush))
-		(void)uv_timer_start(&c->flush, flush_fire, 0, 0);
-}
-
 static void unsend(struct session_client *c)
 {
 	struct pending *p, *next;
 
 	HASH_ITER (hh, c->pending, p, next)
 		p->sequence = 0;
+}
+
+static void flush_fire(uv_timer_t *t)
+{
+	struct session_client *c = t->data;
+	struct session_status message = {.sequence = c->sequence + 1};
+	struct pending *p, *next;
+	uint64_t now = uv_now(c->config.loop);
+	bool again = false;
+
+	if (!c->open || c->closing)
+		return;
+	HASH_ITER (hh, c->pending, p, next) {
+		struct session_report *r;
+
+		if (message.reports.n >= REPORTS_BATCH)
+			break;
+		if (p->sequence && now - p->sent_ms < c->retry_ms)
+			continue;
+		again = again || p->sequence;
+		r = LIST_ADD(&message.reports); /* lent */
+		r->task = p->task;
+		r->status = p->status;
+		p->sequence = message.sequence;
+		p->sent_ms = now;
+	}
+	if (again)
+		c->retry_ms = MIN_OF(2 * c->retry_ms, (uint64_t)RETRY_MAX_MS);
+	if (message.reports.n) {
+		c->sequence++;
+		message_send(c, SESSION_STATUS, &session_status_table, &message);
+	}
+	if (c->pending) /* more than one batch takes; or what nobody takes */
+		(void)uv_timer_start(t, flush_fire,
+				     message.reports.n >= REPORTS_BATCH ? 0 : c->retry_ms, 0);
+	free(message.reports.v);
+}
+
+static void flush_soon(struct session_client *c)
+{
+	/* At the end of this turn of the loop: what happens together leaves together. */
+	(void)uv_timer_start(&c->flush, flush_fire, 0, 0);
 }
 
 static void pending_free(struct session_client *c, struct pending *p)
@@ -154,7 +161,7 @@ static void welcome_read(struct session_client *c, const struct frame_view *f)
 
 	if (!frame_read(c, f, &session_welcome_table, &w))
 		return;
-	if (w.heartbeat_ms >= 20) {
+	if (w.heartbeat_ms >= 20 && w.heartbeat_ms != c->heartbeat_ms) {
 		c->heartbeat_ms = w.heartbeat_ms;
 		(void)uv_timer_start(&c->beat, c->beat.timer_cb, c->heartbeat_ms, c->heartbeat_ms);
 	}
@@ -180,6 +187,7 @@ static void taken_read(struct session_client *c, const struct frame_view *f)
 	HASH_ITER (hh, c->pending, p, next)
 		if (p->sequence == taken.sequence)
 			pending_free(c, p);
+	c->retry_ms = RETRY_MIN_MS;
 	table_done(&session_taken_table, &taken);
 }
 
@@ -278,6 +286,7 @@ static void session_open(struct stream *s, void *data)
 	c->heard_ms = uv_now(c->config.loop);
 	open_send(c, SESSION_OPEN);
 	unsend(c);
+	c->retry_ms = RETRY_MIN_MS;
 	c->config.ops->connected(c->config.arg, true);
 	flush_soon(c);
 }
@@ -313,10 +322,6 @@ static void beat_fire(uv_timer_t *t)
 		return;
 	}
 	(void)stream_send_copy(s, SESSION_BEAT, NULL, 0);
-	if (c->pending && now - c->sent_ms > RETRY_MS) {
-		unsend(c);
-		flush_soon(c);
-	}
 }
 
 void session_client_describe(struct session_client *c)
@@ -335,6 +340,7 @@ struct session_client *session_client_new(const struct session_client_config *co
 	for (size_t i = 0; i < n; i++)
 		table_copy(&session_manager_table, LIST_ADD(&c->managers), &managers[i]);
 	c->heartbeat_ms = HEARTBEAT_MS;
+	c->retry_ms = RETRY_MIN_MS;
 	(void)uv_timer_init(config->loop, &c->beat);
 	(void)uv_timer_init(config->loop, &c->flush);
 	c->beat.data = c->flush.data = c;

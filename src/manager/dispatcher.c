@@ -9,19 +9,19 @@
 #include "manager/dispatcher_impl.h"
 #include "manager/join.h"
 
-#define FLUSH_PACE_MS 100 /* between two flushes of one session */
-#define FLUSH_DIRTY 64    /* changes after which the pace is not waited for */
+#define FLUSH_PACE_MS 100 /* between two flushes of one session's tables */
 #define FLUSH_TURN 200    /* sessions flushed in one turn of the loop */
 #define CHECK_MS 250
 #define DIGEST_MS 60000
 #define REPORTS_MAX 16 /* batches of one agent on their way; it is paused above */
 #define BEATS_LOST 3
+#define OUT_OF_TOUCH_MS 3000 /* without a leader: agents are sent to other managers */
 
 /* A batch of statuses on its way to the leader. */
 struct report {
 	struct dispatcher *dispatcher; /* NULL once it has gone */
 	char node[ID_CLUSTER_LEN + 1];
-	struct stream *stream; /* whose session it came on: another may have taken its place */
+	uint64_t serial; /* of the session it came on: another may have taken its place */
 	uint64_t sequence;
 	struct manager_call *call;
 	struct report *prev, *next;
@@ -75,53 +75,72 @@ static void welcome_send(struct session *s, enum session_frame type)
 
 /* The pace of telling */
 
+static void flush_arm(struct dispatcher *d, uint64_t at_ms)
+{
+	uint64_t now = now_ms(d);
+
+	if (d->flush_at_ms && d->flush_at_ms <= at_ms)
+		return;
+	d->flush_at_ms = MAX_OF(at_ms, (uint64_t)1);
+	world_timer_start(manager_world(d->manager), &d->flush, at_ms > now ? at_ms - now : 0);
+}
+
+static void queue_add(struct dispatcher *d, struct session *s)
+{
+	s->queued = true;
+	s->queue_next = NULL;
+	*d->queue_end = s;
+	d->queue_end = &s->queue_next;
+}
+
+static struct session *queue_pop(struct dispatcher *d)
+{
+	struct session *s = d->queue;
+
+	d->queue = s->queue_next;
+	if (!d->queue)
+		d->queue_end = &d->queue;
+	s->queued = false;
+	return s;
+}
+
+uint64_t session_due_ms(const struct session *s)
+{
+	if (s->complete_due || s->dirty || !s->last_tables_ms)
+		return 0;
+	return s->last_tables_ms + FLUSH_PACE_MS;
+}
+
 static void flush_fire(struct world_timer *t)
 {
 	struct dispatcher *d = container_of(t, struct dispatcher, flush);
-	struct session *late = NULL, **late_end = &late, *s;
-	uint64_t now = now_ms(d), wait = FLUSH_PACE_MS;
-	unsigned turn = 0;
+	uint64_t now = now_ms(d), next = UINT64_MAX;
+	unsigned turn = 0, waiting = HASH_COUNT(d->sessions);
 
-	while ((s = d->queue) && turn < FLUSH_TURN) {
-		uint64_t due = s->last_flush_ms + FLUSH_PACE_MS;
+	d->flush_at_ms = 0;
+	while (d->queue && waiting-- > 0 && turn < FLUSH_TURN) {
+		struct session *s = queue_pop(d);
+		uint64_t due = session_due_ms(s);
 
-		d->queue = s->queue_next;
-		if (s->last_flush_ms && now < due && HASH_COUNT(s->dirty) < FLUSH_DIRTY) {
-			wait = MIN_OF(wait, due - now);
-			s->queue_next = NULL;
-			*late_end = s;
-			late_end = &s->queue_next;
+		if (due > now) { /* behind the others, who may be due */
+			next = MIN_OF(next, due);
+			queue_add(d, s);
 			continue;
 		}
-		s->queued = false;
 		session_flush(s);
 		turn++;
 	}
-	if (d->queue)
-		wait = 0;
-	*late_end = d->queue;
-	d->queue = late;
-	d->queue_end = &d->queue;
-	while (*d->queue_end)
-		d->queue_end = &(*d->queue_end)->queue_next;
-	if (d->queue)
-		world_timer_start(manager_world(d->manager), t, wait);
+	if (turn == FLUSH_TURN && d->queue)
+		next = now;
+	if (next != UINT64_MAX)
+		flush_arm(d, next);
 }
 
 void session_queue(struct session *s)
 {
-	struct dispatcher *d = s->dispatcher;
-	uint64_t now = now_ms(d), due = s->last_flush_ms + FLUSH_PACE_MS;
-	bool paced = s->last_flush_ms && now < due && HASH_COUNT(s->dirty) < FLUSH_DIRTY;
-
-	if (!s->queued) {
-		s->queued = true;
-		s->queue_next = NULL;
-		*d->queue_end = s;
-		d->queue_end = &s->queue_next;
-	}
-	if (!paced || d->queue == s)
-		world_timer_start(manager_world(d->manager), &d->flush, paced ? due - now : 0);
+	if (!s->queued)
+		queue_add(s->dispatcher, s);
+	flush_arm(s->dispatcher, session_due_ms(s));
 }
 
 static void session_unqueue(struct session *s)
@@ -131,6 +150,7 @@ static void session_unqueue(struct session *s)
 
 	if (!s->queued)
 		return;
+	s->queued = false;
 	while (*at != s)
 		at = &(*at)->queue_next;
 	*at = s->queue_next;
@@ -138,19 +158,41 @@ static void session_unqueue(struct session *s)
 		d->queue_end = &(*d->queue_end)->queue_next;
 }
 
-static void session_free(struct session *s)
+/* A session that has ended, was replaced, or whose dispatcher has gone. */
+static void session_detach(struct session *s)
 {
 	session_unqueue(s);
 	HASH_DEL(s->dispatcher->sessions, s);
 	names_clear(&s->dirty);
-	names_clear(&s->templates);
 	session_nets_clear(s);
-	free(s);
+	manager_cancel(TAKE_PTR(s->seen_call));
+	table_free(&control_request_table, TAKE_PTR(s->seen));
+	s->dispatcher = NULL;
 }
 
 /* What agents say */
 
-static void seen_send(struct session *s, const struct session_open *open)
+static void seen_done(void *arg, int status, const struct control_answer *answer,
+		      const struct err *e)
+{
+	struct session *s = arg;
+
+	(void)answer;
+	s->seen_call = NULL;
+	if (status == 0)
+		table_free(&control_request_table, TAKE_PTR(s->seen));
+	else
+		log_debug("the leader could not be told of node %s: %s", s->node,
+			  e ? err_text(e) : ""); /* again at the next check */
+}
+
+static void seen_send(struct session *s)
+{
+	if (s->seen && !s->seen_call)
+		s->seen_call = manager_control(s->dispatcher->manager, s->seen, seen_done, s);
+}
+
+static void seen_note(struct session *s, const struct session_open *open)
 {
 	char addr[STREAM_ADDRESS_MAX];
 	struct control_request r = {
@@ -169,7 +211,10 @@ static void seen_send(struct session *s, const struct session_open *open)
 		memmove(addr, addr + 1, strlen(addr));
 		addr[strcspn(addr, "]")] = '\0';
 	}
-	(void)manager_control(s->dispatcher->manager, &r, NULL, NULL);
+	manager_cancel(TAKE_PTR(s->seen_call));
+	table_free(&control_request_table, s->seen);
+	s->seen = table_dup(&control_request_table, &r);
+	seen_send(s);
 }
 
 static void open_read(struct session *s, const struct frame_view *f)
@@ -180,7 +225,7 @@ static void open_read(struct session *s, const struct frame_view *f)
 		stream_close(s->stream, -EPROTO, "a damaged message");
 		return;
 	}
-	seen_send(s, &open);
+	seen_note(s, &open);
 	if (!s->opened) {
 		s->opened = s->complete_due = true;
 		welcome_send(s, SESSION_WELCOME);
@@ -223,7 +268,7 @@ static void report_done(void *arg, int status, const struct control_answer *answ
 	struct session *s = session_of(r->dispatcher, r->node);
 
 	(void)answer;
-	if (s && s->stream == r->stream) {
+	if (s && s->serial == r->serial) {
 		struct session_taken taken = {.sequence = r->sequence};
 
 		s->reports--;
@@ -255,7 +300,7 @@ static void status_read(struct session *s, const struct frame_view *f)
 	}
 	r = xcalloc(1, sizeof *r);
 	*r = (struct report){.dispatcher = d,
-			     .stream = s->stream,
+			     .serial = s->serial,
 			     .sequence = status.sequence,
 			     .next = d->reports};
 	(void)snprintf(r->node, sizeof r->node, "%s", s->node);
@@ -309,10 +354,9 @@ static void session_closed(struct stream *stream, const struct err *why, void *d
 	(void)stream;
 	if (s->dispatcher) {
 		log_debug("the session of node %s has ended: %s", s->node, err_text(why));
-		session_free(s);
-	} else {
-		free(s);
+		session_detach(s);
 	}
+	free(s);
 }
 
 static const struct stream_ops session_ops = {
@@ -320,18 +364,6 @@ static const struct stream_ops session_ops = {
 	.drain = session_drain,
 	.closed = session_closed,
 };
-
-/* A session that has been replaced, or whose dispatcher has gone, only waits for its end. */
-static void session_detach(struct session *s)
-{
-	session_unqueue(s);
-	s->queued = false;
-	HASH_DEL(s->dispatcher->sessions, s);
-	names_clear(&s->dirty);
-	names_clear(&s->templates);
-	session_nets_clear(s);
-	s->dispatcher = NULL;
-}
 
 static void gone_recv(struct stream *stream, const struct frame_view *f, void *data)
 {
@@ -363,6 +395,7 @@ void dispatcher_accept(struct dispatcher *d, struct stream *stream, const struct
 	s = xcalloc(1, sizeof *s);
 	s->dispatcher = d;
 	s->stream = stream;
+	s->serial = ++d->last_serial;
 	s->last_beat_ms = now_ms(d);
 	(void)snprintf(s->node, sizeof s->node, "%s", peer->node_id);
 	HASH_ADD_STR(d->sessions, node, s);
@@ -444,8 +477,13 @@ static void check_fire(struct world_timer *t)
 	struct err e = ERR_INIT;
 	int rc = manager_readable(d->manager, &e);
 
+	if (rc == 0)
+		d->untouched_from_ms = 0;
+	else if (!d->untouched_from_ms)
+		d->untouched_from_ms = now;
 	HASH_ITER (hh, d->sessions, s, next) {
-		if (rc < 0)
+		seen_send(s);
+		if (d->untouched_from_ms && now - d->untouched_from_ms >= OUT_OF_TOUCH_MS)
 			stream_close(s->stream, rc, e.msg);
 		else if (now - s->last_beat_ms > silence)
 			stream_close(s->stream, -ETIMEDOUT, "no heartbeat");

@@ -82,6 +82,7 @@ struct assign {
 	struct session_assign message;
 	size_t bytes;
 	struct buf scratch;
+	struct name *sent; /* templates and networks in this message */
 };
 
 static void assign_send(struct assign *a, bool more)
@@ -99,6 +100,7 @@ static void assign_send(struct assign *a, bool more)
 	a->message.tasks.n = a->message.templates.n = a->message.networks.n = 0;
 	strs_done(&a->message.gone_tasks);
 	strs_done(&a->message.gone_networks);
+	names_clear(&a->sent);
 	a->bytes = 0;
 }
 
@@ -122,11 +124,14 @@ static void assign_network(struct assign *a, const char *id)
 	const struct network *network = store_network(a->store, id);
 	struct session_net *n;
 
-	if (!network || net_of(a->session, id))
+	if (!network || names_has(a->sent, id))
 		return;
-	n = xcalloc(1, sizeof *n);
-	(void)snprintf(n->id, sizeof n->id, "%s", id);
-	HASH_ADD_STR(a->session->nets, id, n);
+	if (!net_of(a->session, id)) {
+		n = xcalloc(1, sizeof *n);
+		(void)snprintf(n->id, sizeof n->id, "%s", id);
+		HASH_ADD_STR(a->session->nets, id, n);
+	}
+	names_add(&a->sent, id);
 	*LIST_ADD(&a->message.networks) = *network;
 	assign_count(a, &network_table, network);
 }
@@ -135,18 +140,24 @@ static void assign_template(struct assign *a, const struct task *t)
 {
 	const struct template *tpl = store_template(a->store, t->service, t->template_version);
 
-	if (!tpl || names_has(a->session->templates, tpl->o.id))
+	if (!tpl || names_has(a->sent, tpl->o.id))
 		return;
-	names_add(&a->session->templates, tpl->o.id);
+	names_add(&a->sent, tpl->o.id);
 	*LIST_ADD(&a->message.templates) = *tpl;
 	assign_count(a, &template_table, tpl);
 }
 
+/*
+ * With a task that may be new to the agent comes all that it needs. What was sent before does not
+ * count: the agent forgets a template and a network with the last of its tasks. A task of which the
+ * agent has reported is one that it has.
+ */
 static void assign_task(struct assign *a, const struct task *t)
 {
 	if (a->bytes > ASSIGN_BYTES)
 		assign_send(a, true);
-	assign_template(a, t);
+	if (a->message.complete || t->status.state == TASK_ASSIGNED)
+		assign_template(a, t);
 	if (!task_state_final(t->status.state))
 		LIST_EACH (at, &t->networks)
 			assign_network(a, at->network);
@@ -183,7 +194,6 @@ static void complete_fill(struct assign *a)
 	const struct task *t;
 	struct store_walk w;
 
-	names_clear(&s->templates);
 	a->message.complete = true;
 	store_walk_node_tasks(&w, a->store, s->node);
 	while ((t = store_walk_next(&w)))
@@ -239,15 +249,26 @@ static void peers_send(void *arg, struct frame *f)
 
 void session_flush(struct session *s)
 {
+	uint64_t now = world_mono_ms(manager_world(s->dispatcher->manager));
 	struct session_net *n, *next;
+	bool paced;
 
 	if (!s->opened || !stream_writable(s->stream))
 		return; /* `drain` queues it again */
 	if (s->complete_due || s->dirty)
 		assignments_send(s);
-	HASH_ITER (hh, s->nets, n, next)
+	paced = session_due_ms(s) > now;
+	HASH_ITER (hh, s->nets, n, next) {
+		if (n->version == netmap_version(s->dispatcher->netmap, n->id))
+			continue;
+		if (paced && n->version) { /* a network that is new to the agent cannot wait */
+			session_queue(s);
+			continue;
+		}
 		n->version = netmap_frames(s->dispatcher->netmap, n->id, n->version, peers_send, s);
-	s->last_flush_ms = world_mono_ms(manager_world(s->dispatcher->manager));
+		if (!paced)
+			s->last_tables_ms = now;
+	}
 }
 
 void session_digests(struct session *s)

@@ -29,14 +29,16 @@ struct session {
 	struct dispatcher *dispatcher;
 	struct stream *stream;
 	char node[ID_CLUSTER_LEN + 1];
+	uint64_t serial;   /* never that of another session */
 	bool opened;       /* the agent has said who it is */
 	bool complete_due; /* its next assignments are a complete set */
 	uint64_t version;  /* of the store, up to which it has its assignments */
 	uint64_t last_beat_ms;
-	uint64_t last_flush_ms;
-	struct name *dirty;     /* tasks that have changed */
-	struct name *templates; /* sent in this session */
+	uint64_t last_tables_ms; /* when network tables were sent; 0: never */
+	struct name *dirty;      /* tasks that have changed */
 	struct session_net *nets;
+	struct control_request *seen; /* what it says of itself, until the leader has it */
+	struct manager_call *seen_call;
 	unsigned reports; /* batches of statuses on their way to the leader */
 	bool paused;
 	bool queued; /* in the dispatcher's queue of sessions to flush */
@@ -53,12 +55,17 @@ struct dispatcher {
 	struct session *sessions; /* by node: one each */
 	struct session *queue, **queue_end;
 	struct world_timer flush, check;
+	uint64_t flush_at_ms;       /* when `flush` fires; 0: it does not run */
+	uint64_t untouched_from_ms; /* since when there is no leader; 0: there is one */
 	uint64_t last_digest_ms;
+	uint64_t last_serial;
 	struct report *reports; /* on their way; see dispatcher.c */
 };
 
 /* The session's agent should hear of something: soon, within the pace. */
 void session_queue(struct session *s);
+/* When its turn is: assignments at once, tables at their pace. */
+uint64_t session_due_ms(const struct session *s);
 /* Sends what is due: assignments, then tables (dispatcher_assign.c). */
 void session_flush(struct session *s);
 /* Notes what a change of the store means for sessions. */

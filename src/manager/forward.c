@@ -189,8 +189,8 @@ void forward_leader_changed(struct forward *f)
 
 	if (f->closing || (leader && strcmp(leader, f->leader) == 0 && s))
 		return;
-	if (s)
-		stream_close(s, 0, NULL); /* dialled again, to the new one */
+	if (s) /* at once: the old one may be unreachable, and the new one is waited for */
+		stream_abort(s);
 	dialer_kick(&f->dialer);
 }
 

@@ -14,6 +14,8 @@
 #include "manager/membership.h"
 #include "manager/raft_link.h"
 
+#define HAND_OVER_MS 1000 /* how long a closing leader waits for its successor */
+
 /* What the parts ask */
 
 static int address_of(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX])
@@ -21,6 +23,8 @@ static int address_of(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX])
 	struct manager *m = arg;
 	const struct node *n = store_node(replica_store(m->replica), node);
 
+	if (!n && m->config.address)
+		return m->config.address(m->config.arg, node, ret);
 	if (!n || !n->manager || !n->manager->addr)
 		return -ENOENT;
 	(void)snprintf(ret, STREAM_ADDRESS_MAX, "%s", n->manager->addr);
@@ -130,6 +134,12 @@ static void on_members(void *arg)
 		membership_wake(m->membership);
 }
 
+static void manager_reach(struct manager *m, const struct node *n)
+{
+	if (n->spec.role == ROLE_MANAGER && n->manager && strcmp(n->o.id, m->node) != 0)
+		raft_link_reach(m->link, n->o.id);
+}
+
 /* A node has changed or gone: what it may no longer do ends at once. */
 static void node_changed(struct manager *m, const struct node *old, const struct node *new)
 {
@@ -145,7 +155,15 @@ static void node_changed(struct manager *m, const struct node *old, const struct
 				      "the role of this node has changed");
 	if (was && (!is || !is_at || !was_at || strcmp(was_at, is_at) != 0))
 		raft_link_forget(m->link, old->o.id);
-	if (was && !is && strcmp(old->o.id, m->node) == 0 && m->config.removed)
+	if (was && !is && strcmp(old->o.id, m->node) == 0)
+		world_timer_start(m->config.world, &m->removing, 0);
+}
+
+static void removing_fire(struct world_timer *t)
+{
+	struct manager *m = container_of(t, struct manager, removing);
+
+	if (m->config.removed && !m->closing)
 		m->config.removed(m->config.arg);
 }
 
@@ -157,15 +175,45 @@ static void store_changed(void *arg, const struct object *old, const struct obje
 		return;
 	if (old)
 		node_changed(m, (const struct node *)old, (const struct node *)new);
+	if (new)
+		manager_reach(m, (const struct node *)new);
 	membership_wake(m->membership);
+}
+
+/* After a swap nobody is told what went: who may no longer be here is looked for. */
+static bool stream_check(struct stream *s, void *data)
+{
+	const struct stream_peer *peer = stream_peer(s);
+	struct manager *m = data;
+	const struct store *store = replica_store(m->replica);
+
+	if (*peer->node_id && store_cluster(store) && !store_node(store, peer->node_id))
+		stream_close(s, -EACCES, "this node was removed from the swarm");
+	return true;
 }
 
 static void store_applied(void *arg, uint64_t version, bool swapped)
 {
 	struct manager *m = arg;
+	const struct node *n;
+	struct store_walk w;
 
-	(void)swapped;
-	manager_calls_applied(m, version);
+	(void)version;
+	if (!swapped || m->closing)
+		return;
+	store_walk_kind(&w, replica_store(m->replica), KIND_NODE);
+	while ((n = store_walk_next(&w)))
+		manager_reach(m, n);
+	stream_hub_each(m->config.hub, NULL, stream_check, m);
+	membership_wake(m->membership);
+}
+
+static void on_applied(void *arg)
+{
+	struct manager *m = arg;
+
+	if (!m->closing)
+		manager_calls_applied(m, store_version(replica_store(m->replica)));
 }
 
 /* Coming and going */
@@ -187,7 +235,8 @@ static int parts_make(struct manager *m, const struct manager_config *config, st
 					 .events = {.arg = m,
 						    .leading = on_leading,
 						    .leader = on_leader,
-						    .members = on_members}};
+						    .members = on_members,
+						    .applied = on_applied}};
 	int rc;
 
 	m->link = raft_link_new(&link);
@@ -207,6 +256,8 @@ static int parts_make(struct manager *m, const struct manager_config *config, st
 	return 0;
 }
 
+static void stopping_fire(struct world_timer *t);
+
 static struct manager *manager_make(const struct manager_config *config, struct err *e)
 {
 	struct manager *m = xcalloc(1, sizeof *m);
@@ -214,6 +265,8 @@ static struct manager *manager_make(const struct manager_config *config, struct 
 	m->config = *config;
 	(void)snprintf(m->node, sizeof m->node, "%s", config->node);
 	m->config.node = m->node;
+	m->removing.fire = removing_fire;
+	m->stopping.fire = stopping_fire;
 	if (parts_make(m, config, e) < 0) {
 		free(m);
 		return NULL;
@@ -284,14 +337,14 @@ static void part_closed(void *arg)
 	closed_all(arg);
 }
 
-void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
+static void parts_close(struct manager *m)
 {
 	struct err e = ERR_INIT;
 
-	m->closing = true;
-	m->closed = done;
-	m->closed_arg = arg;
 	m->closing_parts = 3;
+	world_timer_stop(m->config.world, &m->removing);
+	world_timer_stop(m->config.world, &m->stopping);
+	membership_stop(m->membership);
 	store_watch_remove(replica_store(m->replica), &m->watch);
 	join_service_free(m->joins);
 	dispatcher_free(m->dispatcher);
@@ -301,8 +354,51 @@ void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
 	}
 	forward_close(m->forward, part_closed, m);
 	replica_close(m->replica, part_closed, m);
-	raft_link_close(m->link, part_closed, m);
 	manager_calls_fail(m);
+	raft_link_close(m->link, part_closed, m);
+}
+
+static void stopping_fire(struct world_timer *t)
+{
+	parts_close(container_of(t, struct manager, stopping));
+}
+
+static void handed_over(void *arg, int status, const struct err *e)
+{
+	struct manager *m = arg;
+
+	(void)status;
+	(void)e;
+	if (m->closing_parts == 0)
+		world_timer_start(m->config.world, &m->stopping, 0);
+}
+
+/* Whether another voter could lead. */
+static bool has_heir(struct manager *m)
+{
+	const struct raft_member *v;
+	size_t n = raft_node_members(replica_raft(m->replica), &v);
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].role == RAFT_NODE_VOTER && strcmp(v[i].node, m->node) != 0)
+			return true;
+	return false;
+}
+
+void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
+{
+	struct raft_node *raft = replica_raft(m->replica);
+
+	if (m->closing)
+		return;
+	m->closing = true;
+	m->closed = done;
+	m->closed_arg = arg;
+	if (raft_node_is_leader(raft) && has_heir(m) &&
+	    raft_node_transfer(raft, 0, handed_over, m, NULL) == 0)
+		world_timer_start(m->config.world, &m->stopping, HAND_OVER_MS);
+	else
+		parts_close(m);
 }
 
 struct store *manager_store(struct manager *m)

@@ -20,6 +20,12 @@ struct manager_config {
 	uint64_t raft_id;
 	struct raft_node_options raft;
 	void *arg;
+	/*
+	 * Where another manager listened as far as this node remembers, or -ENOENT: asked for those
+	 * that the store does not know. After a restart the managers must find each other before
+	 * any of them can apply the log that says where they are. May be NULL.
+	 */
+	int (*address)(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX]);
 	/* May be NULL. Who leads, or how this manager stands, has changed. */
 	void (*changed)(void *arg);
 	/* This node was removed from the swarm, or is no manager any more. */
@@ -48,7 +54,7 @@ int manager_accept(struct manager *m, struct stream *s, const struct stream_peer
  * Carries a request out, here or at the leader. `done` comes once its effect can be read here: 0
  * and the answer; a refusal; -EINPROGRESS: the outcome is unknown; -EHOSTUNREACH: there is no
  * leader. It may come before this returns. The request is only read during the call. Returns a
- * handle for manager_cancel(), valid until `done`.
+ * handle for manager_cancel(), valid until `done`; NULL when `done` has come already.
  */
 struct manager_call;
 struct manager_call *manager_control(struct manager *m, const struct control_request *r,

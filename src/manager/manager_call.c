@@ -29,6 +29,8 @@ struct manager_call {
 	struct replica_op op;
 	struct proposer_read read;
 	uint64_t sent_id;
+	bool entering; /* the asker's call has not returned yet */
+	bool ended;    /* and was answered meanwhile */
 	struct world_timer timer;
 	struct manager_call *prev, *next;
 };
@@ -38,6 +40,7 @@ static struct manager_call *call_new(struct manager *m, control_done done, void 
 	struct manager_call *c = xcalloc(1, sizeof *c);
 
 	c->manager = m;
+	c->entering = true;
 	c->done = done;
 	c->arg = arg;
 	c->next = m->calls;
@@ -52,6 +55,8 @@ static void call_free(struct manager_call *c)
 	struct manager *m = c->manager;
 
 	world_timer_stop(m->config.world, &c->timer);
+	if (m->calls_next == c)
+		m->calls_next = c->next;
 	if (c->prev)
 		c->prev->next = c->next;
 	else
@@ -70,7 +75,22 @@ static void call_end(struct manager_call *c, int status, const struct err *e)
 	c->done = NULL;
 	if (done)
 		done(c->arg, status, status == 0 ? &c->answer : NULL, e);
+	if (c->entering)
+		c->ended = true;
+	else
+		call_free(c);
+}
+
+/* Back to the asker: the call, or NULL when it was answered already. */
+static struct manager_call *call_entered(struct manager_call *c, int rc, const struct err *e)
+{
+	if (rc < 0)
+		call_end(c, rc, e);
+	c->entering = false;
+	if (!c->ended)
+		return c;
 	call_free(c);
+	return NULL;
 }
 
 /* Here, as the leader */
@@ -125,10 +145,10 @@ static void call_answered(void *arg, int status, const struct control_answer *an
 
 void manager_calls_applied(struct manager *m, uint64_t version)
 {
-	struct manager_call *c, *next;
+	struct manager_call *c = m->calls;
 
-	for (c = m->calls; c; c = next) {
-		next = c->next;
+	for (; c; c = m->calls_next) { /* whoever is answered may cancel others */
+		m->calls_next = c->next;
 		if (c->state == CALL_CATCHUP && c->answer.version <= version)
 			call_end(c, 0, NULL);
 	}
@@ -153,7 +173,7 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 		if (call_is_news(r)) {
 			dispatcher_alive(m->dispatcher, &r->ids);
 			call_end(c, 0, NULL);
-			return NULL;
+			return call_entered(c, 0, NULL);
 		}
 		rc = call_write(c, r, &e);
 	} else {
@@ -162,10 +182,7 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 		if (rc == 0)
 			rc = forward_send(m->forward, r, call_answered, c, &c->sent_id, &e);
 	}
-	if (rc == 0)
-		return c;
-	call_end(c, rc, &e);
-	return NULL;
+	return call_entered(c, rc, &e);
 }
 
 static void call_read(struct proposer_read *read, int status, const struct err *e)
@@ -190,10 +207,7 @@ struct manager_call *manager_read_barrier(struct manager *m, control_done done, 
 	c->state = CALL_READ;
 	c->read = (struct proposer_read){.done = call_read};
 	rc = replica_barrier(m->replica, &c->read, &e);
-	if (rc == 0)
-		return c;
-	call_end(c, rc, &e);
-	return NULL;
+	return call_entered(c, rc, &e);
 }
 
 void manager_cancel(struct manager_call *c)

@@ -20,6 +20,9 @@ struct manager {
 	struct store_watch watch;
 	struct first_write *first; /* of a new cluster, until this manager leads */
 	struct manager_call *calls;
+	struct manager_call *calls_next; /* of a walk that answers them */
+	struct world_timer removing;     /* this node has left: told outside of raft's calls */
+	struct world_timer stopping;     /* hands leadership over before it closes */
 	bool closing;
 	unsigned closing_parts;
 	void (*closed)(void *arg);

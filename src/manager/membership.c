@@ -15,14 +15,16 @@ struct membership {
 	const struct world *world;
 	struct replica *replica;
 	struct world_timer timer;
-	bool busy;
+	bool busy, stopped;
+	char after[ID_CLUSTER_LEN + 1]; /* the manager that was worked on last: others' turn */
 };
 
 static void membership_step(struct membership *m);
 
 static void step_later(struct membership *m, uint64_t ms)
 {
-	world_timer_start(m->world, &m->timer, ms);
+	if (!m->stopped)
+		world_timer_start(m->world, &m->timer, ms);
 }
 
 static void timer_fire(struct world_timer *t)
@@ -53,29 +55,46 @@ static bool is_manager(const struct node *n)
 	return n && n->spec.role == ROLE_MANAGER && n->manager && n->manager->raft_id;
 }
 
-/* Managers that are no members yet, or not yet voters. 1 when a change was begun. */
-static int manager_add(struct membership *m, const struct raft_member *v, size_t n, struct err *e)
+/* The next manager with an id above `after` that is not a voter yet. */
+static const struct node *candidate_after(struct membership *m, const char *after,
+					  const struct raft_member *v, size_t n)
 {
-	struct raft_node *raft = replica_raft(m->replica);
 	const struct node *node;
 	struct store_walk w;
 
-	store_walk_kind(&w, replica_store(m->replica), KIND_NODE);
+	store_walk_kind_after(&w, replica_store(m->replica), KIND_NODE, after);
 	while ((node = store_walk_next(&w))) {
 		const struct raft_member *member;
-		int rc;
 
 		if (!is_manager(node))
 			continue;
 		member = member_of(v, n, node->manager->raft_id);
-		if (member && member->role == RAFT_NODE_VOTER)
-			continue;
-		rc = member ? raft_node_promote(raft, member->id, change_done, m, e)
-			    : raft_node_add(raft, node->manager->raft_id, node->o.id, change_done,
-					    m, e);
-		return rc < 0 ? rc : 1;
+		if (!member || member->role != RAFT_NODE_VOTER)
+			return node;
 	}
-	return 0;
+	return NULL;
+}
+
+/*
+ * Managers that are no members yet, or not yet voters. 1 when a change was begun. They take turns:
+ * one that never comes up must not keep the others out.
+ */
+static int manager_add(struct membership *m, const struct raft_member *v, size_t n, struct err *e)
+{
+	struct raft_node *raft = replica_raft(m->replica);
+	const struct node *node = candidate_after(m, m->after, v, n);
+	const struct raft_member *member;
+	int rc;
+
+	if (!node)
+		node = candidate_after(m, "", v, n);
+	if (!node)
+		return 0;
+	memcpy(m->after, node->o.id, strlen(node->o.id) + 1);
+	member = member_of(v, n, node->manager->raft_id);
+	rc = member ? raft_node_promote(raft, member->id, change_done, m, e)
+		    : raft_node_add(raft, node->manager->raft_id, node->o.id, change_done, m, e);
+	return rc < 0 ? rc : 1;
 }
 
 static int member_drop(struct membership *m, const struct raft_member *v, size_t n, struct err *e)
@@ -99,7 +118,7 @@ static void membership_step(struct membership *m)
 	size_t n;
 	int rc;
 
-	if (m->busy || !replica_is_leading(m->replica))
+	if (m->busy || m->stopped || !replica_is_leading(m->replica))
 		return;
 	n = raft_node_members(replica_raft(m->replica), &v);
 	m->busy = true; /* the answer may come before the call returns */
@@ -128,8 +147,14 @@ struct membership *membership_new(const struct world *world, struct replica *r)
 	return m;
 }
 
+void membership_stop(struct membership *m)
+{
+	m->stopped = true;
+	world_timer_stop(m->world, &m->timer);
+}
+
 void membership_free(struct membership *m)
 {
-	world_timer_stop(m->world, &m->timer);
+	membership_stop(m);
 	free(m);
 }

@@ -10,6 +10,8 @@
 struct membership;
 
 struct membership *membership_new(const struct world *world, struct replica *r);
+/* Begins nothing any more; a change on its way may still come back until the replica is closed. */
+void membership_stop(struct membership *m);
 void membership_free(struct membership *m);
 /* Something that it looks at may have changed: leadership, nodes, members. Cheap. */
 void membership_wake(struct membership *m);

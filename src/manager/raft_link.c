@@ -285,6 +285,12 @@ void raft_link_accept(struct raft_link *l, struct stream *s, const struct stream
 		peer_get(l, peer->node_id)->in = s;
 }
 
+void raft_link_reach(struct raft_link *l, const char *node)
+{
+	if (!l->closing)
+		(void)peer_get(l, node);
+}
+
 void raft_link_forget(struct raft_link *l, const char *node)
 {
 	struct peer *p = peer_find(l, node);

@@ -26,6 +26,8 @@ void raft_link_close(struct raft_link *l, void (*done)(void *arg), void *arg);
 struct raft_transport raft_link_transport(struct raft_link *l);
 /* Takes an accepted stream of STREAM_RAFT or STREAM_SNAPSHOT. Calls stream_start(). */
 void raft_link_accept(struct raft_link *l, struct stream *s, const struct stream_peer *peer);
+/* Another manager: a stream to it is kept, so that an election need not wait for one. */
+void raft_link_reach(struct raft_link *l, const char *node);
 /* The node is no manager any more, or has moved: what leads to it is closed. */
 void raft_link_forget(struct raft_link *l, const char *node);
 /* Whether a stream to or from this node is open now. */

@@ -384,6 +384,15 @@ static void on_members(void *arg, const struct raft_member *m, size_t n)
 		r->events.members(r->events.arg);
 }
 
+static void on_applied(void *arg, uint64_t index)
+{
+	struct replica *r = arg;
+
+	(void)index;
+	if (r->events.applied)
+		r->events.applied(r->events.arg);
+}
+
 static void cores_make(struct replica *r)
 {
 	struct core *(*const make[])(void) = {
@@ -434,7 +443,8 @@ int replica_new(struct replica **ret, const struct replica_config *config, struc
 		.events = {.arg = r,
 			   .leadership = on_leadership,
 			   .leader = on_leader,
-			   .members = on_members},
+			   .members = on_members,
+			   .applied = on_applied},
 		.transport = config->transport,
 		.options = config->options,
 	};

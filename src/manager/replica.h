@@ -22,6 +22,9 @@ struct replica_events {
 	void (*leader)(void *arg, const char *node);
 	/* The members of the raft group have changed. */
 	void (*members)(void *arg);
+	/* Entries, or a snapshot, were applied. May be NULL; unlike a watch of the store, it may
+	 * write. */
+	void (*applied)(void *arg);
 };
 
 struct replica_config {

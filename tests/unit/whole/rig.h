@@ -1,0 +1,710 @@
+/*
+ * A whole cluster in one loop: managers with real raft logs and real mTLS streams on 127.0.0.1, and
+ * agents' sessions whose worker is faked (a task that is wanted runs at once). For test_*.c here
+ * and for the bench of the managers.
+ */
+#pragma once
+
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "agent/session.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/seal.h"
+#include "base/tls.h"
+#include "manager/ca.h"
+#include "manager/manager.h"
+#include "manager/raft_disk.h"
+#include "manager/world_uv.h"
+#include "model/join.h"
+
+#define RIG_HOSTS 8
+#define RIG_WAIT_MS 15000 /* no test waits longer for anything */
+
+/* A task as a faked worker has it. */
+struct fake_task {
+	char id[ID_CLUSTER_LEN + 1];
+	enum task_state state, desired;
+};
+
+struct host {
+	struct rig *rig;
+	struct stream_hub *hub;
+	struct stream_listener *listener;
+	char address[STREAM_ADDRESS_MAX];
+	struct pkey *key;
+	struct tls_identity *identity;
+	char node[ID_CLUSTER_LEN + 1];
+	uint64_t raft_id;
+	char dir[256];
+	struct raft_disk *disk;
+	struct manager *manager;
+	bool cut, removed, hub_gone, manager_gone;
+	/* The agent */
+	struct session_client *session;
+	bool session_gone, connected, mute;
+	unsigned connects, completes;
+	int refused; /* why it was not let in last */
+	struct session_manager known[RIG_HOSTS];
+	struct fake_task tasks[512];
+	size_t n_tasks;
+};
+
+struct rig {
+	uv_loop_t loop;
+	uv_timer_t tick;
+	struct world world;
+	char dir[128];
+	struct seal_key *key;
+	char *worker_token, *manager_token;
+	struct host hosts[RIG_HOSTS];
+	struct raft_node_options raft;
+	int64_t heartbeat_ns;
+};
+
+static inline void rig_tick(uv_timer_t *t)
+{
+	(void)t;
+}
+
+/* Runs the loop until the condition holds; true when it did in time. */
+#define RIG_TRY(r, condition, ms)                                      \
+	({                                                             \
+		uint64_t end_ = clock_mono_ms() + (ms);                \
+		bool ok_;                                              \
+		while (!(ok_ = (condition)) && clock_mono_ms() < end_) \
+			(void)uv_run(&(r)->loop, UV_RUN_ONCE);         \
+		ok_;                                                   \
+	})
+#define RIG_UNTIL(r, condition)                                                            \
+	do {                                                                               \
+		if (!RIG_TRY(r, condition, RIG_WAIT_MS))                                   \
+			fail_msg("line %d: waited in vain for: %s", __LINE__, #condition); \
+	} while (0)
+/* For what must not happen: runs the loop for the time. */
+#define RIG_RUN_MS(r, ms) (void)RIG_TRY(r, false, ms)
+
+/* Hosts */
+
+static inline int host_accept(struct stream *s, const struct stream_peer *peer, void *data,
+			      struct err *e)
+{
+	struct host *h = data;
+
+	if (!h->manager)
+		return err_set(e, -EAGAIN, "no manager here");
+	return manager_accept(h->manager, s, peer, e);
+}
+
+static inline void host_listen(struct host *h, const char *address)
+{
+	struct err e = ERR_INIT;
+
+	assert_ok(stream_listen(h->hub, address, host_accept, h, &h->listener, &e), &e);
+	(void)snprintf(h->address, sizeof h->address, "%s", stream_listener_address(h->listener));
+}
+
+static inline struct host *host_new(struct rig *r, size_t i)
+{
+	struct host *h = &r->hosts[i];
+	struct err e = ERR_INIT;
+
+	h->rig = r;
+	h->hub = stream_hub_new(&r->loop, &(struct stream_hub_conf){0});
+	(void)snprintf(h->dir, sizeof h->dir, "%s/host%zu", r->dir, i);
+	assert_ok(pkey_new(&h->key, &e), &e);
+	host_listen(h, "127.0.0.1:0");
+	return h;
+}
+
+static inline void host_identity(struct host *h, const char *cert, const char *roots)
+{
+	auto_certs chain = {0}, trusted = {0};
+	struct err e = ERR_INIT;
+
+	assert_ok(certs_read(cert, strlen(cert), &chain, &e), &e);
+	assert_ok(certs_read(roots, strlen(roots), &trusted, &e), &e);
+	tls_identity_unref(h->identity);
+	assert_ok(tls_identity_new(h->key, &chain, &trusted, &h->identity, &e), &e);
+	stream_hub_set_identity(h->hub, h->identity);
+}
+
+static inline bool stream_cut(struct stream *s, void *data)
+{
+	(void)data;
+	stream_abort(s);
+	return true;
+}
+
+/* No goodbye: from now on nothing comes out of this host or goes in. */
+static inline void host_cut(struct host *h)
+{
+	h->cut = true;
+	stream_hub_set_identity(h->hub, NULL);
+	stream_listener_close(TAKE_PTR(h->listener));
+	stream_hub_each(h->hub, NULL, stream_cut, NULL);
+}
+
+static inline void host_heal(struct host *h)
+{
+	char address[STREAM_ADDRESS_MAX];
+
+	(void)snprintf(address, sizeof address, "%s", h->address);
+	h->cut = false;
+	stream_hub_set_identity(h->hub, h->identity);
+	host_listen(h, address);
+}
+
+/* Managers */
+
+static inline void host_removed(void *arg)
+{
+	((struct host *)arg)->removed = true;
+}
+
+/* What a daemon remembers on its own disk. */
+static inline int host_address(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX])
+{
+	struct host *h = arg;
+
+	for (size_t i = 0; i < RIG_HOSTS; i++) {
+		if (strcmp(h->rig->hosts[i].node, node) != 0)
+			continue;
+		(void)snprintf(ret, STREAM_ADDRESS_MAX, "%s", h->rig->hosts[i].address);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static inline struct manager_config host_config(struct host *h)
+{
+	struct err e = ERR_INIT;
+
+	assert_ok(raft_disk_new(&h->disk, &h->rig->loop, h->dir, h->rig->key, &e), &e);
+	return (struct manager_config){.world = &h->rig->world,
+				       .hub = h->hub,
+				       .io = raft_disk_io(h->disk),
+				       .node = h->node,
+				       .raft_id = h->raft_id,
+				       .raft = h->rig->raft,
+				       .arg = h,
+				       .address = host_address,
+				       .removed = host_removed};
+}
+
+static inline void host_open(struct host *h)
+{
+	struct manager_config config = host_config(h);
+	struct err e = ERR_INIT;
+
+	h->manager_gone = false;
+	assert_ok(manager_open(&h->manager, &config, &e), &e);
+}
+
+static inline void host_manager_gone(void *arg)
+{
+	((struct host *)arg)->manager_gone = true;
+}
+
+static inline void host_close(struct host *h)
+{
+	if (!h->manager)
+		return;
+	manager_close(h->manager, host_manager_gone, h);
+	RIG_UNTIL(h->rig, h->manager_gone);
+	h->manager = NULL;
+	raft_disk_free(TAKE_PTR(h->disk));
+}
+
+/* Requests */
+
+struct asked {
+	int status;
+	bool done;
+	char id[ID_CLUSTER_LEN + 1];
+	uint64_t version;
+	struct err e;
+};
+
+static inline void asked_done(void *arg, int status, const struct control_answer *answer,
+			      const struct err *e)
+{
+	struct asked *a = arg;
+
+	assert_false(a->done);
+	a->done = true;
+	a->status = status;
+	if (answer) {
+		(void)snprintf(a->id, sizeof a->id, "%s", answer->id ? answer->id : "");
+		a->version = answer->version;
+	}
+	if (status < 0 && e)
+		a->e = *e;
+}
+
+static inline struct asked host_ask(struct host *h, const struct control_request *request)
+{
+	struct asked a = {0};
+
+	(void)manager_control(h->manager, request, asked_done, &a);
+	RIG_UNTIL(h->rig, a.done);
+	return a;
+}
+
+static inline void spec_of(struct service_spec *ret, const char *name, unsigned replicas)
+{
+	struct err e = ERR_INIT;
+	auto_free char *json = xasprintf(
+		"{\"Name\":\"%s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"busybox\"},"
+		"\"RestartPolicy\":{\"Condition\":\"any\",\"Delay\":1000000}},"
+		"\"Mode\":{\"Replicated\":{\"Replicas\":%u}}}",
+		name, replicas);
+
+	*ret = (struct service_spec){0};
+	assert_ok(json_read(&service_spec_table, json, strlen(json), ret, &e), &e);
+}
+
+static inline struct asked host_create(struct host *h, const char *name, unsigned replicas)
+{
+	struct control_request r = {.op = CONTROL_SERVICE_CREATE};
+	struct service_spec spec;
+	struct asked a;
+
+	spec_of(&spec, name, replicas);
+	r.service = &spec;
+	a = host_ask(h, &r);
+	table_done(&service_spec_table, &spec);
+	return a;
+}
+
+static inline const struct service *service_of(struct host *h, const char *name)
+{
+	return (const struct service *)store_named(manager_store(h->manager), KIND_SERVICE, name);
+}
+
+static inline struct asked host_scale(struct host *h, const char *name, unsigned replicas)
+{
+	struct control_request r = {.op = CONTROL_SERVICE_UPDATE, .id = (char *)(uintptr_t)name};
+	struct service_spec spec;
+	struct asked a;
+
+	assert_non_null(service_of(h, name));
+	r.version = service_of(h, name)->o.version.index;
+	spec_of(&spec, name, replicas);
+	r.service = &spec;
+	a = host_ask(h, &r);
+	table_done(&service_spec_table, &spec);
+	return a;
+}
+
+static inline struct asked host_name(struct host *h, enum control_op op, const char *name,
+				     bool force)
+{
+	struct control_request r = {.op = op, .id = (char *)(uintptr_t)name, .force = force};
+
+	return host_ask(h, &r);
+}
+
+/* What a manager's store has */
+
+/* Wanted tasks of a service that run (on `node`, unless NULL). */
+static inline unsigned tasks_running(struct host *h, const char *name, const char *node)
+{
+	const struct service *service = service_of(h, name);
+	const struct task *t;
+	struct store_walk w;
+	unsigned n = 0;
+
+	if (!service)
+		return 0;
+	store_walk_service_tasks(&w, manager_store(h->manager), service->o.id);
+	while ((t = store_walk_next(&w)))
+		n += t->status.state == TASK_RUNNING && task_is_wanted(t) &&
+		     (!node || strcmp(t->node, node) == 0);
+	return n;
+}
+
+static inline enum node_state node_state_of(struct host *h, const char *node)
+{
+	const struct node *n = store_node(manager_store(h->manager), node);
+
+	return n ? n->status.state : NODE_UNKNOWN;
+}
+
+static inline struct host *rig_leader(struct rig *r)
+{
+	for (size_t i = 0; i < RIG_HOSTS; i++)
+		if (r->hosts[i].manager && !r->hosts[i].cut &&
+		    manager_is_leading(r->hosts[i].manager))
+			return &r->hosts[i];
+	return NULL;
+}
+
+static inline size_t voters_of(struct host *h)
+{
+	const struct raft_member *v;
+	size_t n = raft_node_members(manager_raft(h->manager), &v), voters = 0;
+
+	for (size_t i = 0; i < n; i++)
+		voters += v[i].role == RAFT_NODE_VOTER;
+	return voters;
+}
+
+/* The agent with its faked worker */
+
+static inline struct fake_task *fake_find(struct host *h, const char *id)
+{
+	for (size_t i = 0; i < h->n_tasks; i++)
+		if (strcmp(h->tasks[i].id, id) == 0)
+			return &h->tasks[i];
+	return NULL;
+}
+
+static inline unsigned fake_running(struct host *h)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < h->n_tasks; i++)
+		n += h->tasks[i].state == TASK_RUNNING;
+	return n;
+}
+
+static inline void fake_step(struct host *h, struct fake_task *f)
+{
+	struct task_status status = {.timestamp = clock_wall_ns()};
+
+	if (h->mute)
+		return;
+	if (f->desired > TASK_RUNNING && f->state < TASK_COMPLETE)
+		f->state = TASK_SHUTDOWN;
+	else if (f->desired == TASK_RUNNING && f->state < TASK_RUNNING)
+		f->state = TASK_RUNNING;
+	status.state = f->state;
+	session_client_report(h->session, f->id, &status);
+}
+
+static inline void fake_forget(struct host *h, size_t i)
+{
+	h->tasks[i] = h->tasks[--h->n_tasks];
+}
+
+static inline void fake_assign(void *arg, const struct session_assign *a)
+{
+	struct host *h = arg;
+
+	h->completes += a->complete && !a->more;
+	LIST_EACH (t, &a->tasks) {
+		struct fake_task *f = fake_find(h, t->o.id);
+		bool has_template = false;
+
+		assert_string_equal(t->node, h->node);
+		LIST_EACH (tpl, &a->templates)
+			has_template = has_template || strcmp(tpl->service, t->service) == 0;
+		if (!f) { /* as a worker: what is new needs its template */
+			if (!has_template || task_state_final(t->status.state))
+				continue;
+			assert_true(h->n_tasks < ARRAY_LEN(h->tasks));
+			f = &h->tasks[h->n_tasks++];
+			*f = (struct fake_task){.state = TASK_ASSIGNED};
+			(void)snprintf(f->id, sizeof f->id, "%s", t->o.id);
+		}
+		f->desired = t->desired;
+		if (t->status.state >= TASK_REJECTED && f->desired <= TASK_RUNNING)
+			f->desired = TASK_SHUTDOWN;
+		fake_step(h, f);
+	}
+	for (size_t i = h->n_tasks; i-- > 0;) {
+		bool gone = a->complete && !a->more;
+
+		if (gone)
+			LIST_EACH (t, &a->tasks)
+				gone = gone && strcmp(t->o.id, h->tasks[i].id) != 0;
+		if (gone || strs_has(&a->gone_tasks, h->tasks[i].id))
+			fake_forget(h, i);
+	}
+}
+
+static inline void fake_describe(void *arg, struct session_open *ret)
+{
+	struct host *h = arg;
+
+	ret->description.hostname = xasprintf("host%td", h - h->rig->hosts);
+	ret->description.platform.os = xstrdup("linux");
+	ret->description.platform.architecture = xstrdup("x86_64");
+	ret->description.resources.nano_cpus = 4000000000LL;
+	ret->description.resources.memory = 8LL << 30;
+}
+
+static inline void fake_connected(void *arg, bool connected)
+{
+	struct host *h = arg;
+
+	h->connected = connected;
+	h->connects += connected;
+	for (size_t i = 0; connected && i < h->n_tasks; i++)
+		fake_step(h, &h->tasks[i]);
+}
+
+static inline void fake_welcome(void *arg, const struct session_welcome *w)
+{
+	(void)arg;
+	assert_true(w->managers.n > 0);
+}
+
+static inline int fake_peers(void *arg, const struct session_peers *p)
+{
+	(void)arg;
+	(void)p;
+	return 0;
+}
+
+static inline void fake_refused(void *arg, const struct err *why)
+{
+	((struct host *)arg)->refused = why->code;
+}
+
+static const struct session_client_ops fake_ops = {
+	.describe = fake_describe,
+	.connected = fake_connected,
+	.welcome = fake_welcome,
+	.assign = fake_assign,
+	.peers = fake_peers,
+	.refused = fake_refused,
+};
+
+/* Opens the host's session; it knows the managers that are up. */
+static inline void host_session(struct host *h)
+{
+	struct session_client_config config = {
+		.loop = &h->rig->loop, .hub = h->hub, .node = h->node, .ops = &fake_ops, .arg = h};
+	size_t n = 0;
+
+	for (size_t i = 0; i < RIG_HOSTS; i++)
+		if (h->rig->hosts[i].manager)
+			h->known[n++] = (struct session_manager){.node = h->rig->hosts[i].node,
+								 .addr = h->rig->hosts[i].address};
+	h->session_gone = false;
+	h->session = session_client_new(&config, h->known, n);
+}
+
+static inline void host_session_gone(void *arg)
+{
+	((struct host *)arg)->session_gone = true;
+}
+
+static inline void host_session_close(struct host *h)
+{
+	if (!h->session)
+		return;
+	session_client_close(TAKE_PTR(h->session), host_session_gone, h);
+	RIG_UNTIL(h->rig, h->session_gone);
+	h->connected = false;
+}
+
+/* Joining */
+
+struct joining {
+	struct host *host;
+	struct join_request request;
+	struct join_answer answer;
+	bool answered, closed;
+	struct err why;
+};
+
+static inline void joining_open(struct stream *s, void *data)
+{
+	struct joining *j = data;
+	auto_buf bytes = BUF_INIT(LIMIT_FRAME);
+
+	assert_int_equal(tlv_write(&join_request_table, &j->request, &bytes), 0);
+	assert_int_equal(stream_send_copy(s, JOIN_REQUEST, bytes.p, bytes.len), 0);
+}
+
+static inline void joining_recv(struct stream *s, const struct frame_view *f, void *data)
+{
+	struct joining *j = data;
+	struct err e = ERR_INIT;
+
+	(void)s;
+	assert_int_equal(f->type, JOIN_ANSWER);
+	assert_ok(tlv_read(&join_answer_table, f->payload, f->len, &j->answer, &e), &e);
+	j->answered = true;
+}
+
+static inline void joining_closed(struct stream *s, const struct err *why, void *data)
+{
+	struct joining *j = data;
+
+	(void)s;
+	j->closed = true;
+	j->why = *why;
+}
+
+static const struct stream_ops joining_ops = {
+	.open = joining_open, .recv = joining_recv, .closed = joining_closed};
+
+/* Asks the manager `at` to let it in: 0 and the host has its certificate, or the refusal. */
+static inline int host_join(struct host *h, struct host *at, const char *token)
+{
+	auto_buf csr = BUF_INIT(LIMIT_PEM);
+	struct joining j = {.host = h};
+	struct join_token parsed;
+	struct stream_target target = {.address = at->address, .purpose = STREAM_JOIN};
+	struct err e = ERR_INIT;
+	struct stream *s;
+	int status;
+
+	assert_ok(join_token_parse(token, &parsed, &e), &e);
+	target.root_sha256 = parsed.root_sha256;
+	assert_ok(csr_new(h->key, &csr, &e), &e);
+	j.request = (struct join_request){.token = (char *)(uintptr_t)token,
+					  .csr = (char *)(uintptr_t)buf_text(&csr),
+					  .hostname = h->dir,
+					  .listen_addr = h->address};
+	assert_ok(stream_connect(h->hub, &target, &joining_ops, &j, &s, &e), &e);
+	RIG_UNTIL(h->rig, j.closed);
+	if (!j.answered)
+		return j.why.code;
+	status = j.answer.status;
+	if (status == 0) {
+		(void)snprintf(h->node, sizeof h->node, "%s", j.answer.node);
+		h->raft_id = j.answer.raft_id;
+		host_identity(h, j.answer.cert, j.answer.roots);
+		assert_true(j.answer.managers.n > 0);
+	}
+	table_done(&join_answer_table, &j.answer);
+	return status;
+}
+
+static inline struct host *rig_worker(struct rig *r, size_t i)
+{
+	struct host *h = host_new(r, i);
+
+	assert_int_equal(host_join(h, rig_leader(r), r->worker_token), 0);
+	host_session(h);
+	RIG_UNTIL(r, rig_leader(r) && node_state_of(rig_leader(r), h->node) == NODE_READY);
+	return h;
+}
+
+static inline struct host *rig_manager(struct rig *r, size_t i)
+{
+	struct host *h = host_new(r, i);
+	size_t voters = voters_of(rig_leader(r));
+
+	assert_int_equal(host_join(h, rig_leader(r), r->manager_token), 0);
+	host_open(h);
+	RIG_UNTIL(r, rig_leader(r) && voters_of(rig_leader(r)) == voters + 1);
+	return h;
+}
+
+/* The cluster */
+
+static inline struct cluster *rig_cluster(struct rig *r, struct host *h)
+{
+	auto_ca ca = {0};
+	auto_buf key = BUF_INIT(LIMIT_PEM), root = BUF_INIT(LIMIT_PEM), csr = BUF_INIT(LIMIT_PEM),
+		 cert = BUF_INIT(LIMIT_PEM);
+	struct cluster *c = object_new(KIND_CLUSTER, "cluster000000000000000000", clock_wall_ns());
+	char token[TOKEN_TEXT_LEN + 1];
+	struct cert_request what = {.node_id = h->node,
+				    .role = CERT_ROLE_MANAGER,
+				    .cluster_id = c->o.id,
+				    .now_ns = clock_wall_ns()};
+	struct err e = ERR_INIT;
+
+	assert_ok(ca_new(clock_wall_ns(), &ca, &e), &e);
+	assert_ok(pkey_write(ca.key, &key, &e), &e);
+	assert_ok(cert_write(ca.root, &root, &e), &e);
+	assert_ok(csr_new(h->key, &csr, &e), &e);
+	assert_ok(ca_issue(&ca, buf_text(&csr), csr.len, &what, &cert, &e), &e);
+	host_identity(h, buf_text(&cert), buf_text(&root));
+	str_set(&c->spec.name, "default");
+	c->spec.dispatcher.heartbeat_period = r->heartbeat_ns;
+	str_set(&c->root_cert, buf_text(&root));
+	c->root_key.n = key.len;
+	c->root_key.p = xmemdup(key.p, key.len);
+	ca_token_new(&ca, token);
+	c->tokens.worker = xstrdup(token);
+	ca_token_new(&ca, token);
+	c->tokens.manager = xstrdup(token);
+	r->worker_token = xstrdup(c->tokens.worker);
+	r->manager_token = xstrdup(c->tokens.manager);
+	return c;
+}
+
+static inline struct rig *rig_new(void)
+{
+	struct rig *r = xcalloc(1, sizeof *r);
+	struct manager_config config;
+	struct asked made = {0};
+	struct cluster *c;
+	struct err e = ERR_INIT;
+	struct node *self;
+	struct host *h;
+
+	(void)uv_loop_init(&r->loop);
+	(void)uv_timer_init(&r->loop, &r->tick);
+	(void)uv_timer_start(&r->tick, rig_tick, 5, 5);
+	world_uv_init(&r->world, &r->loop);
+	(void)snprintf(r->dir, sizeof r->dir, "/tmp/shoal-whole-XXXXXX");
+	assert_non_null(mkdtemp(r->dir));
+	r->key = seal_key_new();
+	r->heartbeat_ns = 200000000;
+	h = host_new(r, 0);
+	(void)snprintf(h->node, sizeof h->node, "founder000000000000000000");
+	h->raft_id = 1;
+	c = rig_cluster(r, h);
+	self = object_new(KIND_NODE, h->node, clock_wall_ns());
+	self->spec.role = ROLE_MANAGER;
+	self->description.hostname = xstrdup("host0");
+	self->manager = xcalloc(1, sizeof *self->manager);
+	self->manager->raft_id = h->raft_id;
+	self->manager->addr = xstrdup(h->address);
+	config = host_config(h);
+	assert_ok(manager_bootstrap(&h->manager, &config, c, self, asked_done, &made, &e), &e);
+	RIG_UNTIL(r, made.done);
+	assert_ok(made.status, &made.e);
+	return r;
+}
+
+static inline void host_hub_gone(void *arg)
+{
+	((struct host *)arg)->hub_gone = true;
+}
+
+/* Closes all; whatever is left open on the loop then is a leak. */
+static inline void rig_done(struct rig *r)
+{
+	struct err e = ERR_INIT;
+
+	for (size_t i = RIG_HOSTS; i-- > 0;)
+		host_session_close(&r->hosts[i]);
+	for (size_t i = RIG_HOSTS; i-- > 0;)
+		host_close(&r->hosts[i]);
+	for (size_t i = 0; i < RIG_HOSTS; i++) {
+		struct host *h = &r->hosts[i];
+
+		if (!h->hub)
+			continue;
+		stream_hub_close(h->hub, host_hub_gone, h);
+		RIG_UNTIL(r, h->hub_gone);
+		tls_identity_unref(h->identity);
+		pkey_unref(h->key);
+	}
+	uv_close((uv_handle_t *)&r->tick, NULL);
+	(void)uv_run(&r->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&r->loop), 0);
+	seal_key_unref(r->key);
+	(void)dir_remove(AT_FDCWD, r->dir, &e);
+	free(r->worker_token);
+	free(r->manager_token);
+	free(r);
+}

@@ -1,0 +1,233 @@
+/*
+ * Three managers: how they form, that any of them serves, and what is left when some are gone.
+ */
+#include "unit/whole/rig.h"
+
+static struct rig *rig_three(void)
+{
+	struct rig *r = rig_new();
+
+	(void)rig_manager(r, 1);
+	(void)rig_manager(r, 2);
+	RIG_UNTIL(r, voters_of(&r->hosts[0]) == 3);
+	for (size_t i = 0; i < 3; i++)
+		RIG_UNTIL(r,
+			  manager_readable(r->hosts[i].manager, NULL) == 0 &&
+				  store_count(manager_store(r->hosts[i].manager), KIND_NODE) == 3);
+	return r;
+}
+
+/* A write through any manager once there is a leader: what a client would do. */
+static struct asked create_anyhow(struct host *h, const char *name, unsigned replicas)
+{
+	uint64_t end = clock_mono_ms() + RIG_WAIT_MS;
+	struct asked a;
+
+	do {
+		a = host_create(h, name, replicas);
+		if (a.status == -EHOSTUNREACH)
+			RIG_RUN_MS(h->rig, 10);
+	} while (a.status == -EHOSTUNREACH && clock_mono_ms() < end);
+	return a;
+}
+
+static void test_followers_serve(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *follower = &r->hosts[2];
+	char name[16];
+
+	(void)state;
+	assert_ptr_equal(rig_leader(r), &r->hosts[0]);
+	RIG_UNTIL(r, manager_leader(follower->manager));
+	for (unsigned i = 0; i < 50; i++) {
+		struct asked a;
+
+		(void)snprintf(name, sizeof name, "s%u", i);
+		a = create_anyhow(&r->hosts[1 + i % 2], name, 0);
+		assert_ok(a.status, &a.e);
+		/* What was acknowledged here can be read here. */
+		assert_non_null(service_of(&r->hosts[1 + i % 2], name));
+		assert_true(store_version(manager_store(r->hosts[1 + i % 2].manager)) >= a.version);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		struct asked a, barrier = {0};
+
+		(void)snprintf(name, sizeof name, "b%u", i);
+		a = host_create(&r->hosts[0], name, 0);
+		assert_ok(a.status, &a.e);
+		(void)manager_read_barrier(follower->manager, asked_done, &barrier);
+		RIG_UNTIL(r, barrier.done);
+		assert_ok(barrier.status, &barrier.e);
+		assert_non_null(service_of(follower, name));
+	}
+	assert_int_equal(host_create(follower, "b1", 0).status, -EEXIST);
+	assert_int_equal(manager_reachability(follower->manager, r->hosts[1].node),
+			 REACHABILITY_REACHABLE);
+	rig_done(r);
+}
+
+/* Sessions at any manager; the leader goes without a word; all goes on within two seconds. */
+static void test_leader_lost(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *w[2] = {rig_worker(r, 3), rig_worker(r, 4)};
+	uint64_t lost_ms, new_ms;
+	struct asked a = create_anyhow(&r->hosts[1], "web", 4);
+
+	(void)state;
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(&r->hosts[1], "web", NULL) == 4);
+	lost_ms = clock_mono_ms();
+	host_cut(&r->hosts[0]);
+	RIG_UNTIL(r, rig_leader(r));
+	new_ms = clock_mono_ms() - lost_ms;
+	a = create_anyhow(&r->hosts[1], "after", 2);
+	assert_ok(a.status, &a.e);
+	print_message("new leader after %llu ms, write after %llu ms\n", (unsigned long long)new_ms,
+		      (unsigned long long)(clock_mono_ms() - lost_ms));
+	assert_true(clock_mono_ms() - lost_ms < 2000);
+	RIG_UNTIL(r, tasks_running(&r->hosts[2], "after", NULL) == 2);
+	assert_int_equal(tasks_running(&r->hosts[2], "web", NULL), 4);
+	RIG_UNTIL(r, w[0]->connected && w[1]->connected);
+	/* The old leader knows that it leads no more, and takes nothing. */
+	RIG_UNTIL(r, manager_readable(r->hosts[0].manager, NULL) == -EHOSTUNREACH);
+	assert_int_equal(host_create(&r->hosts[0], "never", 0).status, -EHOSTUNREACH);
+	host_heal(&r->hosts[0]);
+	RIG_UNTIL(r, service_of(&r->hosts[0], "after"));
+	a = create_anyhow(&r->hosts[0], "again", 1);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(&r->hosts[0], "again", NULL) == 1);
+	assert_null(service_of(&r->hosts[0], "never"));
+	/* Nobody was taken for dead meanwhile. */
+	RIG_RUN_MS(r, 1500);
+	assert_int_equal(node_state_of(&r->hosts[0], w[0]->node), NODE_READY);
+	assert_int_equal(node_state_of(&r->hosts[0], w[1]->node), NODE_READY);
+	assert_int_equal(tasks_running(&r->hosts[0], "web", NULL), 4);
+	rig_done(r);
+}
+
+/* A leader that stops in good order leaves no gap of an election timeout. */
+static void test_leader_stops(void **state)
+{
+	struct rig *r = rig_three();
+	uint64_t from_ms = clock_mono_ms();
+	struct asked a;
+
+	(void)state;
+	host_close(&r->hosts[0]);
+	a = create_anyhow(&r->hosts[1], "after", 0);
+	assert_ok(a.status, &a.e);
+	print_message("handed over in %llu ms\n", (unsigned long long)(clock_mono_ms() - from_ms));
+	assert_true(clock_mono_ms() - from_ms < 1500);
+	rig_done(r);
+}
+
+static void test_quorum_lost(void **state)
+{
+	struct rig *r = rig_three();
+	struct asked never = {0};
+	struct control_request q = {.op = CONTROL_SERVICE_CREATE};
+	struct service_spec spec;
+
+	(void)state;
+	host_cut(&r->hosts[1]);
+	host_cut(&r->hosts[2]);
+	spec_of(&spec, "unknown", 0);
+	q.service = &spec;
+	/* Taken by a leader that does not know yet: the outcome is unknown, and it says so. */
+	(void)manager_control(r->hosts[0].manager, &q, asked_done, &never);
+	table_done(&service_spec_table, &spec);
+	RIG_UNTIL(r, never.done);
+	assert_true(never.status == -EINPROGRESS || never.status == -EHOSTUNREACH);
+	for (size_t i = 0; i < 3; i++) {
+		RIG_UNTIL(r, manager_readable(r->hosts[i].manager, NULL) == -EHOSTUNREACH);
+		assert_int_equal(host_create(&r->hosts[i], "never", 0).status, -EHOSTUNREACH);
+	}
+	host_heal(&r->hosts[1]);
+	host_heal(&r->hosts[2]);
+	RIG_UNTIL(r, rig_leader(r));
+	assert_int_equal(create_anyhow(&r->hosts[2], "after", 0).status, 0);
+	RIG_UNTIL(r, service_of(&r->hosts[0], "after"));
+	assert_null(service_of(&r->hosts[0], "never"));
+	rig_done(r);
+}
+
+static void test_restart_all(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *w = rig_worker(r, 3);
+	struct asked a = create_anyhow(&r->hosts[2], "web", 5);
+
+	(void)state;
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(&r->hosts[2], "web", NULL) == 5);
+	for (size_t i = 0; i < 3; i++)
+		host_close(&r->hosts[i]);
+	for (size_t i = 0; i < 3; i++)
+		host_open(&r->hosts[i]);
+	RIG_UNTIL(r, rig_leader(r));
+	for (size_t i = 0; i < 3; i++)
+		RIG_UNTIL(r, tasks_running(&r->hosts[i], "web", w->node) == 5);
+	a = create_anyhow(&r->hosts[1], "more", 1);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(&r->hosts[0], "more", NULL) == 1);
+	assert_int_equal(fake_running(w), 6);
+	rig_done(r);
+}
+
+/* A removed manager has no vote, no streams, and its certificate opens nothing. */
+static void test_manager_removed(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *gone = &r->hosts[2];
+	struct asked a;
+
+	(void)state;
+	assert_ptr_equal(rig_leader(r), &r->hosts[0]);
+	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, r->hosts[0].node, true);
+	assert_int_equal(a.status, -EBUSY); /* the leader itself */
+	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, gone->node, false);
+	assert_int_equal(a.status, -EBUSY);
+	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, gone->node, true);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, voters_of(&r->hosts[0]) == 2);
+	RIG_UNTIL(r, manager_readable(gone->manager, NULL) == -EHOSTUNREACH);
+	host_session(gone);
+	RIG_UNTIL(r, gone->refused == -EACCES || gone->refused == -EAGAIN ||
+			     gone->refused == -EHOSTUNREACH);
+	RIG_RUN_MS(r, 1000);
+	assert_false(gone->connected);
+	assert_ptr_equal(rig_leader(r), &r->hosts[0]);
+	assert_int_equal(create_anyhow(&r->hosts[1], "after", 0).status, 0);
+	assert_int_equal(host_create(gone, "never", 0).status, -EHOSTUNREACH);
+	rig_done(r);
+}
+
+/* One that joined and never came up keeps no other from becoming a voter. */
+static void test_absent_manager(void **state)
+{
+	struct rig *r = rig_new();
+	struct host *absent = host_new(r, 1);
+
+	(void)state;
+	assert_int_equal(host_join(absent, &r->hosts[0], r->manager_token), 0);
+	RIG_RUN_MS(r, 300);
+	assert_int_equal(host_create(&r->hosts[0], "web", 0).status, 0);
+	rig_done(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_followers_serve), TEST(test_leader_lost), TEST(test_leader_stops),
+		TEST(test_quorum_lost),     TEST(test_restart_all), TEST(test_manager_removed),
+		TEST(test_absent_manager),
+	};
+	int failed;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	failed = RUN_TESTS(tests);
+	uv_library_shutdown();
+	return failed;
+}
