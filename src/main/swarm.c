@@ -4,6 +4,7 @@
 #include "main/swarm.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,6 +91,19 @@ static void on_removed(void *arg)
 		 "leave it whole");
 }
 
+static int known_address(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX])
+{
+	const struct swarm *s = arg;
+
+	LIST_EACH (m, &s->state.managers) {
+		if (strcmp(m->node, node) != 0)
+			continue;
+		(void)snprintf(ret, STREAM_ADDRESS_MAX, "%s", m->addr);
+		return 0;
+	}
+	return -ENOENT;
+}
+
 void swarm_manager_config(struct swarm *s, struct manager_config *ret)
 {
 	*ret = (struct manager_config){.world = &s->world,
@@ -100,6 +114,7 @@ void swarm_manager_config(struct swarm *s, struct manager_config *ret)
 				       .raft = {.election_ms = s->config.election_ms,
 						.heartbeat_ms = s->config.heartbeat_ms},
 				       .arg = s,
+				       .address = known_address,
 				       .changed = on_manager_changed,
 				       .removed = on_removed};
 }

@@ -337,6 +337,13 @@ static void part_closed(void *arg)
 	closed_all(arg);
 }
 
+/* Its writes were answered with it; what still waits for something else is answered now. */
+static void replica_closed(void *arg)
+{
+	manager_calls_fail(arg);
+	closed_all(arg);
+}
+
 static void parts_close(struct manager *m)
 {
 	struct err e = ERR_INIT;
@@ -353,8 +360,7 @@ static void parts_close(struct manager *m)
 		first_done(&TAKE_PTR(m->first)->op, -ECANCELED, 0, &e);
 	}
 	forward_close(m->forward, part_closed, m);
-	replica_close(m->replica, part_closed, m);
-	manager_calls_fail(m);
+	replica_close(m->replica, replica_closed, m);
 	raft_link_close(m->link, part_closed, m);
 }
 
