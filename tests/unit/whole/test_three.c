@@ -212,8 +212,11 @@ static void test_absent_manager(void **state)
 
 	(void)state;
 	assert_int_equal(host_join(absent, &r->hosts[0], r->manager_token), 0);
+	RIG_UNTIL(r, store_count(manager_store(r->hosts[0].manager), KIND_NODE) == 2);
 	RIG_RUN_MS(r, 300);
-	assert_int_equal(host_create(&r->hosts[0], "web", 0).status, 0);
+	(void)rig_manager(r, 2);
+	assert_int_equal(voters_of(&r->hosts[0]), 2);
+	assert_int_equal(create_anyhow(&r->hosts[2], "web", 0).status, 0);
 	rig_done(r);
 }
 
