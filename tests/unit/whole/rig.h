@@ -56,6 +56,10 @@ struct host {
 	struct session_manager known[RIG_HOSTS];
 	struct fake_task tasks[512];
 	size_t n_tasks;
+	/* Of the one network that tests use */
+	uint64_t net_version;
+	struct strs peers; /* tasks */
+	unsigned nets_gone, deltas, stale;
 };
 
 struct rig {
@@ -259,17 +263,23 @@ static inline struct asked host_ask(struct host *h, const struct control_request
 	return a;
 }
 
-static inline void spec_of(struct service_spec *ret, const char *name, unsigned replicas)
+static inline void spec_json(struct service_spec *ret, const char *json)
 {
 	struct err e = ERR_INIT;
+
+	*ret = (struct service_spec){0};
+	assert_ok(json_read(&service_spec_table, json, strlen(json), ret, &e), &e);
+}
+
+static inline void spec_of(struct service_spec *ret, const char *name, unsigned replicas)
+{
 	auto_free char *json = xasprintf(
 		"{\"Name\":\"%s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"busybox\"},"
 		"\"RestartPolicy\":{\"Condition\":\"any\",\"Delay\":1000000}},"
 		"\"Mode\":{\"Replicated\":{\"Replicas\":%u}}}",
 		name, replicas);
 
-	*ret = (struct service_spec){0};
-	assert_ok(json_read(&service_spec_table, json, strlen(json), ret, &e), &e);
+	spec_json(ret, json);
 }
 
 static inline struct asked host_create(struct host *h, const char *name, unsigned replicas)
@@ -403,7 +413,7 @@ static inline void fake_assign(void *arg, const struct session_assign *a)
 	h->completes += a->complete && !a->more;
 	LIST_EACH (t, &a->tasks) {
 		struct fake_task *f = fake_find(h, t->o.id);
-		bool has_template = false;
+		bool has_template = false, has_network = t->networks.n == 0;
 
 		assert_string_equal(t->node, h->node);
 		LIST_EACH (tpl, &a->templates)
@@ -411,6 +421,10 @@ static inline void fake_assign(void *arg, const struct session_assign *a)
 		if (!f) { /* as a worker: what is new needs its template */
 			if (!has_template || task_state_final(t->status.state))
 				continue;
+			LIST_EACH (n, &a->networks)
+				has_network = has_network ||
+					      strcmp(n->o.id, t->networks.v[0].network) == 0;
+			assert_true(has_network);
 			assert_true(h->n_tasks < ARRAY_LEN(h->tasks));
 			f = &h->tasks[h->n_tasks++];
 			*f = (struct fake_task){.state = TASK_ASSIGNED};
@@ -420,6 +434,11 @@ static inline void fake_assign(void *arg, const struct session_assign *a)
 		if (t->status.state >= TASK_REJECTED && f->desired <= TASK_RUNNING)
 			f->desired = TASK_SHUTDOWN;
 		fake_step(h, f);
+	}
+	if (a->gone_networks.n) {
+		h->nets_gone++;
+		h->net_version = 0;
+		strs_done(&h->peers);
 	}
 	for (size_t i = h->n_tasks; i-- > 0;) {
 		bool gone = a->complete && !a->more;
@@ -461,8 +480,26 @@ static inline void fake_welcome(void *arg, const struct session_welcome *w)
 
 static inline int fake_peers(void *arg, const struct session_peers *p)
 {
-	(void)arg;
-	(void)p;
+	struct host *h = arg;
+
+	if (!p->complete && p->from != h->net_version) {
+		h->stale++;
+		return -ESTALE;
+	}
+	h->deltas += !p->complete;
+	if (p->complete)
+		strs_done(&h->peers);
+	STRS_EACH (id, &p->gone)
+		for (size_t i = 0; i < h->peers.n; i++)
+			if (strcmp(h->peers.v[i], id) == 0) {
+				free(h->peers.v[i]);
+				h->peers.v[i] = h->peers.v[--h->peers.n];
+				break;
+			}
+	LIST_EACH (peer, &p->peers)
+		if (!strs_has(&h->peers, peer->task))
+			strs_add(&h->peers, peer->task);
+	h->net_version = p->version;
 	return 0;
 }
 
@@ -696,6 +733,7 @@ static inline void rig_done(struct rig *r)
 			continue;
 		stream_hub_close(h->hub, host_hub_gone, h);
 		RIG_UNTIL(r, h->hub_gone);
+		strs_done(&h->peers);
 		tls_identity_unref(h->identity);
 		pkey_unref(h->key);
 	}

@@ -128,6 +128,80 @@ static void test_node_down(void **state)
 	rig_done(r);
 }
 
+/* Asks for a service with a task template that is attached to the network "back". */
+static struct asked attached(struct host *m, enum control_op op, unsigned replicas)
+{
+	auto_free char *json = xasprintf(
+		"{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"busybox\"},"
+		"\"Networks\":[{\"Target\":\"back\"}]},"
+		"\"Mode\":{\"Replicated\":{\"Replicas\":%u}}}",
+		replicas);
+	struct control_request r = {.op = op, .id = (char *)(uintptr_t) "web"};
+	struct service_spec spec;
+	struct asked a;
+
+	spec_json(&spec, json);
+	r.service = &spec;
+	if (op == CONTROL_SERVICE_UPDATE)
+		r.version = service_of(m, "web")->o.version.index;
+	a = host_ask(m, &r);
+	table_done(&service_spec_table, &spec);
+	return a;
+}
+
+/* Each agent hears of all endpoints of a network that it has a task in, by differences. */
+static void test_networks(void **state)
+{
+	struct rig *r = rig_new();
+	struct host *m = &r->hosts[0], *w[2] = {rig_worker(r, 1), rig_worker(r, 2)};
+	struct control_request q = {.op = CONTROL_NETWORK_CREATE};
+	const char *json = "{\"Name\":\"back\",\"Driver\":\"overlay\"}";
+	struct network_spec spec = {0};
+	struct err e = ERR_INIT;
+	struct asked a;
+
+	(void)state;
+	assert_ok(json_read(&network_spec_table, json, strlen(json), &spec, &e), &e);
+	q.network = &spec;
+	a = host_ask(m, &q);
+	assert_ok(a.status, &a.e);
+	table_done(&network_spec_table, &spec);
+	a = attached(m, CONTROL_SERVICE_CREATE, 2);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(m, "web", NULL) == 2);
+	RIG_UNTIL(r, w[0]->peers.n == 2 && w[1]->peers.n == 2);
+	for (unsigned n = 4; n <= 20; n += 8) {
+		a = attached(m, CONTROL_SERVICE_UPDATE, n);
+		assert_ok(a.status, &a.e);
+		RIG_UNTIL(r, tasks_running(m, "web", NULL) == n);
+		RIG_UNTIL(r, w[0]->peers.n == n && w[1]->peers.n == n);
+	}
+	assert_true(w[0]->deltas > 0);
+	assert_int_equal(w[0]->stale + w[1]->stale, 0);
+	/* One that does not fit makes the agent ask for the whole. */
+	w[0]->net_version = 1;
+	a = attached(m, CONTROL_SERVICE_UPDATE, 22);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, w[0]->stale == 1 && w[0]->peers.n == 22);
+	assert_int_equal(w[0]->completes, 2);
+
+	a = host_name(m, CONTROL_NETWORK_REMOVE, "back", false);
+	assert_true(a.status < 0); /* in use */
+	a = attached(m, CONTROL_SERVICE_UPDATE, 0);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, w[0]->n_tasks == 0 && w[1]->n_tasks == 0);
+	RIG_UNTIL(r, w[0]->nets_gone == 1 && w[1]->nets_gone == 1);
+	a = attached(m, CONTROL_SERVICE_UPDATE, 3); /* it comes anew */
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(m, "web", NULL) == 3 && w[0]->peers.n == 3);
+	a = host_name(m, CONTROL_SERVICE_REMOVE, "web", false);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, count(m, KIND_TASK) == 0 && count(m, KIND_SERVICE) == 0);
+	a = host_name(m, CONTROL_NETWORK_REMOVE, "back", false);
+	assert_ok(a.status, &a.e);
+	rig_done(r);
+}
+
 static void test_restart(void **state)
 {
 	struct rig *r = rig_new();
@@ -157,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_service_life), TEST(test_pending),   TEST(test_tokens),
 		TEST(test_removed),      TEST(test_node_down), TEST(test_restart),
+		TEST(test_networks),
 	};
 	int failed;
 
