@@ -677,7 +677,7 @@ static inline struct cluster *rig_cluster(struct rig *r, struct host *h)
 	return c;
 }
 
-static inline struct rig *rig_new(void)
+static inline struct rig *rig_new_with(const struct raft_node_options *raft)
 {
 	struct rig *r = xcalloc(1, sizeof *r);
 	struct manager_config config;
@@ -694,7 +694,9 @@ static inline struct rig *rig_new(void)
 	(void)snprintf(r->dir, sizeof r->dir, "/tmp/shoal-whole-XXXXXX");
 	assert_non_null(mkdtemp(r->dir));
 	r->key = seal_key_new();
-	r->heartbeat_ns = 200000000;
+	r->heartbeat_ns = 300000000;
+	if (raft)
+		r->raft = *raft;
 	h = host_new(r, 0);
 	(void)snprintf(h->node, sizeof h->node, "founder000000000000000000");
 	h->raft_id = 1;
@@ -710,6 +712,11 @@ static inline struct rig *rig_new(void)
 	RIG_UNTIL(r, made.done);
 	assert_ok(made.status, &made.e);
 	return r;
+}
+
+static inline struct rig *rig_new(void)
+{
+	return rig_new_with(NULL);
 }
 
 static inline void host_hub_gone(void *arg)

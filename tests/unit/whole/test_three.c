@@ -100,7 +100,7 @@ static void test_leader_lost(void **state)
 	RIG_UNTIL(r, tasks_running(&r->hosts[0], "again", NULL) == 1);
 	assert_null(service_of(&r->hosts[0], "never"));
 	/* Nobody was taken for dead meanwhile. */
-	RIG_RUN_MS(r, 1500);
+	RIG_RUN_MS(r, 2200);
 	assert_int_equal(node_state_of(&r->hosts[0], w[0]->node), NODE_READY);
 	assert_int_equal(node_state_of(&r->hosts[0], w[1]->node), NODE_READY);
 	assert_int_equal(tasks_running(&r->hosts[0], "web", NULL), 4);
@@ -220,12 +220,125 @@ static void test_absent_manager(void **state)
 	rig_done(r);
 }
 
+/*
+ * A manager that joins, or comes back, after the log was cut gets a snapshot, and from it works as
+ * the others do: it knows where they are, serves agents, and has closed what is no more allowed.
+ */
+static void test_snapshot(void **state)
+{
+	const struct raft_node_options small = {.snapshot_bytes = 32u << 10,
+						.trailing_bytes = 8u << 10};
+	struct rig *r = rig_new_with(&small);
+	struct raft_node_stats stats;
+	struct host *w, *late;
+	struct asked a;
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		(void)snprintf(name, sizeof name, "s%u", i);
+		a = host_create(&r->hosts[0], name, 0);
+		assert_ok(a.status, &a.e);
+	}
+	RIG_UNTIL(r, (raft_node_stats(manager_raft(r->hosts[0].manager), &stats),
+		      stats.snapshot_index > 0));
+	(void)rig_manager(r, 1);
+	late = rig_manager(r, 2);
+	w = rig_worker(r, 3);
+	RIG_UNTIL(r, service_of(late, "s199") && manager_readable(late->manager, NULL) == 0);
+	RIG_UNTIL(r,
+		  manager_reachability(late->manager, r->hosts[1].node) == REACHABILITY_REACHABLE);
+	host_cut(late);
+	for (unsigned i = 200; i < 500; i++) {
+		(void)snprintf(name, sizeof name, "s%u", i);
+		a = host_create(&r->hosts[0], name, 0);
+		assert_ok(a.status, &a.e);
+	}
+	host_heal(late);
+	RIG_UNTIL(r, service_of(late, "s499"));
+	a = create_anyhow(late, "web", 2);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(late, "web", NULL) == 2);
+	assert_int_equal(fake_running(w), 2);
+	/* From its own snapshot after a restart. */
+	host_close(late);
+	host_open(late);
+	RIG_UNTIL(r, manager_readable(late->manager, NULL) == 0 && service_of(late, "web"));
+	rig_done(r);
+}
+
+struct counted {
+	unsigned done, failed;
+};
+
+static void counted_done(void *arg, int status, const struct control_answer *answer,
+			 const struct err *e)
+{
+	struct counted *c = arg;
+
+	assert_true((status == 0) == (answer != NULL));
+	assert_true(status == 0 || (e && *e->msg));
+	c->done++;
+	c->failed += status < 0;
+}
+
+/* Askers that go, at any moment; and a manager that stops with requests open. */
+static void test_cancel(void **state)
+{
+	struct rig *r = rig_three();
+	struct manager_call *calls[60];
+	struct counted c = {0};
+	unsigned open = 0, before;
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		struct host *h = &r->hosts[round % 3];
+
+		open = 0;
+		before = c.done;
+		for (unsigned i = 0; i < 60; i++) {
+			struct control_request q = {.op = CONTROL_SERVICE_CREATE};
+			struct service_spec spec;
+			char name[32];
+
+			(void)snprintf(name, sizeof name, "r%ui%u", round, i);
+			spec_of(&spec, name, 0);
+			q.service = &spec;
+			if (i % 3 == 2)
+				calls[open] = manager_read_barrier(h->manager, counted_done, &c);
+			else
+				calls[open] = manager_control(h->manager, &q, counted_done, &c);
+			open += calls[open] != NULL;
+			table_done(&service_spec_table, &spec);
+		}
+		if (round < 6) {
+			for (unsigned i = 0; i < round; i++)
+				(void)uv_run(&r->loop, UV_RUN_NOWAIT);
+			if (c.done != before) { /* those that were answered have no handle */
+				RIG_UNTIL(r, c.done == before + 60);
+				continue;
+			}
+			for (unsigned i = 0; i < open; i++)
+				manager_cancel(calls[i]);
+			before = c.done;
+			RIG_RUN_MS(r, 100);
+			assert_int_equal(c.done, before);
+		} else if (round == 7) {
+			host_close(h);
+			assert_int_equal(c.done, before + 60);
+		} else {
+			RIG_UNTIL(r, c.done == before + 60);
+		}
+	}
+	rig_done(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_followers_serve), TEST(test_leader_lost), TEST(test_leader_stops),
 		TEST(test_quorum_lost),     TEST(test_restart_all), TEST(test_manager_removed),
-		TEST(test_absent_manager),
+		TEST(test_absent_manager),  TEST(test_snapshot),    TEST(test_cancel),
 	};
 	int failed;
 
