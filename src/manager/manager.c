@@ -184,11 +184,10 @@ static void store_changed(void *arg, const struct object *old, const struct obje
 static bool stream_check(struct stream *s, void *data)
 {
 	const struct stream_peer *peer = stream_peer(s);
-	struct manager *m = data;
-	const struct store *store = replica_store(m->replica);
+	struct err e = ERR_INIT;
 
-	if (*peer->node_id && store_cluster(store) && !store_node(store, peer->node_id))
-		stream_close(s, -EACCES, "this node was removed from the swarm");
+	if (peer->purpose != STREAM_DATA && manager_peer_check(data, peer, &e) == -EACCES)
+		stream_close(s, -EACCES, e.msg);
 	return true;
 }
 

@@ -8,21 +8,25 @@
 #include "manager/manager_impl.h"
 #include "manager/raft_link.h"
 
+static bool purpose_is_raft(enum stream_purpose purpose)
+{
+	return purpose == STREAM_RAFT || purpose == STREAM_SNAPSHOT;
+}
+
 static bool purpose_is_managers(enum stream_purpose purpose)
 {
-	return purpose == STREAM_RAFT || purpose == STREAM_SNAPSHOT || purpose == STREAM_CONTROL;
+	return purpose_is_raft(purpose) || purpose == STREAM_CONTROL;
 }
 
 /* A manager that has just joined has no state yet: only what brings it some may come in. */
 static int stateless_check(const struct stream_peer *peer, struct err *e)
 {
-	if (peer->role == CERT_ROLE_MANAGER &&
-	    (peer->purpose == STREAM_RAFT || peer->purpose == STREAM_SNAPSHOT))
+	if (peer->role == CERT_ROLE_MANAGER && purpose_is_raft(peer->purpose))
 		return 0;
 	return err_set(e, -EAGAIN, "this manager does not have the swarm's state yet");
 }
 
-static int peer_check(const struct manager *m, const struct stream_peer *peer, struct err *e)
+int manager_peer_check(const struct manager *m, const struct stream_peer *peer, struct err *e)
 {
 	const struct store *store = replica_store(m->replica);
 	const struct cluster *cluster = store_cluster(store);
@@ -35,10 +39,17 @@ static int peer_check(const struct manager *m, const struct stream_peer *peer, s
 	if (MAP_GET(&cluster->blocked, peer->node_id))
 		return err_set(e, -EACCES, "node %s was removed from the swarm", peer->node_id);
 	n = store_node(store, peer->node_id);
+	/*
+	 * Raft itself brings what this manager lacks: it may lag behind the day on which the
+	 * present leader joined. One that was removed is among the blocked as soon as it lacks no
+	 * more.
+	 */
+	if (!n && peer->role == CERT_ROLE_MANAGER && purpose_is_raft(peer->purpose))
+		return 0;
 	if (!n)
 		return err_set(e, -EACCES, "node %s is not in the swarm", peer->node_id);
-	if (!purpose_is_managers(peer->purpose)) /* an agent had better try another manager */
-		return raft_node_available(replica_raft(m->replica), e);
+	if (!purpose_is_managers(peer->purpose))
+		return 0;
 	if (n->spec.role != ROLE_MANAGER || peer->role != CERT_ROLE_MANAGER)
 		return err_set(e, -EACCES, "node %s is not a manager", peer->node_id);
 	return 0;
@@ -51,7 +62,9 @@ int manager_accept(struct manager *m, struct stream *s, const struct stream_peer
 
 	if (m->closing)
 		return err_set(e, -EAGAIN, "this manager stops");
-	rc = peer_check(m, peer, e);
+	rc = manager_peer_check(m, peer, e);
+	if (rc == 0 && peer->purpose == STREAM_SESSION) /* an agent had better try another one */
+		rc = raft_node_available(replica_raft(m->replica), e);
 	if (rc < 0)
 		return rc;
 	switch (peer->purpose) {

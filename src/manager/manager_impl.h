@@ -29,6 +29,8 @@ struct manager {
 	void *closed_arg;
 };
 
+/* Whether this peer may have a stream of its purpose, as the store is now. */
+int manager_peer_check(const struct manager *m, const struct stream_peer *peer, struct err *e);
 /* A request of another manager (manager_call.c). */
 void manager_serve(struct manager *m, struct forward_in *in, const struct control_request *r);
 /* Calls that wait for this version to be applied here can be answered. */

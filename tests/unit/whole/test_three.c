@@ -267,6 +267,37 @@ static void test_snapshot(void **state)
 	rig_done(r);
 }
 
+static void changed_done(void *arg, int status, const struct err *e)
+{
+	assert_ok(status, e);
+	*(bool *)arg = true;
+}
+
+/* A manager that was away while another joined, which leads now, is caught up by it. */
+static void test_newcomer_leads(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *late = &r->hosts[2], *newcomer;
+	struct err e = ERR_INIT;
+	bool changed = false;
+	struct asked a;
+
+	(void)state;
+	host_cut(late);
+	newcomer = rig_manager(r, 3);
+	assert_ok(raft_node_transfer(manager_raft(rig_leader(r)->manager), newcomer->raft_id,
+				     changed_done, &changed, &e),
+		  &e);
+	RIG_UNTIL(r, changed && rig_leader(r) == newcomer);
+	a = create_anyhow(&r->hosts[1], "web", 0);
+	assert_ok(a.status, &a.e);
+	assert_null(store_node(manager_store(late->manager), newcomer->node));
+	host_heal(late);
+	RIG_UNTIL(r, service_of(late, "web"));
+	assert_non_null(store_node(manager_store(late->manager), newcomer->node));
+	rig_done(r);
+}
+
 struct counted {
 	unsigned done, failed;
 };
@@ -338,7 +369,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_followers_serve), TEST(test_leader_lost), TEST(test_leader_stops),
 		TEST(test_quorum_lost),     TEST(test_restart_all), TEST(test_manager_removed),
-		TEST(test_absent_manager),  TEST(test_snapshot),    TEST(test_cancel),
+		TEST(test_absent_manager),  TEST(test_snapshot),    TEST(test_newcomer_leads),
+		TEST(test_cancel),
 	};
 	int failed;
 
