@@ -58,7 +58,9 @@ bool networks_next(struct networks_walk *w, struct network_ref *ret)
 		ref_of_engine(local, ret);
 		return true;
 	}
-	n = w->store ? store_walk_next(&w->walk) : NULL;
+	do
+		n = w->store ? store_walk_next(&w->walk) : NULL;
+	while (n && n->pending_delete);
 	if (!n)
 		return false;
 	ref_of_store(n, ret);

@@ -71,9 +71,8 @@ static void network_attributes(const struct network *n, struct strmap *ret)
 	strmap_set(ret, "type", n->spec.driver && *n->spec.driver ? n->spec.driver : "overlay");
 }
 
-static void changed(void *arg, const struct object *old, const struct object *new)
+static void tell(struct swarm_events *s, const struct object *old, const struct object *new)
 {
-	struct swarm_events *s = arg;
 	const struct object *o = new ? new : old;
 	struct strmap attributes = {0};
 	struct engine_event ev = {
@@ -103,6 +102,25 @@ static void changed(void *arg, const struct object *old, const struct object *ne
 	}
 	engine_event(s->engine, &ev);
 	strmap_done(&attributes);
+}
+
+/* What is about to be removed, its tasks first, is removed as far as users see it. */
+static bool is_gone(const struct object *o)
+{
+	return !o || (o->kind == KIND_NETWORK && ((const struct network *)o)->pending_delete) ||
+	       (o->kind == KIND_SERVICE && ((const struct service *)o)->pending_delete);
+}
+
+static void changed(void *arg, const struct object *old, const struct object *new)
+{
+	struct swarm_events *s = arg;
+
+	if (is_gone(old))
+		old = NULL;
+	if (is_gone(new))
+		new = NULL;
+	if (old || new)
+		tell(s, old, new);
 }
 
 struct swarm_events *swarm_events_attach(struct engine *engine, struct store *store)

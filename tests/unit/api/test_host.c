@@ -227,6 +227,7 @@ static void swarm_events(void **state)
 	struct changes c;
 	struct store_result result;
 	struct node *n = object_new(KIND_NODE, "n1", 0), *m;
+	struct network *net;
 
 	memset(&E, 0, sizeof E);
 	seen = BUF_INIT(1 << 16);
@@ -244,10 +245,29 @@ static void swarm_events(void **state)
 	changes_update(&c, old, &m->o, 1);
 	store_apply_changes(store, &c, &result);
 	assert_int_equal(result.verdict, STORE_APPLIED);
+	/* Removed as users see it once that has begun; its end is no news. */
+	net = object_new(KIND_NETWORK, "o1", 0);
+	net->spec.name = xstrdup("over");
+	changes_truncate(&c, 0);
+	changes_create(&c, &net->o);
+	store_apply_changes(store, &c, &result);
+	old = store_get(store, KIND_NETWORK, "o1");
+	net = object_clone(old);
+	net->pending_delete = true;
+	str_set(&net->spec.name, "o1");
+	changes_truncate(&c, 0);
+	changes_update(&c, old, &net->o, 1);
+	store_apply_changes(store, &c, &result);
+	changes_truncate(&c, 0);
+	changes_delete(&c, store_get(store, KIND_NETWORK, "o1"));
+	store_apply_changes(store, &c, &result);
+	assert_int_equal(result.verdict, STORE_APPLIED);
 	assert_string_equal(buf_text(&seen),
 			    "swarm node create n1 name=host1\n"
 			    "swarm node update n1 availability.new=drain availability.old=active "
-			    "name=host1 state.new=ready state.old=unknown\n");
+			    "name=host1 state.new=ready state.old=unknown\n"
+			    "swarm network create o1 name=over type=overlay\n"
+			    "swarm network remove o1 name=over type=overlay\n");
 	changes_done(&c);
 	swarm_events_detach(s);
 	store_free(store);
