@@ -77,19 +77,19 @@ static void follow_gone(struct api_req *r)
 static void entry_render(struct following *f, int stream, int64_t time_ns, const char *p, size_t n)
 {
 	uint8_t head[FRAME_HEAD];
-	char when[TIME_TEXT_MAX + 1] = "";
+	char when[TIME_TEXT_MAX] = "";
 	size_t total;
 
-	if (f->timestamps) {
+	if (f->timestamps)
 		time_format_fixed(time_ns, when);
-		strcat(when, " ");
-	}
 	/* Of what --details would show (attributes by log options) the json-file has none. */
-	total = strlen(when) + (f->details ? 1 : 0) + n;
+	total = strlen(when) + f->timestamps + f->details + n;
 	containers_frame_head(head, stream, total);
 	if (!f->raw)
 		(void)buf_add(&f->out, head, sizeof head);
 	(void)buf_adds(&f->out, when);
+	if (f->timestamps)
+		(void)buf_addc(&f->out, ' ');
 	if (f->details)
 		(void)buf_addc(&f->out, ' ');
 	(void)buf_add(&f->out, p, n);

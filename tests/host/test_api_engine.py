@@ -61,6 +61,9 @@ class Daemon:
                  "--cgroup-parent", f"/{self.cgroup}", "-H", f"unix://{self.sock}",
                  "--config-file", self.root / "daemon.json"],
                 stdout=log, stderr=log)
+        self.wait_ready()
+
+    def wait_ready(self):
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()

@@ -93,6 +93,7 @@ static inline void rig_want_not(const char *line, int status, const char *text)
 
 	assert_true(cl_read_until(fd, &b, NULL));
 	close(fd);
-	assert_int_equal(atoi(buf_text(&b) + 9), status);
+	assert_true(b.len > 9);
+	assert_int_equal(strtol(b.p + 9, NULL, 10), status);
 	assert_null(strstr(buf_text(&b), text));
 }
