@@ -65,7 +65,7 @@ static const struct field swarm_view_fields[] = {
 #undef T
 static TABLE_DEFINE(swarm_view, swarm_view_fields);
 
-static void spec_defaults(const struct cluster *c, struct cluster_spec *ret)
+void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret)
 {
 	table_copy(&cluster_spec_table, ret, &c->spec);
 	if (!ret->orchestration.task_history) {
@@ -106,7 +106,7 @@ static void inspect_ready(struct api_req *r, struct manager *m)
 	view.c = *c;
 	view.data_port = c->data_port ? c->data_port : 4789;
 	view.subnet_size = c->subnet_size ? c->subnet_size : 24;
-	spec_defaults(c, &view.spec);
+	api_cluster_spec(c, &view.spec);
 	tls_fill(c->root_cert, &view.tls);
 	(void)json_write(&swarm_view_table, &view, &json);
 	table_done(&cluster_spec_table, &view.spec);

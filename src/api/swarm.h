@@ -92,6 +92,8 @@ void api_manager_read(struct api_req *r, void (*ready)(struct api_req *r, struct
  */
 void api_control(struct api_req *r, const struct control_request *request, int status,
 		 void (*write)(const struct control_answer *answer, struct buf *ret));
+/* The spec with Swarm's defaults where the stored one is silent; table_done() frees it. */
+void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret);
 /* ?version= of updates. 0 or -EINVAL with the reason. */
 int api_version_arg(struct api_req *r, uint64_t *ret, struct err *e);
 

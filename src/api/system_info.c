@@ -27,7 +27,9 @@ TABLE_DEFINE(swarm_peer, swarm_peer_fields);
 /* Swarm */
 
 struct info_cluster {
-	struct cluster c;
+	struct cluster c; /* lent, as are its pools */
+	struct cluster_spec spec;
+	struct strs pools;
 	uint32_t data_port;
 	uint32_t subnet_size;
 	bool rotation;
@@ -38,9 +40,9 @@ static const struct field info_cluster_fields[] = {
 	FIELD_OBJ(T, 0, c.o.version, "Version", 0, version),
 	FIELD_TIME(T, 0, c.o.created, "CreatedAt", 0),
 	FIELD_TIME(T, 0, c.o.updated, "UpdatedAt", 0),
-	FIELD_OBJ(T, 0, c.spec, "Spec", 0, cluster_spec),
+	FIELD_OBJ(T, 0, spec, "Spec", 0, cluster_spec),
 	FIELD_BOOL(T, 0, rotation, "RootRotationInProgress", 0),
-	FIELD_STRS(T, 0, c.default_pools, "DefaultAddrPool", 0),
+	FIELD_STRS(T, 0, pools, "DefaultAddrPool", 0),
 	FIELD_U32(T, 0, subnet_size, "SubnetSize", 0),
 	FIELD_U32(T, 0, data_port, "DataPathPort", 0),
 };
@@ -76,6 +78,7 @@ static TABLE_DEFINE(info_swarm, info_swarm_fields);
 /* What a manager knows beyond its own node. */
 static void cluster_fill(struct manager *m, struct info_swarm *ret, struct info_cluster *room)
 {
+	static char *pool = (char *)"10.0.0.0/8";
 	const struct store *store = manager_store(m);
 	const struct cluster *c = store_cluster(store);
 	const struct node *n;
@@ -92,6 +95,8 @@ static void cluster_fill(struct manager *m, struct info_swarm *ret, struct info_
 	*room = (struct info_cluster){.c = *c,
 				      .data_port = c->data_port ? c->data_port : 4789,
 				      .subnet_size = c->subnet_size ? c->subnet_size : 24};
+	room->pools = c->default_pools.n ? c->default_pools : (struct strs){&pool, 1};
+	api_cluster_spec(c, &room->spec);
 	ret->cluster = room;
 }
 
@@ -297,7 +302,7 @@ static void info_reply(struct api_req *r, int64_t images)
 	struct api_swarm *swarm = r->ctx;
 	struct engine_info i = {0};
 	struct info_view v = {.images = images};
-	struct info_cluster room;
+	struct info_cluster room = {0};
 	struct utsname uts;
 	char now[TIME_TEXT_MAX];
 	auto_free char *os = os_release("PRETTY_NAME");
@@ -323,6 +328,7 @@ static void info_reply(struct api_req *r, int64_t images)
 	v.security = WORDS((char *)"name=seccomp,profile=builtin", (char *)"name=cgroupns");
 	swarm_fill(swarm, &v.swarm, &room, &r->err);
 	api_reply_table(r, 200, &info_view_table, &v);
+	table_done(&cluster_spec_table, &room.spec);
 }
 
 static void images_counted(void *arg, int status, const struct image_list *list,

@@ -493,6 +493,7 @@ def test_the_swarm_in_networks_events_and_info(daemon):
         info = client.info()["Swarm"]
         assert info["LocalNodeState"] == "active" and info["ControlAvailable"]
         assert (info["Nodes"], info["Managers"]) == (1, 1) and info["Cluster"]["ID"]
+        assert info["Cluster"]["Spec"]["Dispatcher"]["HeartbeatPeriod"] == 5_000_000_000
         net = daemon.docker("network", "create", "-d", "overlay", "--attachable", "over")
         assert "already exists" in daemon.run("network", "create", "over").stderr
         assert daemon.docker("network", "ls", "--filter", "scope=swarm", "--format",
