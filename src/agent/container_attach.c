@@ -10,8 +10,8 @@
 
 #define CONNECT_MS 10000
 #define INPUT_PIECE (LIMIT_SHIM_FRAME / 2)
-#define INPUT_HIGH (256u << 10) /* bytes kept before the start from which the giver should pause \
-				 */
+/* Bytes kept before the start from which the giver should pause. */
+#define INPUT_HIGH (256u << 10)
 
 struct engine_attach {
 	struct engine *engine;

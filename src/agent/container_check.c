@@ -9,6 +9,8 @@
 #include "agent/engine_impl.h"
 
 #define MEMORY_MIN (6LL << 20) /* bytes; docker's least limit */
+#define MEMORY_MAX (1LL << 60) /* bytes; twice as much must still be a number */
+#define NANO_PER_CPU 1000000000LL
 
 static int not_there(struct err *e, const char *what)
 {
@@ -200,8 +202,32 @@ static int check_restart(const struct host_config *h, struct err *e)
 	return 0;
 }
 
+static int check_cpus(const struct host_config *h, struct err *e)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (h->nano_cpus && (h->cpu_period || h->cpu_quota))
+		return err_set(e, -EINVAL,
+			       "Conflicting options: Nano CPUs and CPU Period or Quota cannot both "
+			       "be set");
+	if (h->nano_cpus < 0 || h->nano_cpus > cpus * NANO_PER_CPU)
+		return err_set(e, -EINVAL,
+			       "Range of CPUs is from 0.01 to %ld.00, as there are only %ld CPUs "
+			       "available",
+			       cpus, cpus);
+	return 0;
+}
+
 static int check_limits(const struct host_config *h, struct err *e)
 {
+	const int64_t sizes[] = {h->memory, h->memory_reservation, h->shm_size};
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		if (sizes[i] < 0 || sizes[i] > MEMORY_MAX)
+			return err_set(e, -EINVAL,
+				       "a memory limit, reservation or size of /dev/shm is out of "
+				       "range: %lld",
+				       (long long)sizes[i]);
 	if (h->memory && h->memory < MEMORY_MIN)
 		return err_set(e, -EINVAL, "Minimum memory limit allowed is 6MB");
 	if (h->memory_swap > 0 && h->memory_swap < h->memory)
@@ -218,16 +244,11 @@ static int check_limits(const struct host_config *h, struct err *e)
 			e, -EINVAL,
 			"Minimum memory limit can not be less than memory reservation limit, "
 			"see usage");
-	if (h->nano_cpus < 0 || (h->nano_cpus && (h->cpu_period || h->cpu_quota)))
-		return err_set(e, -EINVAL,
-			       "NanoCPUs is negative, or set together with CpuPeriod or CpuQuota");
 	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
 		return err_set(e, -EINVAL,
 			       "Invalid value %lld, range for oom score adj is [-1000, 1000]",
 			       (long long)h->oom_score_adj);
-	if (h->shm_size < 0)
-		return err_set(e, -EINVAL, "SHM size can not be less than 0");
-	return 0;
+	return check_cpus(h, e);
 }
 
 int container_check(const struct container_create *c, struct err *e)

@@ -14,6 +14,7 @@
 
 #define PIECE (64u << 10) /* bytes read at once */
 #define LINE_MAX_LEN (LIMIT_LOG_PIECE * 6 + 1024)
+#define ROTATED_TRIES 8  /* looks at files that are being rotated */
 #define TURN_ENTRIES 256 /* entries before the loop gets its turn */
 
 struct engine_logs {
@@ -29,8 +30,7 @@ struct engine_logs {
 	/* The job's while it runs, else the loop's. */
 	int fd;     /* the file that is read, -1: none yet */
 	int64_t at; /* offset in it */
-	int older;  /* number of the next rotated file, 0: the current one is next */
-	bool opened, all_read;
+	bool opened, all_read, drained;
 	struct buf text; /* what was read; `used` bytes are done with */
 	size_t used;
 
@@ -41,9 +41,14 @@ struct engine_logs {
 
 /* ---- On the pool ---- */
 
+static char *path_of(const struct engine_logs *l, int number)
+{
+	return number ? xasprintf("%s.%d", l->path, number) : xstrdup(l->path);
+}
+
 static int open_number(const struct engine_logs *l, int number)
 {
-	auto_free char *path = number ? xasprintf("%s.%d", l->path, number) : xstrdup(l->path);
+	auto_free char *path = path_of(l, number);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd < 0 ? -errno : fd;
@@ -77,33 +82,71 @@ static int64_t tail_offset(int fd, int64_t lines, int64_t *ret_n)
 	return 0;
 }
 
+/* The number that a file has now; rotation moves it on. -ENOENT when it is no more. */
+static int number_of(const struct engine_logs *l, const struct stat *file)
+{
+	for (int number = 0; number < LIMIT_LOG_FILES; number++) {
+		auto_free char *path = path_of(l, number);
+		struct stat st;
+
+		if (stat(path, &st) == 0) {
+			if (st.st_ino == file->st_ino && st.st_dev == file->st_dev)
+				return number;
+		} else if (number > 0) {
+			break; /* the current one may be missing for a moment */
+		}
+	}
+	return -ENOENT;
+}
+
+static int open_oldest(const struct engine_logs *l)
+{
+	int ret = -ENOENT;
+
+	for (int number = 0; number < LIMIT_LOG_FILES; number++) {
+		int fd = open_number(l, number);
+
+		if (fd < 0 && number > 0)
+			break;
+		fd_close_at(&ret);
+		ret = fd;
+	}
+	return ret;
+}
+
+static void go_to(struct engine_logs *l, int fd)
+{
+	fd_close_at(&l->fd);
+	l->fd = fd;
+	l->at = 0;
+	l->drained = false;
+}
+
 /* Finds where reading begins: from the newest file back, as far as lines are wanted. */
 static void find_start(struct engine_logs *l)
 {
 	int64_t wanted = l->options.tail;
-	int number = 0;
+	struct stat last = {0}, st;
 
 	l->opened = true;
 	if (wanted < 0) {
-		for (int fd; number < LIMIT_LOG_FILES && (fd = open_number(l, number)) >= 0;
-		     number++) {
-			fd_close_at(&l->fd);
-			l->fd = fd;
-			l->older = number;
-		}
+		l->fd = open_oldest(l);
 		return;
 	}
-	for (;; number++) {
-		int fd = number < LIMIT_LOG_FILES ? open_number(l, number) : -ENOENT;
+	for (int number = 0; number < LIMIT_LOG_FILES; number++) {
+		int fd = open_number(l, number);
 		int64_t n = 0;
 
-		if (fd < 0) /* the files end: begin with the oldest */
+		if (fd < 0 || fstat(fd, &st) < 0) /* the files end: begin with the oldest */
 			return;
-		fd_close_at(&l->fd);
-		l->fd = fd;
-		l->older = number;
+		if (st.st_ino == last.st_ino && st.st_dev == last.st_dev) {
+			close(fd); /* rotated meanwhile: counted already */
+			continue;
+		}
+		last = st;
+		go_to(l, fd);
 		if (wanted == 0) {
-			l->at = lseek(fd, 0, SEEK_END);
+			l->at = st.st_size;
 			return;
 		}
 		l->at = tail_offset(fd, wanted, &n);
@@ -113,30 +156,41 @@ static void find_start(struct engine_logs *l)
 	}
 }
 
-/* Goes on to the next file: true when there is one. */
+/* At the end of a file: true when there is more, in it or in the next one. */
 static bool next_file(struct engine_logs *l)
 {
-	struct stat ours, now;
+	struct stat ours, other;
 	int fd;
 
-	if (l->fd >= 0 && l->older == 0) {
-		/* Emptied in its place, or moved away to its first number. */
-		if (fstat(l->fd, &ours) == 0 && ours.st_size < l->at) {
-			l->at = 0;
+	if (l->fd < 0 || fstat(l->fd, &ours) < 0) {
+		fd = open_oldest(l);
+		if (fd >= 0)
+			go_to(l, fd);
+		return fd >= 0;
+	}
+	for (int i = 0; i < ROTATED_TRIES; i++) {
+		int number = number_of(l, &ours);
+
+		if (number == 0) {
+			if (ours.st_size >= l->at)
+				return false;
+			l->at = 0; /* emptied in its place */
 			return true;
 		}
-		if (stat(l->path, &now) < 0 ||
-		    (now.st_ino == ours.st_ino && now.st_dev == ours.st_dev))
-			return false;
+		/* What was written between the last read and the rotation. */
+		if (!l->drained) {
+			l->drained = true;
+			return true;
+		}
+		fd = number < 0 ? open_oldest(l) : open_number(l, number - 1);
+		if (fd >= 0 && fstat(fd, &other) == 0 &&
+		    (other.st_ino != ours.st_ino || other.st_dev != ours.st_dev)) {
+			go_to(l, fd);
+			return true;
+		}
+		fd_close_at(&fd); /* rotated while we looked */
 	}
-	fd = open_number(l, MAX_OF(l->older - 1, 0));
-	if (fd < 0)
-		return false;
-	fd_close_at(&l->fd);
-	l->fd = fd;
-	l->at = 0;
-	l->older = MAX_OF(l->older - 1, 0);
-	return true;
+	return false;
 }
 
 static void read_run(struct job *j)

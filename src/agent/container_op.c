@@ -47,7 +47,12 @@ void op_end(struct op *op, int status, const struct err *err)
 {
 	struct container_live *l = op->live;
 	struct engine *e = l->engine;
+	struct err own;
 
+	if (status < 0 && !err) {
+		(void)err_code(&own, status, "container %s", l->c->id);
+		err = &own;
+	}
 	l->ops = op->next;
 	if (!l->ops)
 		l->ops_end = &l->ops;

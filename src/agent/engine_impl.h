@@ -111,8 +111,13 @@ struct container_live {
 	for (struct container_live *l = (e)->by_id, *l##_next = l ? l->hh_id.next : NULL; l; \
 	     l = l##_next, l##_next = l ? l->hh_id.next : NULL)
 
-/* container_model.c */
+/* container_table.c */
 bool container_is_running(const struct container *c); /* running, or waits for its restart */
+/* "SIGTERM", "term" or "15"; 0 for NULL and "". -EINVAL. */
+int signal_parse(const char *text, int *ret);
+int container_stop_signal(const struct container *c);
+
+/* container_model.c */
 struct container_live *live_new(struct engine *e, struct container *c);
 /* Out of the tables; memory and handles go when nothing refers to it any more. */
 void live_free(struct container_live *l);
@@ -138,9 +143,6 @@ void container_event(struct container_live *l, const char *action, const char *e
 /* A name that is free now. */
 char *container_name_choose(struct engine *e);
 int container_name_check(struct engine *e, const char *name, struct err *err);
-/* "SIGTERM", "term" or "15"; 0 for NULL and "". -EINVAL. */
-int signal_parse(const char *text, int *ret);
-int container_stop_signal(const struct container *c);
 
 /* ---- Operations: one after the other for each container ---- */
 

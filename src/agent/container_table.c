@@ -1,0 +1,108 @@
+/*
+ * A container as plain data: its table, what its status means, and signals by name. Pure.
+ */
+#include <ctype.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "agent/engine_impl.h"
+
+const char *const container_status_names[CONTAINER_DEAD + 1] = {
+	"created", "running", "restarting", "removing", "exited", "dead",
+};
+
+#define T struct container_mount
+static const struct field container_mount_fields[] = {
+	FIELD_STR(T, 0, type, "Type", 0),
+	FIELD_STR(T, 0, name, "Name", FIELD_OMIT),
+	FIELD_STR(T, 0, source, "Source", 0),
+	FIELD_STR(T, 0, destination, "Destination", 0),
+	FIELD_STR(T, 0, driver, "Driver", FIELD_OMIT),
+	FIELD_STR(T, 0, mode, "Mode", 0),
+	FIELD_BOOL(T, 0, rw, "RW", 0),
+	FIELD_STR(T, 0, propagation, "Propagation", 0),
+};
+#undef T
+TABLE_DEFINE(container_mount, container_mount_fields);
+
+#define T struct container
+static const struct field container_fields[] = {
+	FIELD_STR(T, 0, id, "Id", FIELD_REQUIRED),
+	FIELD_STR(T, 0, name, "Name", FIELD_REQUIRED),
+	FIELD_TIME(T, 0, created_ns, "Created", 0),
+	FIELD_STR(T, 0, path, "Path", 0),
+	FIELD_STRS(T, 0, args, "Args", 0),
+	FIELD_STR(T, 0, image_id, "Image", 0),
+	FIELD_OBJ(T, 0, config, "Config", 0, container_config),
+	FIELD_OBJ(T, 0, host, "HostConfig", 0, host_config),
+	FIELD_OBJ(T, 0, networks, "Networks", 0, networking_config),
+	FIELD_LIST(T, 0, mounts, "Mounts", 0, container_mount),
+	FIELD_STR(T, 0, log_path, "LogPath", 0),
+	FIELD_STR(T, 0, hostname_path, "HostnamePath", 0),
+	FIELD_STR(T, 0, hosts_path, "HostsPath", 0),
+	FIELD_STR(T, 0, resolv_path, "ResolvConfPath", 0),
+	FIELD_STR(T, 0, platform, "Platform", 0),
+	FIELD_STR(T, 0, task, "Task", FIELD_OMIT),
+	FIELD_ENUM(T, 0, status, "Status", 0, container_status_names),
+	FIELD_BOOL(T, 0, oom_killed, "OOMKilled", 0),
+	FIELD_I64(T, 0, pid, "Pid", 0),
+	FIELD_I32(T, 0, exit_code, "ExitCode", 0),
+	FIELD_STR(T, 0, error, "Error", 0),
+	FIELD_TIME(T, 0, started_ns, "StartedAt", 0),
+	FIELD_TIME(T, 0, finished_ns, "FinishedAt", 0),
+	FIELD_I64(T, 0, restart_count, "RestartCount", 0),
+	FIELD_BOOL(T, 0, stopped_by_user, "StoppedByUser", 0),
+};
+#undef T
+TABLE_DEFINE(container, container_fields);
+
+bool container_is_running(const struct container *c)
+{
+	return c->status == CONTAINER_RUNNING || c->status == CONTAINER_RESTARTING;
+}
+
+int signal_parse(const char *text, int *ret)
+{
+	auto_free char *upper = NULL;
+	const char *p = text;
+	char *end;
+	long number;
+
+	*ret = 0;
+	if (!p || !*p)
+		return 0;
+	number = strtol(p, &end, 10);
+	if (!*end && number >= 1 && number <= 64) {
+		*ret = (int)number;
+		return 0;
+	}
+	if (strncasecmp(p, "SIG", 3) == 0)
+		p += 3;
+	upper = xstrdup(p);
+	for (char *u = upper; *u; u++)
+		*u = (char)toupper((unsigned char)*u);
+	for (int i = 1; i < NSIG; i++) {
+		const char *abbrev = sigabbrev_np(i);
+
+		if (abbrev && strcmp(abbrev, upper) == 0) {
+			*ret = i;
+			return 0;
+		}
+	}
+	if (sscanf(upper, "RTMIN+%ld", &number) == 1 && number >= 0 && SIGRTMIN + number <= 64)
+		*ret = SIGRTMIN + (int)number;
+	else if (strcmp(upper, "RTMIN") == 0)
+		*ret = SIGRTMIN;
+	else if (strcmp(upper, "RTMAX") == 0)
+		*ret = SIGRTMAX;
+	return *ret ? 0 : -EINVAL;
+}
+
+int container_stop_signal(const struct container *c)
+{
+	int signal;
+
+	return signal_parse(c->config.stop_signal, &signal) == 0 && signal ? signal : SIGTERM;
+}
