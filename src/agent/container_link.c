@@ -38,7 +38,13 @@ static bool on_frame(void *arg, const struct shim_frame *f)
 	struct container_end end;
 	uint32_t mask;
 
-	if (f->type != SHIM_EXITED || shim_get_state(f, &state, &mask) < 0)
+	if ((f->type != SHIM_EXITED && f->type != SHIM_STARTED) ||
+	    shim_get_state(f, &state, &mask) < 0)
+		return true;
+	/* As the shim saw it: else a short life could end before it began. */
+	if (state.started_ns)
+		l->c->started_ns = state.started_ns;
+	if (f->type == SHIM_STARTED)
 		return true;
 	end = (struct container_end){.exit_code = (int)state.exit_code,
 				     .oom_killed = state.oom,
