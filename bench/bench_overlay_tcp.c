@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,14 +73,17 @@ static int netns_new(void)
 
 static void __attribute__((format(printf, 2, 3))) run(int netns, const char *fmt, ...)
 {
-	char command[1024];
-	int home = self();
+	char command[1024], *argv[] = {(char *)"sh", (char *)"-c", command, NULL};
+	int home = self(), status;
 	va_list args;
+	pid_t pid;
 
 	va_start(args, fmt);
 	vsnprintf(command, sizeof(command), fmt, args);
 	va_end(args);
-	if (setns(netns, CLONE_NEWNET) < 0 || system(command) != 0)
+	if (setns(netns, CLONE_NEWNET) < 0 ||
+	    posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ) != 0 ||
+	    waitpid(pid, &status, 0) != pid || status != 0)
 		die("command failed", command);
 	(void)setns(home, CLONE_NEWNET);
 	close(home);
@@ -249,7 +253,7 @@ static double median(double *v, int n)
 int main(int argc, char **argv)
 {
 	const char *seconds = argc > 1 ? argv[1] : "2";
-	int rounds = argc > 2 ? atoi(argv[2]) : 7, hosts[4];
+	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 7, hosts[4];
 	struct shape shapes[2] = {{.name = "overlay_tcp", .server = "10.9.0.3"},
 				  {.name = "by_hand_tcp", .server = "10.9.0.3"}};
 	char dir[] = "/tmp/bench-overlay-XXXXXX";

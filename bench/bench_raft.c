@@ -223,8 +223,10 @@ static int by_time(const void *a, const void *b)
 
 static double percentile(unsigned percent)
 {
+	size_t at = time_count ? (time_count - 1) * percent / 100 : 0;
+
 	qsort(times, time_count, sizeof(*times), by_time);
-	return time_count ? (double)times[(time_count - 1) * percent / 100] / NS_PER_MS : 0;
+	return time_count ? (double)times[at] / NS_PER_MS : 0;
 }
 
 /* Changes a second with `n` clients of `changes` each. */
@@ -339,9 +341,9 @@ int main(int argc, char **argv)
 		if (c == 'd')
 			where = optarg;
 		else if (c == 's')
-			seconds = (unsigned)atoi(optarg);
+			seconds = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'k')
-			kills = (unsigned)atoi(optarg);
+			kills = (unsigned)strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	}

@@ -9,7 +9,7 @@
 #include "api/query.h"
 #include "base/mem.h"
 #include "base/x509.h"
-#include "manager/ca.h"
+#include "model/token.h"
 
 #define T struct swarm_init
 static const struct field swarm_init_fields[] = {

@@ -11,10 +11,11 @@
 static int port_parse(const char *text, int *ret)
 {
 	size_t n = strspn(text, "0123456789");
+	long port = strtol(text, NULL, 10);
 
-	if (n == 0 || n > 5 || text[n] || atoi(text) > 65535)
+	if (n == 0 || n > 5 || text[n] || port > 65535)
 		return -EINVAL;
-	*ret = atoi(text);
+	*ret = (int)port;
 	return 0;
 }
 

@@ -56,6 +56,9 @@ static int json_bad_value(const struct json_path *path, const char *value, const
 static int struct_read(const struct table *t, const json_t *value, void *ret,
 		       const struct json_path *path, struct err *e);
 
+static int required_check(const struct table *t, const json_t *value, const struct json_path *path,
+			  struct err *e);
+
 static int integer_read(const json_t *v, int64_t min, int64_t max, int64_t *ret,
 			const struct json_path *path, struct err *e)
 {
@@ -195,6 +198,13 @@ static int strmap_read(bool set, const json_t *v, void *ret, const struct json_p
 	return rc;
 }
 
+/* What stands in a list or a map: null is an empty object there, as Go has it. */
+static int item_read(const struct table *t, const json_t *v, void *ret,
+		     const struct json_path *path, struct err *e)
+{
+	return json_is_null(v) ? required_check(t, v, path, e) : struct_read(t, v, ret, path, e);
+}
+
 static int list_read(const struct field *f, const json_t *v, struct table_list *ret,
 		     const struct json_path *path, struct err *e)
 {
@@ -206,10 +216,8 @@ static int list_read(const struct field *f, const json_t *v, struct table_list *
 	ret->n = n;
 	for (size_t i = 0; i < n; i++) {
 		struct json_path at = {.up = path, .index = i};
-		const json_t *item = json_array_get(v, i);
 
-		if (!json_is_null(item) &&
-		    struct_read(f->sub, item, ret->v + i * f->sub->size, &at, e) < 0)
+		if (item_read(f->sub, json_array_get(v, i), ret->v + i * f->sub->size, &at, e) < 0)
 			return -EINVAL;
 	}
 	return 0;
@@ -232,8 +240,7 @@ static int map_read(const struct field *f, const json_t *v, struct table_list *r
 
 		*(char **)entry = xstrdup(key);
 		ret->n++;
-		if (!json_is_null(item) &&
-		    struct_read(f->sub, item, entry + sizeof(char *), &at, e) < 0)
+		if (item_read(f->sub, item, entry + sizeof(char *), &at, e) < 0)
 			return -EINVAL;
 	}
 	map_sort(f->sub, ret);

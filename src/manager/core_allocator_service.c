@@ -1,6 +1,7 @@
 /*
  * Services: a virtual address in each of their overlays, and published ports. See core_allocator.h.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,7 @@ void alloc_service_event(struct core_allocator *c, const struct service *old,
 {
 	bool same = old && new &&table_equal(&endpoint_table, &old->endpoint, &new->endpoint);
 
+	assert(old || new);
 	if (old && !same)
 		endpoint_hold(c, old, false);
 	if (new && !same)

@@ -257,7 +257,8 @@ size_t resolv_upstreams(const struct resolv_conf *host, const struct resolv_user
 bool resolv_user_sets_ndots(const struct resolv_user *user)
 {
 	for (size_t i = 0; i < user->option_count; i++)
-		if (strncmp(user->options[i], "ndots:", 6) == 0 && atoi(user->options[i] + 6) > 0)
+		if (strncmp(user->options[i], "ndots:", 6) == 0 &&
+		    strtol(user->options[i] + 6, NULL, 10) > 0)
 			return true;
 	return false;
 }

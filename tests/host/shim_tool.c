@@ -163,7 +163,7 @@ static void print_median(const char *name, int64_t *v, int n)
 
 static int bench(int binary, char **argv, const char *filter, struct err *e)
 {
-	int n = atoi(argv[5]);
+	int n = (int)strtol(argv[5], NULL, 10);
 	auto_free int64_t *v = NULL;
 	int rc = 0, code;
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -257,11 +258,28 @@ def test_streams_are_told_apart_and_two_clients_see_the_same(make):
     c.wait()
 
 
+def waiting(sock):
+    """Bytes that have arrived and were not read."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def wait_until_full(sock, timeout=30):
+    """Until the other side can send no more: what waits here has stopped growing."""
+    end, last = time.monotonic() + timeout, 0
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        now = waiting(sock)
+        if now and now == last:
+            return
+        last = now
+    raise AssertionError("nothing fills the socket")
+
+
 def test_a_client_that_reads_nothing_gets_what_it_missed_later_and_loses_nothing(make):
     c = make("head -c 3000000 /dev/zero").create()
     a = attach(c)
     c.start()
-    time.sleep(0.3)
+    wait_until_full(a.sock)
     assert len(a.output()[0]) == 3000000
     a.close()
     c.wait()

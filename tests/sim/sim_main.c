@@ -91,7 +91,7 @@ static int parse(int argc, char **argv, struct args *a)
 		if (c == 's')
 			rc = parse_seeds(optarg, a);
 		else if (c == 'n')
-			a->nodes = (unsigned)atoi(optarg);
+			a->nodes = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'f' && parse_fault(optarg, a) < 0)
 			return -EINVAL;
 		else if (c == 'w' && parse_workload(optarg, a) < 0)

@@ -34,6 +34,7 @@ struct reading {
 	struct digest *digest;
 	struct image_archive *ret;
 	struct err *e;
+	size_t room; /* members that there is memory for */
 };
 
 static la_ssize_t reading_block(struct archive *a, void *arg, const void **ret)
@@ -131,6 +132,21 @@ static int member_verify(const struct archive_member *m, struct err *e)
 		       m->name, m->digest);
 }
 
+/* Zeroed. The memory doubles: there may be as many as the bound says. */
+static struct archive_member *member_add(struct reading *r)
+{
+	struct archive_member *m;
+
+	if (r->ret->members.n == r->room) {
+		r->room = MAX_OF(r->room * 2, (size_t)16);
+		r->ret->members.v =
+			xreallocarray(r->ret->members.v, r->room, sizeof *r->ret->members.v);
+	}
+	m = &r->ret->members.v[r->ret->members.n++];
+	memset(m, 0, sizeof *m);
+	return m;
+}
+
 static int reading_member(struct reading *r, struct archive_entry *entry)
 {
 	const char *name = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
@@ -145,7 +161,7 @@ static int reading_member(struct reading *r, struct archive_entry *entry)
 	if (r->ret->members.n >= LIMIT_ARCHIVE_MEMBERS)
 		return err_set(r->e, -EMSGSIZE, "the archive has more than %d members",
 			       LIMIT_ARCHIVE_MEMBERS);
-	m = LIST_ADD(&r->ret->members);
+	m = member_add(r);
 	m->name = member_name(NULL, name);
 	snprintf(m->file, sizeof m->file, "%zu", r->ret->members.n);
 	if (link) {

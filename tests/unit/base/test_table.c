@@ -142,7 +142,7 @@ static void absent_and_empty(void **state)
 static void go_is_lenient_and_so_are_we(void **state)
 {
 	static const char text[] = "{\"fLAG\":true,\"Unknown\":[{}],\"Text\":null,\"Args\":\"one\","
-				   "\"Text\":\"x\",\"text\":\"y\"}";
+				   "\"Text\":\"x\",\"text\":\"y\",\"Bindings\":{\"80\":null}}";
 	struct tree t = {0};
 	struct err e = ERR_INIT;
 
@@ -150,6 +150,7 @@ static void go_is_lenient_and_so_are_we(void **state)
 	assert_true(t.flag);
 	assert_string_equal(t.text, "y");
 	assert_int_equal(t.args.n, 1);
+	assert_int_equal(MAP_GET(&t.bindings, "80")->list.n, 0);
 	table_done(&tree_table, &t);
 }
 
@@ -174,6 +175,10 @@ static void bad_json_names_the_member(void **state)
 		{"{\"Labels\":{\"k\":{}}}", "Labels.k must be a string, not an object"},
 		{"{\"Leaves\":[{\"Name\":\"x\"},{\"Name\":3}]}", "Leaves[1].Name must be a string"},
 		{"{\"Leaves\":[{}]}", "Leaves[0].Name is missing"},
+		{"{\"Leaves\":[null]}", "Leaves[0].Name is missing"},
+		{"{\"Leaves\":[{\"Name\":\"x\"},null]}", "Leaves[1].Name is missing"},
+		{"{\"Named\":{\"k\":null}}", "Named.k.Name is missing"},
+		{"{\"Bindings\":{\"80\":[null]}}", "Bindings.80[0].Name is missing"},
 		{"{\"Named\":{\"k\":{\"Name\":true}}}", "Named.k.Name must be a string, not true"},
 		{"{\"Bindings\":{\"80\":{}}}", "Bindings.80 must be a list, not an object"},
 	};

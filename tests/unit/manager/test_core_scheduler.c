@@ -4,6 +4,7 @@
  */
 #include "unit/manager/cores.h"
 
+#include "base/buf.h"
 #include "manager/idset.h"
 #include "manager/wakes.h"
 #include "scheduler/scheduler.h"
@@ -156,7 +157,7 @@ static void resources_are_held_to_the_end(void **state)
 static void sets_keep_their_order(void **state)
 {
 	struct idset s = {0};
-	char seen[16] = "";
+	auto_buf seen = BUF_INIT(16);
 
 	assert_true(idset_add(&s, "b"));
 	assert_true(idset_add(&s, "a"));
@@ -165,10 +166,10 @@ static void sets_keep_their_order(void **state)
 	assert_true(idset_has(&s, "a"));
 	IDSET_EACH(e, &s)
 	{
-		strcat(seen, e->id);
+		assert_int_equal(buf_adds(&seen, e->id), 0);
 		assert_true(idset_remove(&s, e->id));
 	}
-	assert_string_equal(seen, "bac");
+	assert_string_equal(buf_text(&seen), "bac");
 	assert_false(idset_remove(&s, "a"));
 	assert_int_equal(idset_count(&s), 0);
 	idset_done(&s);

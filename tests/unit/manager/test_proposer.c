@@ -7,14 +7,14 @@
 
 #include "unit/manager/raft_rig.h"
 
-static char dir[] = "/tmp/shoal-proposer-XXXXXX";
+static char dir[64];
 static struct rig rig;
 
 static int setup(void **state)
 {
 	struct err e = ERR_INIT;
 
-	(void)strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	(void)snprintf(dir, sizeof(dir), "/tmp/shoal-proposer-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	rig_init(&rig, dir);

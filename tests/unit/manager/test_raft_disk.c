@@ -9,11 +9,11 @@
 
 #include "unit/manager/raft_rig.h"
 
-static char dir[] = "/tmp/shoal-raft-XXXXXX";
+static char dir[64];
 
 static int setup(void **state)
 {
-	(void)strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	(void)snprintf(dir, sizeof(dir), "/tmp/shoal-raft-XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 

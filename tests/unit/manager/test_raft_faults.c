@@ -152,7 +152,7 @@ struct outcome {
 	unsigned refused;
 };
 
-static char base[] = "/tmp/shoal-faults-XXXXXX";
+static char base[64];
 static struct outcome *outcome;
 static struct seal_key *key;
 
@@ -236,7 +236,7 @@ static bool inject_one(enum kind kind, int at, bool on)
 	int status;
 
 	memset(outcome, 0, sizeof(*outcome));
-	(void)strcpy(base + strlen(base) - 6, "XXXXXX");
+	(void)snprintf(base, sizeof(base), "/tmp/shoal-faults-XXXXXX");
 	assert_non_null(mkdtemp(base));
 	inject_kind = kind;
 	inject_left = at;
@@ -340,7 +340,7 @@ static void a_full_disk_refuses_writes_until_there_is_room(void **state)
 	char log[8192];
 	int status;
 
-	(void)strcpy(base + strlen(base) - 6, "XXXXXX");
+	(void)snprintf(base, sizeof(base), "/tmp/shoal-faults-XXXXXX");
 	assert_non_null(mkdtemp(base));
 	status = run_child(live_on_a_small_disk, log, sizeof(log));
 	assert_int_equal(rmdir(base), 0);

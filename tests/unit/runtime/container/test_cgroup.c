@@ -58,7 +58,7 @@ static char dir[64];
 
 static int make_dir(void **state)
 {
-	strcpy(dir, "/tmp/shoal-cgroup-XXXXXX");
+	(void)snprintf(dir, sizeof(dir), "/tmp/shoal-cgroup-XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 

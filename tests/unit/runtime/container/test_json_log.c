@@ -21,7 +21,7 @@ static struct json_stream stream;
 
 static int make_dir(void **state)
 {
-	strcpy(dir, "/tmp/shoal-log-XXXXXX");
+	(void)snprintf(dir, sizeof(dir), "/tmp/shoal-log-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(path, sizeof(path), "%s/x.log", dir);

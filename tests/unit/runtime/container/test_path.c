@@ -18,7 +18,7 @@ static int root = -1;
 
 static int make_root(void **state)
 {
-	strcpy(dir, "/tmp/shoal-path-XXXXXX");
+	(void)snprintf(dir, sizeof(dir), "/tmp/shoal-path-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	root = open(dir, O_PATH | O_DIRECTORY);

@@ -173,6 +173,19 @@ static inline int load_tar(struct image_store *store, const struct tar *t, struc
 	return load_bytes(store, buf_text(&t->bytes), t->bytes.len, ret, e);
 }
 
+/* As `docker load` of what docker_archive() writes. */
+static inline void load_sample(struct image_store *store, const struct sample *s, const char *tags)
+{
+	auto_tar t;
+	struct err e = ERR_INIT;
+	struct image_loaded loaded;
+
+	tar_init(&t);
+	docker_archive(s, tags, &t);
+	assert_ok(load_tar(store, &t, &loaded, &e), &e);
+	table_done(&image_loaded_table, &loaded);
+}
+
 static inline int n_entries(const struct place *p, const char *path)
 {
 	int fd = openat(p->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;

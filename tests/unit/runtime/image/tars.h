@@ -19,6 +19,12 @@
 #include "base/file.h"
 #include "runtime/image/digest.h"
 
+#define WANT_ROOT()                 \
+	do {                        \
+		if (geteuid() != 0) \
+			skip();     \
+	} while (0)
+
 struct tar {
 	struct archive *a;
 	struct buf bytes;

@@ -10,12 +10,6 @@
 #include "base/limits.h"
 #include "runtime/image/layer.h"
 
-#define WANT_ROOT()                 \
-	do {                        \
-		if (geteuid() != 0) \
-			skip();     \
-	} while (0)
-
 /* Unpacks the bytes as layer `p`/NAME; `plain` are the tar's own bytes. */
 static int unpack_bytes(struct place *p, const char *name, const struct buf *blob,
 			const char *diff_id, const struct strs *lowers, int64_t *ret_size,
