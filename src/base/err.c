@@ -6,6 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Adds ": text" after the first `n` bytes, as much as has room; `n` as vsnprintf() gave it. */
+static void err_append(struct err *e, int n, const char *text)
+{
+	size_t at = n < 0 ? 0 : (size_t)n, len;
+
+	if (at + 3 > sizeof e->msg)
+		return;
+	len = strnlen(text, sizeof e->msg - at - 3);
+	memcpy(e->msg + at, ": ", 2);
+	memcpy(e->msg + at + 2, text, len);
+	e->msg[at + 2 + len] = '\0';
+}
+
 __attribute__((format(printf, 4, 0))) static int err_fill(struct err *e, int code, int reason,
 							  const char *fmt, va_list args)
 {
@@ -15,10 +28,8 @@ __attribute__((format(printf, 4, 0))) static int err_fill(struct err *e, int cod
 		return code;
 	e->code = code;
 	n = vsnprintf(e->msg, sizeof e->msg, fmt, args);
-	if (n < 0)
-		n = 0;
-	if (reason && (size_t)n < sizeof e->msg)
-		(void)snprintf(e->msg + n, sizeof e->msg - (size_t)n, ": %s", strerror(reason));
+	if (reason)
+		err_append(e, n, strerror(reason));
 	return code;
 }
 
@@ -65,10 +76,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(e->msg, sizeof e->msg, fmt, args);
 	va_end(args);
-	if (n < 0)
-		n = 0;
-	if ((size_t)n < sizeof e->msg)
-		(void)snprintf(e->msg + n, sizeof e->msg - (size_t)n, ": %s", old);
+	err_append(e, n, old);
 	return e->code;
 }
 

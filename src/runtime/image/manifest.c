@@ -95,16 +95,14 @@ static int docker_layers(const struct image_archive *a, const struct docker_imag
 static int docker_image_find(const struct image_archive *a, const struct docker_image *from,
 			     struct archive_images *ret, struct err *e)
 {
-	/* A null in the list is an item without any of its members. */
-	const struct archive_member *member =
-		from->config ? image_archive_find(a, from->config) : NULL;
+	const struct archive_member *member = image_archive_find(a, from->config);
 	auto_buf config = BUF_INIT(LIMIT_IMAGE_CONFIG);
 	struct archive_image *image;
 	int rc;
 
 	if (!member)
 		return err_set(e, -EINVAL, "the configuration %.200s is not in the archive",
-			       from->config ? from->config : "null of manifest.json");
+			       from->config);
 	rc = image_archive_text(a, member, &config, e);
 	if (rc == 0)
 		rc = archive_image_add(ret, &config, &image, e);

@@ -174,7 +174,7 @@ static void malformed_archives_are_refused(void **state)
 		{"[]", -EINVAL, "holds no image"},
 		{"null", -EINVAL, "manifest.json"},
 		{"[{}]", -EINVAL, "manifest.json"},
-		{"[null]", -EINVAL, "null of manifest.json"},
+		{"[null]", -EINVAL, "[0].Config is missing"},
 		{"[{\"Config\":\"none.json\",\"RepoTags\":[null]}]", -EINVAL, "RepoTags"},
 		{"[{\"Config\":\"one.json\",\"Layers\":[null]}]", -EINVAL, "Layers"},
 		{"[{\"Config\":\"none\"}]", -EINVAL, "not in the archive"},
@@ -356,7 +356,7 @@ static void documents_that_are_no_images_are_refused(void **state)
 		{"{\"schemaVersion\":2,\"config\":{\"digest\":\"sha256:1\"}}",
 		 "not in the archive"},
 		{"{\"schemaVersion\":2,\"config\":{}}", "digest"},
-		{"{\"schemaVersion\":2,\"manifests\":[null]}", "not in the archive"},
+		{"{\"schemaVersion\":2,\"manifests\":[null]}", "manifests[0].digest is missing"},
 		{"{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"../x\",\"platform\":{\"os\":"
 		 "\"linux\",\"architecture\":\"amd64\"}}]}",
 		 "not in the archive"},
