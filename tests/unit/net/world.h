@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/addr.h"
 #include "net/host.h"
@@ -302,11 +303,27 @@ __attribute__((unused)) static bool world_ping(int from, const char *text)
 	return false;
 }
 
+/* The kernel gives a link that comes up its IPv6 address when it gets round to it. */
+__attribute__((unused)) static void world_wait_link(int netns, const char *name)
+{
+	uint64_t end = clock_mono_ms() + 20000;
+
+	for (;;) {
+		auto_free char *seen = world_out(netns, "ip -6 -o addr show dev %s", name);
+
+		if (strstr(seen, "inet6 fe80:"))
+			return;
+		if (clock_mono_ms() >= end)
+			fail_msg("%s does not come up", name);
+		(void)poll(NULL, 0, 20);
+	}
+}
+
 /* Two namespaces joined by a wire: `a` gets "net".1, `b` "net".2, both /24, and an MTU. */
 __attribute__((unused)) static void world_wire(int a, int b, const char *net, unsigned mtu)
 {
 	static unsigned wires;
-	char path[64];
+	char path[64], name[16];
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), b);
 	wires++;
@@ -318,4 +335,8 @@ __attribute__((unused)) static void world_wire(int a, int b, const char *net, un
 		  wires);
 	world_run(b, "ip addr add %s.2/24 dev wire%ub && ip link set wire%ub up", net, wires,
 		  wires);
+	snprintf(name, sizeof(name), "wire%ua", wires);
+	world_wait_link(a, name);
+	snprintf(name, sizeof(name), "wire%ub", wires);
+	world_wait_link(b, name);
 }
