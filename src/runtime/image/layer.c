@@ -49,13 +49,15 @@ struct unpack {
 
 static void unpack_tell(struct unpack *u, bool end)
 {
-	uint64_t now = clock_mono_ms();
+	uint64_t now = clock_mono_ms(), done = blob_position(u->blob);
 
-	if (!u->job->progress || (!end && now < u->told_ms + PROGRESS_MS))
+	if (!u->job->progress)
+		return;
+	/* That all of it has been read is told once, at the end. */
+	if (!end && (now < u->told_ms + PROGRESS_MS || done >= u->blob_size))
 		return;
 	u->told_ms = now;
-	u->job->progress(u->job->progress_arg, u->job->diff_id, blob_position(u->blob),
-			 u->blob_size);
+	u->job->progress(u->job->progress_arg, u->job->diff_id, done, u->blob_size);
 }
 
 /* The next block of the tar, from the blob to all who want it. Its length, 0 at the end. */

@@ -82,7 +82,7 @@ struct layer_numbers {
 	LIST_OF(int64_t) n;
 };
 int store_layers_collect(struct image_store *store, struct layer_numbers *ret_gone,
-		  struct strs *ret_chains, struct err *e);
+			 struct strs *ret_chains, struct err *e);
 /* After the commit: moves the directories into the trash; `trash` gets their names. */
 int store_discard(struct image_store *store, const struct layer_numbers *gone, struct strs *trash,
 		  struct err *e);

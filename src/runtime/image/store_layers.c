@@ -235,7 +235,7 @@ static int collect_layer(struct image_store *store, int64_t layer, struct err *e
 }
 
 int store_layers_collect(struct image_store *store, struct layer_numbers *ret_gone,
-		  struct strs *ret_chains, struct err *e)
+			 struct strs *ret_chains, struct err *e)
 {
 	auto_stmt *st = NULL;
 	int rc = db_prepare(store->db,

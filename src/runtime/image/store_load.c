@@ -185,8 +185,8 @@ static void loading_undo(struct image_store *store, struct strs *trash)
 	auto_tx tx = {0};
 
 	/* Should this fail as well, the next collection or start finds the same. */
-	if (db_begin(held->db, &tx, NULL) == 0 && store_layers_collect(held, &gone, NULL, NULL) == 0 &&
-	    db_commit(&tx, NULL) == 0)
+	if (db_begin(held->db, &tx, NULL) == 0 &&
+	    store_layers_collect(held, &gone, NULL, NULL) == 0 && db_commit(&tx, NULL) == 0)
 		(void)store_discard(held, &gone, trash, NULL);
 	free(gone.n.v);
 }

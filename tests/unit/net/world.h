@@ -32,6 +32,7 @@
 /* What must come may take long on a busy machine; what must not come is waited for shortly. */
 #define WORLD_WAIT_MS 8000
 #define WORLD_BLOCKED_MS 400
+#define WORLD_AGAIN_MS 500
 __attribute__((unused)) static int world_wait_ms = WORLD_WAIT_MS;
 
 /* Asserts that world_tcp() and the like do not get through. */
@@ -258,10 +259,16 @@ __attribute__((unused)) static bool world_udp(int from, int to, const char *text
 	auto_close int server = world_server(to, &ip, SOCK_DGRAM, port);
 	auto_close int client = world_socket(from, ip.family, SOCK_DGRAM, 0);
 	auto_free char *data = xcalloc(1, size);
+	struct pollfd arrives = {.fd = server, .events = POLLIN};
 
-	if (connect(client, (struct sockaddr *)&ss, len) < 0 ||
-	    send(client, data, size, 0) != (ssize_t)size || !world_poll(server, POLLIN))
+	if (connect(client, (struct sockaddr *)&ss, len) < 0)
 		return false;
+	/* A datagram may be lost while the links come up, and nobody would send it again. */
+	for (int waited = 0; poll(&arrives, 1, 0) == 0; waited += WORLD_AGAIN_MS) {
+		if (waited > world_wait_ms || send(client, data, size, 0) != (ssize_t)size)
+			return false;
+		(void)poll(&arrives, 1, WORLD_AGAIN_MS);
+	}
 	if (recvfrom(server, data, size, 0, (struct sockaddr *)&ps, &plen) != (ssize_t)size)
 		return false;
 	if (sendto(server, data, size, 0, (struct sockaddr *)&ps, plen) != (ssize_t)size)
