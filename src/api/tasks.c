@@ -9,13 +9,44 @@
 #include "api/swarm.h"
 #include "base/mem.h"
 
+/* A network inside a task: swarm's own form, whose drivers are objects. Lent from the store. */
+struct ipam_view {
+	struct driver driver;
+	LIST_OF(struct ipam_pool) configs;
+};
+#define T struct ipam_view
+static const struct field ipam_view_fields[] = {
+	FIELD_OBJ(T, 0, driver, "Driver", 0, driver),
+	FIELD_LIST(T, 0, configs, "Configs", FIELD_OMIT, ipam_pool),
+};
+#undef T
+static TABLE_DEFINE(ipam_view, ipam_view_fields);
+
+struct network_view {
+	struct network n;
+	struct driver driver;
+	struct ipam_view ipam;
+};
+#define T struct network_view
+static const struct field network_view_fields[] = {
+	FIELD_STR(T, 0, n.o.id, "ID", 0),
+	FIELD_OBJ(T, 0, n.o.version, "Version", 0, version),
+	FIELD_TIME(T, 0, n.o.created, "CreatedAt", 0),
+	FIELD_TIME(T, 0, n.o.updated, "UpdatedAt", 0),
+	FIELD_OBJ(T, 0, n.spec, "Spec", 0, network_spec),
+	FIELD_OBJ(T, 0, driver, "DriverState", 0, driver),
+	FIELD_OBJ(T, 0, ipam, "IPAMOptions", 0, ipam_view),
+};
+#undef T
+static TABLE_DEFINE(network_view, network_view_fields);
+
 struct attachment_view {
-	struct network network;
+	struct network_view network;
 	struct strs addresses;
 };
 #define T struct attachment_view
 static const struct field attachment_view_fields[] = {
-	FIELD_OBJ(T, 0, network, "Network", 0, network),
+	FIELD_OBJ(T, 0, network, "Network", 0, network_view),
 	FIELD_STRS(T, 0, addresses, "Addresses", 0),
 };
 #undef T
@@ -58,9 +89,13 @@ static void task_write(const struct store *store, const struct task *t, struct b
 		struct attachment_view *at = LIST_ADD(&view.networks);
 
 		if (n)
-			at->network = *n;
+			at->network.n = *n;
 		else
-			at->network.o.id = a->network;
+			at->network.n.o.id = a->network;
+		at->network.driver.name = (char *)"overlay";
+		at->network.ipam.driver.name = (char *)"default";
+		at->network.ipam.configs.v = at->network.n.ipam.config.v;
+		at->network.ipam.configs.n = at->network.n.ipam.config.n;
 		at->addresses = a->addresses;
 	}
 	(void)json_write(&task_view_table, &view, ret);
