@@ -1,0 +1,235 @@
+/*
+ * The one table of commands, with their flags. The names and the letters are docker's.
+ */
+#include "base/mem.h"
+#include "cli/cli.h"
+
+#define FORMAT                                                                               \
+	{                                                                                    \
+		"format", 0, FLAG_STRING, "Print as table, json, or by a template of fields" \
+	}
+#define FORMAT_F                                                                        \
+	{                                                                               \
+		"format", 'f', FLAG_STRING, "Print as json, or by a template of fields" \
+	}
+#define FILTER                                                           \
+	{                                                                \
+		"filter", 'f', FLAG_LIST, "Only what matches NAME=VALUE" \
+	}
+#define QUIET                                               \
+	{                                                   \
+		"quiet", 'q', FLAG_BOOL, "Only display IDs" \
+	}
+#define NO_TRUNC                                                  \
+	{                                                         \
+		"no-trunc", 0, FLAG_BOOL, "Don't truncate output" \
+	}
+#define DETACH                                                                              \
+	{                                                                                   \
+		"detach", 'd', FLAG_BOOL, "Exit at once instead of waiting for the service" \
+	}
+#define FORCE                                       \
+	{                                           \
+		"force", 'f', FLAG_BOOL, "Force it" \
+	}
+
+static const struct flag format_flags[] = {FORMAT_F};
+static const struct flag list_flags[] = {FILTER, FORMAT, QUIET};
+static const struct flag list_long_flags[] = {FILTER, FORMAT, QUIET, NO_TRUNC};
+static const struct flag force_flags[] = {FORCE};
+static const struct flag scale_flags[] = {DETACH};
+static const struct flag inspect_flags[] = {
+	FORMAT_F, {"type", 0, FLAG_STRING, "Only inspect objects of the given type"}};
+static const struct flag ps_flags[] = {
+	{"all", 'a', FLAG_BOOL, "Show all containers (default shows just running)"},
+	FILTER,
+	FORMAT,
+	{"last", 'n', FLAG_INT, "Show n last created containers (includes all states)"},
+	{"latest", 'l', FLAG_BOOL, "Show the latest created container (includes all states)"},
+	NO_TRUNC,
+	QUIET,
+	{"size", 's', FLAG_BOOL, "Display total file sizes"},
+};
+static const struct flag images_flags[] = {
+	{"all", 'a', FLAG_BOOL, "Show all images (default hides intermediate images)"},
+	{"digests", 0, FLAG_BOOL, "Show digests"},
+	FILTER,
+	FORMAT,
+	NO_TRUNC,
+	QUIET,
+};
+static const struct flag load_flags[] = {
+	{"input", 'i', FLAG_STRING, "Read from tar archive file, instead of STDIN"},
+	{"quiet", 'q', FLAG_BOOL, "Suppress the load output"},
+};
+static const struct flag stop_flags[] = {
+	{"signal", 's', FLAG_STRING, "Signal to send to the container"},
+	{"timeout", 't', FLAG_INT, "Seconds to wait before killing the container"},
+};
+static const struct flag kill_flags[] = {
+	{"signal", 's', FLAG_STRING, "Signal to send to the container"},
+};
+static const struct flag rm_flags[] = {
+	{"force", 'f', FLAG_BOOL, "Force the removal of a running container (uses SIGKILL)"},
+	{"volumes", 'v', FLAG_BOOL, "Remove anonymous volumes of the container"},
+};
+static const struct flag task_flags[] = {
+	FILTER, FORMAT, QUIET, NO_TRUNC, {"no-resolve", 0, FLAG_BOOL, "Do not map IDs to names"}};
+static const struct flag network_create_flags[] = {
+	{"attachable", 0, FLAG_BOOL, "Enable manual container attachment"},
+	{"driver", 'd', FLAG_STRING, "Driver to manage the network (default bridge)"},
+	{"gateway", 0, FLAG_LIST, "Gateway of the subnet"},
+	{"ingress", 0, FLAG_BOOL, "Create swarm routing-mesh network"},
+	{"internal", 0, FLAG_BOOL, "Restrict external access to the network"},
+	{"ip-range", 0, FLAG_LIST, "Allocate addresses from a sub-range"},
+	{"ipv6", 0, FLAG_BOOL, "Enable IPv6 address assignment"},
+	{"label", 0, FLAG_LIST, "Set metadata on a network"},
+	{"opt", 'o', FLAG_LIST, "Set driver specific options"},
+	{"scope", 0, FLAG_STRING, "Control the network's scope"},
+	{"subnet", 0, FLAG_LIST, "Subnet in CIDR format"},
+};
+static const struct flag init_flags[] = {
+	{"advertise-addr", 0, FLAG_STRING, "Advertised address (<ip|interface>[:port])"},
+	{"autolock", 0, FLAG_BOOL, "Enable manager autolocking"},
+	{"availability", 0, FLAG_STRING, "Availability of the node (active, pause, drain)"},
+	{"cert-expiry", 0, FLAG_DURATION, "Validity period for node certificates"},
+	{"data-path-addr", 0, FLAG_STRING, "Address or interface for data path traffic"},
+	{"data-path-port", 0, FLAG_UINT, "Port for data path traffic (default 4789)"},
+	{"default-addr-pool", 0, FLAG_LIST, "Default address pool in CIDR format"},
+	{"default-addr-pool-mask-length", 0, FLAG_UINT, "Subnet mask length (default 24)"},
+	{"dispatcher-heartbeat", 0, FLAG_DURATION, "Dispatcher heartbeat period (default 5s)"},
+	{"force-new-cluster", 0, FLAG_BOOL, "Force create a new cluster from current state"},
+	{"listen-addr", 0, FLAG_STRING, "Listen address (default 0.0.0.0:2377)"},
+	{"task-history-limit", 0, FLAG_INT, "Task history retention limit (default 5)"},
+};
+static const struct flag join_flags[] = {
+	{"advertise-addr", 0, FLAG_STRING, "Advertised address (<ip|interface>[:port])"},
+	{"availability", 0, FLAG_STRING, "Availability of the node (active, pause, drain)"},
+	{"data-path-addr", 0, FLAG_STRING, "Address or interface for data path traffic"},
+	{"listen-addr", 0, FLAG_STRING, "Listen address (default 0.0.0.0:2377)"},
+	{"token", 0, FLAG_STRING, "Token for entry into the swarm"},
+};
+static const struct flag join_token_flags[] = {
+	{"quiet", 'q', FLAG_BOOL, "Only display token"},
+	{"rotate", 0, FLAG_BOOL, "Rotate join token"},
+};
+static const struct flag create_flags[] = {
+	{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},
+	{"cap-drop", 0, FLAG_LIST, "Drop Linux capabilities"},
+	{"constraint", 0, FLAG_LIST, "Placement constraints"},
+	{"container-label", 0, FLAG_LIST, "Container labels"},
+	DETACH,
+	{"dns", 0, FLAG_LIST, "Set custom DNS servers"},
+	{"dns-option", 0, FLAG_LIST, "Set DNS options"},
+	{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},
+	{"endpoint-mode", 0, FLAG_STRING, "Endpoint mode (vip or dnsrr)"},
+	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},
+	{"env", 'e', FLAG_LIST, "Set environment variables"},
+	{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},
+	{"host", 0, FLAG_LIST, "Set custom host-to-IP mappings (host:ip)"},
+	{"hostname", 0, FLAG_STRING, "Container hostname"},
+	{"init", 0, FLAG_BOOL, "Use an init inside each service container"},
+	{"label", 'l', FLAG_LIST, "Service labels"},
+	{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},
+	{"limit-memory", 0, FLAG_BYTES, "Limit memory"},
+	{"limit-pids", 0, FLAG_INT, "Limit the number of processes (0 = unlimited)"},
+	{"mode", 0, FLAG_STRING, "Service mode (replicated)"},
+	{"mount", 0, FLAG_LIST, "Attach a filesystem mount to the service"},
+	{"name", 0, FLAG_STRING, "Service name"},
+	{"network", 0, FLAG_LIST, "Network attachments (NAME or name=NAME,alias=ALIAS)"},
+	{"no-resolve-image", 0, FLAG_BOOL, "Do not query the registry for the image's digest"},
+	{"publish", 'p', FLAG_LIST, "Publish a port as a node port"},
+	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
+	{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"},
+	{"replicas", 0, FLAG_UINT, "Number of tasks"},
+	{"replicas-max-per-node", 0, FLAG_UINT, "Most tasks a node (0 = unlimited)"},
+	{"reserve-cpu", 0, FLAG_CPUS, "Reserve CPUs"},
+	{"reserve-memory", 0, FLAG_BYTES, "Reserve memory"},
+	{"restart-condition", 0, FLAG_STRING, "When to restart (none, on-failure, any)"},
+	{"restart-delay", 0, FLAG_DURATION, "Delay between restart attempts (default 5s)"},
+	{"restart-max-attempts", 0, FLAG_UINT, "Restarts before giving up"},
+	{"restart-window", 0, FLAG_DURATION, "Window used to evaluate the restart policy"},
+	{"stop-grace-period", 0, FLAG_DURATION, "Wait before killing a container (default 10s)"},
+	{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},
+	{"sysctl", 0, FLAG_LIST, "Sysctl options"},
+	{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},
+	{"ulimit", 0, FLAG_LIST, "Ulimit options"},
+	{"update-delay", 0, FLAG_DURATION, "Delay between updates"},
+	{"update-failure-action", 0, FLAG_STRING, "On update failure (pause, continue, rollback)"},
+	{"update-max-failure-ratio", 0, FLAG_FLOAT, "Failure rate to tolerate during an update"},
+	{"update-monitor", 0, FLAG_DURATION, "How long a task is watched after its update"},
+	{"update-order", 0, FLAG_STRING, "Update order (start-first, stop-first)"},
+	{"update-parallelism", 0, FLAG_UINT, "Tasks updated at once (0: all)"},
+	{"user", 'u', FLAG_STRING, "Username or UID"},
+	{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},
+};
+
+#define F(array) (array), ARRAY_LEN(array)
+#define NO_FLAGS NULL, 0
+
+/* clang-format off */
+const struct command cli_commands[] = {
+	{"images", "image ls, image list", "[OPTIONS] [REPOSITORY[:TAG]]", "List images",
+	 cli_images, F(images_flags), 0, 1, false},
+	{"info", "system info", "[OPTIONS]", "Display system-wide information",
+	 cli_info, F(format_flags), 0, 0, false},
+	{"inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Return low-level information on objects",
+	 cli_inspect, F(inspect_flags), 1, -1, false},
+	{"kill", "container kill", "[OPTIONS] CONTAINER [CONTAINER...]",
+	 "Kill one or more running containers", cli_kill, F(kill_flags), 1, -1, false},
+	{"load", "image load", "[OPTIONS]", "Load an image from a tar archive or STDIN",
+	 cli_load, F(load_flags), 0, 0, false},
+	{"ps", "container ls, container list, container ps", "[OPTIONS]", "List containers",
+	 cli_ps, F(ps_flags), 0, 0, false},
+	{"rm", "container rm, container remove", "[OPTIONS] CONTAINER [CONTAINER...]",
+	 "Remove one or more containers", cli_rm, F(rm_flags), 1, -1, false},
+	{"start", "container start", "CONTAINER [CONTAINER...]",
+	 "Start one or more stopped containers", cli_start, NO_FLAGS, 1, -1, false},
+	{"stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]",
+	 "Stop one or more running containers", cli_stop, F(stop_flags), 1, -1, false},
+	{"version", NULL, "[OPTIONS]", "Show the version information",
+	 cli_version, F(format_flags), 0, 0, false},
+
+	{"network create", NULL, "[OPTIONS] NETWORK", "Create a network",
+	 cli_network_create, F(network_create_flags), 1, 1, false},
+	{"network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]",
+	 "Display detailed information on one or more networks",
+	 cli_network_inspect, F(format_flags), 1, -1, false},
+	{"network ls", "network list", "[OPTIONS]", "List networks",
+	 cli_network_ls, F(list_long_flags), 0, 0, false},
+	{"network rm", "network remove", "NETWORK [NETWORK...]", "Remove one or more networks",
+	 cli_network_rm, NO_FLAGS, 1, -1, false},
+
+	{"node inspect", NULL, "[OPTIONS] NODE [NODE...]",
+	 "Display detailed information on one or more nodes",
+	 cli_node_inspect, F(format_flags), 1, -1, false},
+	{"node ls", "node list", "[OPTIONS]", "List nodes in the swarm",
+	 cli_node_ls, F(list_flags), 0, 0, false},
+	{"node rm", "node remove", "[OPTIONS] NODE [NODE...]",
+	 "Remove one or more nodes from the swarm", cli_node_rm, F(force_flags), 1, -1, false},
+
+	{"service create", NULL, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new service",
+	 cli_service_create, F(create_flags), 1, -1, true},
+	{"service inspect", NULL, "[OPTIONS] SERVICE [SERVICE...]",
+	 "Display detailed information on one or more services",
+	 cli_service_inspect, F(format_flags), 1, -1, false},
+	{"service ls", "service list", "[OPTIONS]", "List services",
+	 cli_service_ls, F(list_flags), 0, 0, false},
+	{"service ps", NULL, "[OPTIONS] SERVICE [SERVICE...]",
+	 "List the tasks of one or more services", cli_service_ps, F(task_flags), 1, -1, false},
+	{"service rm", "service remove", "SERVICE [SERVICE...]", "Remove one or more services",
+	 cli_service_rm, NO_FLAGS, 1, -1, false},
+	{"service scale", NULL, "SERVICE=REPLICAS [SERVICE=REPLICAS...]",
+	 "Scale one or multiple replicated services", cli_service_scale, F(scale_flags), 1, -1, false},
+
+	{"swarm init", NULL, "[OPTIONS]", "Initialize a swarm",
+	 cli_swarm_init, F(init_flags), 0, 0, false},
+	{"swarm join", NULL, "[OPTIONS] HOST:PORT", "Join a swarm as a node and/or manager",
+	 cli_swarm_join, F(join_flags), 1, 1, false},
+	{"swarm join-token", NULL, "[OPTIONS] (worker|manager)", "Manage join tokens",
+	 cli_swarm_join_token, F(join_token_flags), 1, 1, false},
+	{"swarm leave", NULL, "[OPTIONS]", "Leave the swarm",
+	 cli_swarm_leave, F(force_flags), 0, 0, false},
+};
+const size_t cli_n_commands = ARRAY_LEN(cli_commands);
+/* clang-format on */

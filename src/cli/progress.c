@@ -1,0 +1,153 @@
+/*
+ * The pure half of convergence. See progress.h; the loop is in progress_watch.c.
+ */
+#include "cli/progress.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+static void line_add(struct progress *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void line_add(struct progress *p, const char *fmt, ...)
+{
+	auto_buf b = BUF_INIT(1024);
+	va_list args;
+
+	va_start(args, fmt);
+	(void)buf_vaddf(&b, fmt, args);
+	va_end(args);
+	strs_add(&p->lines, buf_text(&b));
+}
+
+/* The task that stands for its slot: the one furthest on its way among those wanted. */
+static const struct task_view *slot_task(const struct list_task_view *tasks, uint64_t slot)
+{
+	const struct task_view *best = NULL;
+
+	LIST_EACH (t, &tasks->list) {
+		if (t->slot != slot)
+			continue;
+		if (!best || (t->desired <= TASK_RUNNING && best->desired > TASK_RUNNING) ||
+		    ((t->desired <= TASK_RUNNING) == (best->desired <= TASK_RUNNING) &&
+		     t->created > best->created))
+			best = t;
+	}
+	return best;
+}
+
+/* The slots that there are, each once, in order; an attempt of each is in `tasks`. */
+static int by_slot(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static size_t slots_of(const struct list_task_view *tasks, uint64_t *ret)
+{
+	size_t n = 0;
+	size_t kept = 0;
+
+	LIST_EACH (t, &tasks->list)
+		if (t->desired <= TASK_RUNNING)
+			ret[n++] = t->slot;
+	qsort(ret, n, sizeof *ret, by_slot);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || ret[i] != ret[i - 1])
+			ret[kept++] = ret[i];
+	return kept;
+}
+
+static void slot_line(struct progress *p, size_t i, const struct task_view *t)
+{
+	const char *why = t->status.err && *t->status.err ? t->status.err : NULL;
+
+	if (why && t->status.state != TASK_RUNNING)
+		line_add(p, "%zu/%" PRIu64 ": %s", i + 1, p->wanted, why);
+	else
+		line_add(p, "%zu/%" PRIu64 ": %s", i + 1, p->wanted,
+			 task_state_name(t->status.state));
+}
+
+static bool tasks_take(struct progress *p, const struct list_task_view *tasks,
+		       progress_node_fn active, void *data)
+{
+	auto_free uint64_t *slots = xcalloc(tasks->list.n + 1, sizeof *slots);
+	size_t n = slots_of(tasks, slots);
+
+	p->running = 0;
+	line_add(p, "%s", "");
+	for (size_t i = 0; i < n; i++) {
+		const struct task_view *t = slot_task(tasks, slots[i]);
+
+		p->running += t->status.state == TASK_RUNNING && active(t->node, data);
+		if (p->wanted <= PROGRESS_BARS && i < p->wanted)
+			slot_line(p, i, t);
+	}
+	free(p->lines.v[0]);
+	p->lines.v[0] = xasprintf("overall progress: %" PRIu64 " out of %" PRIu64 " tasks",
+				  p->running, p->wanted);
+	return p->running == p->wanted && n == p->wanted;
+}
+
+/* What an update says of itself; false: it goes on. */
+static bool update_failed(struct progress *p, const struct update_status *u)
+{
+	static const char *const bad[] = {"paused", "rollback_paused", "rollback_completed"};
+	const char *state = u && u->state ? u->state : "";
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		if (strcmp(state, bad[i]) == 0) {
+			free(p->failure);
+			p->failure = xasprintf("service %s: %s",
+					       i == 0   ? "update paused"
+					       : i == 1 ? "rollback paused"
+							: "rolled back",
+					       u->message ? u->message : "no reason was given");
+			return true;
+		}
+	return false;
+}
+
+enum progress_step progress_take(struct progress *p, const struct service_view *service,
+				 const struct list_task_view *tasks, progress_node_fn active,
+				 void *data, int64_t now_ns)
+{
+	const struct update_config *update = service->s.spec.update;
+	int64_t monitor = update && update->monitor ? update->monitor : PROGRESS_MONITOR_NS;
+	bool was = p->converged_at != 0;
+	int64_t left;
+
+	strs_done(&p->lines);
+	p->wanted = service_replicas(&service->s.spec);
+	if (update_failed(p, service->update))
+		return PROGRESS_FAILED;
+	if (!tasks_take(p, tasks, active, data)) {
+		p->converged_at = 0;
+		if (was)
+			line_add(p, "verify: Detected task failure");
+		return PROGRESS_WAIT;
+	}
+	if (!was)
+		p->converged_at = now_ns;
+	if (now_ns - p->converged_at >= monitor) {
+		line_add(p, "verify: Service %s converged", service->s.o.id);
+		return PROGRESS_CONVERGED;
+	}
+	left = monitor - (now_ns - p->converged_at);
+	line_add(p, "verify: Waiting %" PRId64 " seconds to verify that tasks are stable...",
+		 (int64_t)((left + NS_PER_SEC - 1) / NS_PER_SEC));
+	return PROGRESS_WAIT;
+}
+
+void progress_done(struct progress *p)
+{
+	strs_done(&p->lines);
+	free(p->failure);
+	*p = (struct progress){0};
+}

@@ -1,0 +1,40 @@
+/*
+ * Whether a service has come to what is wanted of it, and saying so while it comes: docker's lines
+ * of `service create`, `scale` and `update`. The steps are pure; the loop around them polls.
+ */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/views.h"
+
+#define PROGRESS_POLL_MS 200
+#define PROGRESS_MONITOR_NS (5 * 1000000000LL) /* how long it must stay so, by default */
+#define PROGRESS_BARS 20                       /* services of more tasks show only the sum */
+
+enum progress_step { PROGRESS_WAIT, PROGRESS_CONVERGED, PROGRESS_FAILED };
+
+struct progress {
+	uint64_t wanted;
+	uint64_t running;
+	int64_t converged_at; /* mono ns; 0: not now */
+	struct strs lines; /* what is to be shown now: "overall progress: ...", "1/3: ...", ... */
+	char *failure;     /* for PROGRESS_FAILED */
+};
+
+/* Whether the task's node can be counted on; `data` is the caller's. */
+typedef bool (*progress_node_fn)(const char *node, void *data);
+
+/*
+ * Takes what was polled at `now_ns` (monotonic, above 0) and fills `lines`. `tasks` are those of
+ * the service's current template.
+ */
+enum progress_step progress_take(struct progress *p, const struct service_view *service,
+				 const struct list_task_view *tasks, progress_node_fn active,
+				 void *data, int64_t now_ns);
+void progress_done(struct progress *p);
+
+/*
+ * Polls and prints until the service has converged (0), SIGINT came (0, the work goes on), or
+ * it cannot (1). Prints nothing but errors when `quiet`.
+ */
+int progress_watch(struct cli *c, const char *service, bool quiet);

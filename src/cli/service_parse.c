@@ -1,0 +1,223 @@
+/*
+ * The values of flags that have a form of their own: mounts, networks, ports, ulimits, labels. See
+ * service_spec.h.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/service_spec.h"
+#include "cli/text.h"
+
+/* Calls `take` for each "key=value" or "key" (value NULL) of a list with commas. */
+static int each_option(const char *text,
+		       int (*take)(const char *, const char *, void *, struct err *), void *data,
+		       struct err *e)
+{
+	auto_free char *copy = xstrdup(text);
+	char *save = NULL;
+	int rc = 0;
+
+	for (char *key = strtok_r(copy, ",", &save); key && rc == 0;
+	     key = strtok_r(NULL, ",", &save)) {
+		char *value = strchr(key, '=');
+
+		if (value)
+			*value++ = 0;
+		rc = take(key, value, data, e);
+	}
+	return rc;
+}
+
+static bool is_one_of(const char *key, const char *a, const char *b, const char *c)
+{
+	return strcmp(key, a) == 0 || strcmp(key, b) == 0 || strcmp(key, c) == 0;
+}
+
+static bool is_true(const char *value)
+{
+	return !value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+}
+
+static int mount_option(const char *key, const char *value, void *data, struct err *e)
+{
+	struct mount *m = data;
+
+	if (is_one_of(key, "readonly", "ro", "ro")) {
+		m->read_only = is_true(value);
+		return 0;
+	}
+	if (!value)
+		return err_set(e, -EINVAL, "invalid field '%s' must be a key=value pair", key);
+	if (strcmp(key, "type") == 0)
+		str_set(&m->type, value);
+	else if (is_one_of(key, "source", "src", "src"))
+		str_set(&m->source, value);
+	else if (is_one_of(key, "target", "dst", "destination"))
+		str_set(&m->target, value);
+	else if (strcmp(key, "bind-propagation") == 0) {
+		m->bind = m->bind ? m->bind : xcalloc(1, sizeof *m->bind);
+		str_set(&m->bind->propagation, value);
+	} else if (strcmp(key, "volume-nocopy") == 0) {
+		m->volume = m->volume ? m->volume : xcalloc(1, sizeof *m->volume);
+		m->volume->no_copy = is_true(value);
+	} else if (strcmp(key, "tmpfs-size") == 0) {
+		m->tmpfs = m->tmpfs ? m->tmpfs : xcalloc(1, sizeof *m->tmpfs);
+		if (size_parse(value, &m->tmpfs->size_bytes) < 0)
+			return err_set(e, -EINVAL, "invalid value for tmpfs-size: %s", value);
+	} else {
+		return err_set(e, -EINVAL, "unexpected key '%s' in '%s=%s'", key, key, value);
+	}
+	return 0;
+}
+
+int mount_parse(const char *text, struct mount *ret, struct err *e)
+{
+	int rc = each_option(text, mount_option, ret, e);
+
+	if (rc < 0)
+		return err_wrap(e, "invalid mount \"%s\"", text);
+	if (!ret->type)
+		ret->type = xstrdup("volume");
+	if (!ret->target)
+		return err_set(e, -EINVAL, "invalid mount \"%s\": target is required", text);
+	return 0;
+}
+
+static int network_option(const char *key, const char *value, void *data, struct err *e)
+{
+	struct network_attachment *n = data;
+
+	if (value && strcmp(key, "name") == 0) {
+		str_set(&n->target, value);
+	} else if (value && strcmp(key, "alias") == 0) {
+		strs_add(&n->aliases, value);
+	} else if (value && strcmp(key, "driver-opt") == 0) {
+		label_put(&n->driver_opts, value);
+	} else {
+		return err_set(e, -EINVAL, "invalid field %s: there are name, alias and driver-opt",
+			       key);
+	}
+	return 0;
+}
+
+int network_parse(const char *text, struct network_attachment *ret, struct err *e)
+{
+	if (!strchr(text, '=')) {
+		str_set(&ret->target, text);
+		return 0;
+	}
+	if (each_option(text, network_option, ret, e) < 0)
+		return err_wrap(e, "invalid network \"%s\"", text);
+	if (!ret->target)
+		return err_set(e, -EINVAL, "invalid network \"%s\": name is required", text);
+	return 0;
+}
+
+static int port_number(const char *text, uint32_t *ret)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (strchr("0123456789", *text) == NULL || !*text || *end || v > 65535)
+		return -EINVAL;
+	*ret = (uint32_t)v;
+	return 0;
+}
+
+static int protocol_parse(const char *text, enum port_protocol *ret)
+{
+	static const char *const names[] = {"tcp", "udp", "sctp"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i], text) == 0) {
+			*ret = (enum port_protocol)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int port_option(const char *key, const char *value, void *data, struct err *e)
+{
+	struct port_config *p = data;
+	int rc = -EINVAL;
+
+	if (value && strcmp(key, "protocol") == 0)
+		rc = protocol_parse(value, &p->protocol);
+	else if (value && strcmp(key, "mode") == 0 &&
+		 (strcmp(value, "host") == 0 || strcmp(value, "ingress") == 0)) {
+		p->mode = *value == 'h' ? PUBLISH_HOST : PUBLISH_INGRESS;
+		rc = 0;
+	} else if (value && is_one_of(key, "target", "target", "target"))
+		rc = port_number(value, &p->target);
+	else if (value && strcmp(key, "published") == 0)
+		rc = port_number(value, &p->published);
+	return rc < 0 ? err_set(e, rc, "invalid field %s=%s", key, value ? value : "") : 0;
+}
+
+/* "8080:80/udp" or "80". */
+static int port_short(const char *text, struct port_config *ret)
+{
+	auto_free char *copy = xstrdup(text);
+	char *slash = strchr(copy, '/');
+	char *colon = strchr(copy, ':');
+
+	if (slash)
+		*slash = 0;
+	if (colon)
+		*colon = 0;
+	if (slash && protocol_parse(slash + 1, &ret->protocol) < 0)
+		return -EINVAL;
+	if (colon && port_number(copy, &ret->published) < 0)
+		return -EINVAL;
+	return port_number(colon ? colon + 1 : copy, &ret->target);
+}
+
+int port_parse(const char *text, struct port_config *ret, struct err *e)
+{
+	int rc;
+
+	if (strchr(text, '='))
+		rc = each_option(text, port_option, ret, e);
+	else if ((rc = port_short(text, ret)) < 0)
+		(void)err_set(e, rc, "it must be like 8080:80/tcp or published=8080,target=80");
+	if (rc < 0)
+		return err_wrap(e, "invalid port \"%s\"", text);
+	return ret->target ? 0
+			   : err_set(e, -EINVAL, "invalid port \"%s\": target is required", text);
+}
+
+int ulimit_parse(const char *text, struct ulimit *ret, struct err *e)
+{
+	auto_free char *name = NULL;
+	long long soft;
+	long long hard;
+	int used = 0;
+	const char *sign = strchr(text, '=');
+	int n = sign ? sscanf(sign + 1, "%lld%n:%lld%n", &soft, &used, &hard, &used) : 0;
+
+	if (n < 1 || sign[1 + used])
+		return err_set(e, -EINVAL,
+			       "invalid ulimit argument: %s; it must be like nofile=1024:2048",
+			       text);
+	ret->name = xstrndup(text, (size_t)(sign - text));
+	ret->soft = soft;
+	ret->hard = n == 2 ? hard : soft;
+	return 0;
+}
+
+void env_add(struct strs *env, const char *text)
+{
+	const char *own = strchr(text, '=') ? NULL : getenv(text);
+	auto_free char *whole = own ? xasprintf("%s=%s", text, own) : NULL;
+
+	if (whole || strchr(text, '='))
+		strs_add(env, whole ? whole : text);
+}
+
+void label_put(struct strmap *m, const char *text)
+{
+	const char *sign = strchr(text, '=');
+	auto_free char *key = sign ? xstrndup(text, (size_t)(sign - text)) : xstrdup(text);
+
+	strmap_set(m, key, sign ? sign + 1 : "");
+}

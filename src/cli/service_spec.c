@@ -1,0 +1,276 @@
+/*
+ * A service's specification from flags. See service_spec.h.
+ */
+#include "cli/service_spec.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define UPDATE_MONITOR_DEFAULT (5 * 1000000000LL)
+
+static int64_t *opt_i64(const struct flags *f, const char *name)
+{
+	return flag_is_set(f, name) ? xmemdup(&flag_get(f, name)->number, sizeof(int64_t)) : NULL;
+}
+
+static uint64_t *opt_u64(const struct flags *f, const char *name)
+{
+	return (uint64_t *)opt_i64(f, name);
+}
+
+static void list_copy(struct strs *ret, const struct flags *f, const char *name)
+{
+	STRS_EACH (item, flag_list(f, name))
+		strs_add(ret, item);
+}
+
+static void labels_copy(struct strmap *ret, const struct flags *f, const char *name)
+{
+	STRS_EACH (item, flag_list(f, name))
+		label_put(ret, item);
+}
+
+/* Lines "KEY=value"; empty ones and those with # are left out. */
+static int env_file(struct strs *env, const char *path, struct err *e)
+{
+	auto_buf b = BUF_INIT(LIMIT_JSON_BODY);
+	char *save = NULL;
+	int rc = file_read_at(AT_FDCWD, path, &b);
+
+	if (rc < 0)
+		return err_code(e, rc, "open %s", path);
+	for (char *line = b.len ? strtok_r(b.p, "\r\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\r\n", &save)) {
+		line += strspn(line, " \t");
+		if (*line && *line != '#')
+			env_add(env, line);
+	}
+	return 0;
+}
+
+static int env_fill(const struct flags *f, struct container_spec *c, struct err *e)
+{
+	STRS_EACH (path, flag_list(f, "env-file"))
+		if (env_file(&c->env, path, e) < 0)
+			return e->code;
+	STRS_EACH (item, flag_list(f, "env"))
+		env_add(&c->env, item);
+	return 0;
+}
+
+static int lists_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
+		      struct err *e)
+{
+	STRS_EACH (item, flag_list(f, "mount"))
+		if (mount_parse(item, LIST_ADD(&c->mounts), e) < 0)
+			return e->code;
+	STRS_EACH (item, flag_list(f, "network"))
+		if (network_parse(item, LIST_ADD(&t->networks), e) < 0)
+			return e->code;
+	STRS_EACH (item, flag_list(f, "ulimit"))
+		if (ulimit_parse(item, LIST_ADD(&c->ulimits), e) < 0)
+			return e->code;
+	return 0;
+}
+
+/* "name:address" as a line of a hosts file: "address name". */
+static void hosts_fill(const struct flags *f, struct container_spec *c)
+{
+	STRS_EACH (item, flag_list(f, "host")) {
+		const char *sign = item + strcspn(item, ":=");
+		auto_free char *line =
+			*sign ? xasprintf("%s %.*s", sign + 1, (int)(sign - item), item)
+			      : xstrdup(item);
+
+		strs_add(&c->hosts, line);
+	}
+}
+
+/* A command line in words; quotes keep blanks together. */
+static void words_split(struct strs *ret, const char *text)
+{
+	auto_buf word = BUF_INIT(LIMIT_JSON_BODY);
+	char quote = 0;
+	bool any = false;
+
+	for (; *text; text++) {
+		if (quote ? *text == quote : *text == '"' || *text == '\'') {
+			quote = quote ? 0 : *text;
+			any = true;
+		} else if (!quote && (*text == ' ' || *text == '\t')) {
+			if (any)
+				strs_add(ret, buf_text(&word));
+			buf_reset(&word);
+			any = false;
+		} else {
+			buf_addc(&word, *text);
+			any = true;
+		}
+	}
+	if (any)
+		strs_add(ret, buf_text(&word));
+}
+
+static int container_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
+			  struct err *e)
+{
+	c->image = xstrdup(f->args[0]);
+	for (size_t i = 1; i < f->n_args; i++)
+		strs_add(&c->args, f->args[i]);
+	if (flag_text(f, "entrypoint"))
+		words_split(&c->command, flag_text(f, "entrypoint"));
+	labels_copy(&c->labels, f, "container-label");
+	labels_copy(&c->sysctls, f, "sysctl");
+	list_copy(&c->cap_add, f, "cap-add");
+	list_copy(&c->cap_drop, f, "cap-drop");
+	c->hostname = xstrdup(flag_text(f, "hostname"));
+	c->dir = xstrdup(flag_text(f, "workdir"));
+	c->user = xstrdup(flag_text(f, "user"));
+	c->stop_signal = xstrdup(flag_text(f, "stop-signal"));
+	c->stop_grace = opt_i64(f, "stop-grace-period");
+	c->tty = flag_true(f, "tty");
+	c->read_only = flag_true(f, "read-only");
+	if (flag_is_set(f, "init")) {
+		c->init = xcalloc(1, sizeof *c->init);
+		*c->init = flag_true(f, "init");
+	}
+	if (flag_list(f, "dns")->n || flag_list(f, "dns-search")->n ||
+	    flag_list(f, "dns-option")->n) {
+		c->dns = xcalloc(1, sizeof *c->dns);
+		list_copy(&c->dns->nameservers, f, "dns");
+		list_copy(&c->dns->search, f, "dns-search");
+		list_copy(&c->dns->options, f, "dns-option");
+	}
+	hosts_fill(f, c);
+	return env_fill(f, c, e) < 0 ? e->code : lists_fill(f, c, t, e);
+}
+
+static struct resources *resources_of(const struct flags *f, const char *cpu, const char *memory,
+				      const char *pids)
+{
+	struct resources *r;
+
+	if (!flag_is_set(f, cpu) && !flag_is_set(f, memory) && !(pids && flag_is_set(f, pids)))
+		return NULL;
+	r = xcalloc(1, sizeof *r);
+	r->nano_cpus = flag_get(f, cpu)->number;
+	r->memory = flag_get(f, memory)->number;
+	r->pids = pids ? flag_get(f, pids)->number : 0;
+	return r;
+}
+
+static int restart_fill(const struct flags *f, struct task_spec *t, struct err *e)
+{
+	static const char *const names[] = {"any", "none", "on-failure"};
+	const char *condition = flag_text(f, "restart-condition");
+	size_t i = 0;
+
+	if (!condition && !flag_is_set(f, "restart-delay") &&
+	    !flag_is_set(f, "restart-max-attempts") && !flag_is_set(f, "restart-window"))
+		return 0;
+	while (condition && i < ARRAY_LEN(names) && strcmp(names[i], condition) != 0)
+		i++;
+	if (i == ARRAY_LEN(names))
+		return err_set(e, -EINVAL,
+			       "invalid restart condition %s: it must be none, on-failure or any",
+			       condition);
+	t->restart = xcalloc(1, sizeof *t->restart);
+	t->restart->condition = (enum restart_condition)i;
+	t->restart->delay = opt_i64(f, "restart-delay");
+	t->restart->max_attempts = opt_u64(f, "restart-max-attempts");
+	t->restart->window = opt_i64(f, "restart-window");
+	return 0;
+}
+
+static void task_fill(const struct flags *f, struct task_spec *t)
+{
+	t->resources = xcalloc(1, sizeof *t->resources);
+	t->resources->limits = resources_of(f, "limit-cpu", "limit-memory", "limit-pids");
+	t->resources->reservations = resources_of(f, "reserve-cpu", "reserve-memory", NULL);
+	t->placement = xcalloc(1, sizeof *t->placement);
+	list_copy(&t->placement->constraints, f, "constraint");
+	t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;
+}
+
+static int mode_fill(const struct flags *f, struct service_mode *m, struct err *e)
+{
+	const char *mode = flag_text(f, "mode");
+
+	if (mode && strcmp(mode, "replicated") != 0) {
+		if (strcmp(mode, "global") == 0)
+			m->global = xcalloc(1, sizeof *m->global);
+		else if (strcmp(mode, "replicated-job") == 0)
+			m->replicated_job = xcalloc(1, sizeof *m->replicated_job);
+		else if (strcmp(mode, "global-job") == 0)
+			m->global_job = xcalloc(1, sizeof *m->global_job);
+		else
+			return err_set(e, -EINVAL, "Unknown mode: %s", mode);
+		if (flag_is_set(f, "replicas") && !m->replicated_job)
+			return err_set(e, -EINVAL,
+				       "replicas can only be used with replicated or "
+				       "replicated-job mode");
+		return 0;
+	}
+	m->replicated = xcalloc(1, sizeof *m->replicated);
+	m->replicated->replicas = opt_u64(f, "replicas");
+	return 0;
+}
+
+static void update_fill(const struct flags *f, struct service_spec *s)
+{
+	static const char *const names[] = {"update-parallelism",       "update-delay",
+					    "update-monitor",           "update-failure-action",
+					    "update-max-failure-ratio", "update-order"};
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		any |= flag_is_set(f, names[i]);
+	if (!any)
+		return;
+	s->update = xcalloc(1, sizeof *s->update);
+	/* One that is given fixes the others at docker's defaults. */
+	s->update->parallelism =
+		flag_is_set(f, names[0]) ? (uint64_t)flag_get(f, names[0])->number : 1;
+	s->update->delay = flag_get(f, names[1])->number;
+	s->update->monitor =
+		flag_is_set(f, names[2]) ? flag_get(f, names[2])->number : UPDATE_MONITOR_DEFAULT;
+	s->update->failure_action =
+		xstrdup(flag_is_set(f, names[3]) ? flag_text(f, names[3]) : "pause");
+	s->update->max_failure_ratio = flag_get(f, names[4])->real;
+	s->update->order =
+		xstrdup(flag_is_set(f, names[5]) ? flag_text(f, names[5]) : "stop-first");
+}
+
+static int endpoint_fill(const struct flags *f, struct service_spec *s, struct err *e)
+{
+	const char *mode = flag_text(f, "endpoint-mode");
+
+	if (mode && strcmp(mode, "vip") != 0 && strcmp(mode, "dnsrr") != 0)
+		return err_set(e, -EINVAL, "invalid endpoint mode %s: it must be vip or dnsrr",
+			       mode);
+	s->endpoint = xcalloc(1, sizeof *s->endpoint);
+	s->endpoint->mode = mode && *mode == 'd' ? ENDPOINT_DNSRR : ENDPOINT_VIP;
+	STRS_EACH (item, flag_list(f, "publish"))
+		if (port_parse(item, LIST_ADD(&s->endpoint->ports), e) < 0)
+			return e->code;
+	return 0;
+}
+
+int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e)
+{
+	struct task_spec *t = &ret->task;
+
+	ret->name = xstrdup(flag_text(f, "name"));
+	labels_copy(&ret->labels, f, "label");
+	t->container = xcalloc(1, sizeof *t->container);
+	task_fill(f, t);
+	update_fill(f, ret);
+	if (container_fill(f, t->container, t, e) < 0 || restart_fill(f, t, e) < 0 ||
+	    mode_fill(f, &ret->mode, e) < 0 || endpoint_fill(f, ret, e) < 0)
+		return e->code;
+	return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * A service's specification from the flags of `service create`. Pure; the API validates.
+ */
+#pragma once
+
+#include "cli/flags.h"
+#include "model/service.h"
+
+/* Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]". -EINVAL with a sentence. */
+int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e);
+
+/* One value of a flag, added to its list. -EINVAL with a sentence. */
+int mount_parse(const char *text, struct mount *ret, struct err *e);
+int network_parse(const char *text, struct network_attachment *ret, struct err *e);
+int port_parse(const char *text, struct port_config *ret, struct err *e);
+int ulimit_parse(const char *text, struct ulimit *ret, struct err *e);
+/* "KEY=value" and "KEY" (then with the value of this process's own environment). */
+void env_add(struct strs *env, const char *text);
+/* "key=value" or "key" into the map. */
+void label_put(struct strmap *m, const char *text);

@@ -1,0 +1,219 @@
+/*
+ * service ps and node ps: tasks, the newest attempt of each slot first.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "cli/call.h"
+#include "cli/listing.h"
+#include "cli/text.h"
+#include "cli/views.h"
+
+#define ERROR_WIDTH 30
+
+static const struct column columns[] = {
+	{"ID", "ID", true},
+	{".Name", "NAME", true},
+	{"Image", "IMAGE", true},
+	{"Node", "NODE", true},
+	{"DesiredState", "DESIRED STATE", true},
+	{"CurrentState", "CURRENT STATE", true},
+	{"Error", "ERROR", true},
+	{"Ports", "PORTS", true},
+	{"Name", "NAME", false},
+};
+
+/* What ids are shown as; asked for once each. */
+struct names {
+	struct cli *c;
+	struct strmap services;
+	struct strmap nodes;
+	bool off; /* --no-resolve */
+};
+
+static const char *service_name(struct names *n, const char *id)
+{
+	auto_buf path = CALL_PATH;
+	struct service s = {0};
+
+	if (n->off || !id || !*id)
+		return id ? id : "";
+	if (strmap_get(&n->services, id))
+		return strmap_get(&n->services, id);
+	path_add(&path, "/services/%", id);
+	if (call_get(n->c, buf_text(&path), &service_table, &s, NULL) < 0 || !s.spec.name)
+		strmap_set(&n->services, id, id);
+	else
+		strmap_set(&n->services, id, s.spec.name);
+	table_done(&service_table, &s);
+	return strmap_get(&n->services, id);
+}
+
+static const char *node_name(struct names *n, const char *id)
+{
+	auto_buf path = CALL_PATH;
+	struct node node = {0};
+	const char *name = id;
+
+	if (n->off || !id || !*id)
+		return id ? id : "";
+	if (strmap_get(&n->nodes, id))
+		return strmap_get(&n->nodes, id);
+	path_add(&path, "/nodes/%", id);
+	if (call_get(n->c, buf_text(&path), &node_table, &node, NULL) == 0) {
+		if (node.description.hostname)
+			name = node.description.hostname;
+		if (node.spec.name && *node.spec.name)
+			name = node.spec.name;
+	}
+	strmap_set(&n->nodes, id, name);
+	table_done(&node_table, &node);
+	return strmap_get(&n->nodes, id);
+}
+
+static void cell_state(json_t *row, const char *cell, enum task_state state, const char *after)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof name, "%s", task_state_name(state));
+	name[0] = (char)toupper((unsigned char)name[0]);
+	cell_format(row, cell, "%s%s", name, after);
+}
+
+static void row_fill(json_t *row, const struct task_view *t, const char *name, bool again,
+		     const char *node, bool whole)
+{
+	const char *image =
+		t->spec.container && t->spec.container->image ? t->spec.container->image : "";
+	auto_free char *error = NULL;
+	char when[TEXT_SHORT];
+	auto_free char *since = NULL;
+
+	if (t->status.err && *t->status.err) {
+		auto_free char *cut =
+			text_cut(t->status.err, whole ? SIZE_MAX : (size_t)ERROR_WIDTH);
+
+		error = xasprintf("\"%s\"", cut);
+	}
+	duration_human(clock_wall_ns() - t->status.timestamp, when);
+	for (char *p = when; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	since = xasprintf(" %s ago", when);
+	cell_take(row, "ID", id_short(t->id, whole));
+	cell_text(row, "Name", name);
+	cell_format(row, ".Name", "%s%s", again ? " \\_ " : "", name);
+	cell_take(row, "Image", xstrndup(image, whole ? strlen(image) : strcspn(image, "@")));
+	cell_text(row, "Node", node);
+	cell_state(row, "DesiredState", t->desired, "");
+	cell_state(row, "CurrentState", t->status.state, since);
+	cell_text(row, "Error", error);
+}
+
+/* By service, slot (or node without one), newest first. */
+static int by_slot(const void *a, const void *b)
+{
+	const struct task_view *x = a;
+	const struct task_view *y = b;
+	int rc = strcmp(x->service ? x->service : "", y->service ? y->service : "");
+
+	if (rc == 0)
+		rc = (x->slot > y->slot) - (x->slot < y->slot);
+	if (rc == 0 && x->slot == 0)
+		rc = strcmp(x->node ? x->node : "", y->node ? y->node : "");
+	return rc ? rc : (x->created < y->created) - (x->created > y->created);
+}
+
+static char *task_title(struct names *n, const struct task_view *t)
+{
+	const char *service = service_name(n, t->service);
+
+	if (n->off)
+		return t->slot ? xasprintf("%s.%" PRIu64, t->id, t->slot) : xstrdup(t->id);
+	if (t->slot)
+		return xasprintf("%s.%" PRIu64, service, t->slot);
+	return xasprintf("%s.%s", service, t->node ? t->node : "");
+}
+
+static int tasks_print(struct cli *c, const struct flags *f, const struct list_task_view *all)
+{
+	struct names names = {.c = c, .off = flag_true(f, "no-resolve")};
+	bool whole = flag_true(f, "no-trunc") || flag_true(f, "quiet");
+	auto_free char *last = xstrdup("");
+	struct listing l;
+	int status;
+
+	listing_init(&l, columns, ARRAY_LEN(columns), "ID");
+	LIST_EACH (t, &all->list) {
+		auto_free char *name = task_title(&names, t);
+
+		row_fill(listing_row(&l), t, name, strcmp(name, last) == 0,
+			 node_name(&names, t->node), whole);
+		str_set(&last, name);
+	}
+	status = listing_print(c, &l, f);
+	listing_done(&l);
+	strmap_done(&names.services);
+	strmap_done(&names.nodes);
+	return status;
+}
+
+/* The tasks that the filters and the ids in `key` (service or node) choose. */
+static int tasks_get(struct cli *c, const struct flags *f, const char *key, const struct strs *ids,
+		     struct list_task_view *ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct strs filters = {0};
+	int rc;
+
+	STRS_EACH (item, flag_list(f, "filter"))
+		strs_add(&filters, item);
+	STRS_EACH (id, ids) {
+		auto_free char *item = xasprintf("%s=%s", key, id);
+
+		strs_add(&filters, item);
+	}
+	path_add(&path, "/tasks");
+	rc = path_filters(&path, &filters, NULL, NULL, e);
+	if (rc == 0)
+		rc = call_get(c, buf_text(&path), &list_task_view_table, ret, e);
+	strs_done(&filters);
+	return rc;
+}
+
+int cli_service_ps(struct cli *c, const struct flags *f)
+{
+	struct list_task_view all = {0};
+	struct strs ids = {0};
+	struct err e = ERR_INIT;
+	int status = 0;
+
+	for (size_t i = 0; i < f->n_args; i++) {
+		auto_buf path = CALL_PATH;
+		struct service s = {0};
+
+		path_add(&path, "/services/%", f->args[i]);
+		if (call_get(c, buf_text(&path), &service_table, &s, &e) == 0)
+			strs_add(&ids, s.o.id);
+		else if (e.code == -ENOENT)
+			(void)fprintf(c->err, "no such service: %s\n", f->args[i]);
+		else
+			(void)cli_fail(c, &e);
+		status |= e.code != 0;
+		e = ERR_INIT;
+		table_done(&service_table, &s);
+	}
+	if (ids.n && tasks_get(c, f, "service", &ids, &all, &e) < 0) {
+		status = cli_fail(c, &e);
+	} else if (ids.n) {
+		if (all.list.n)
+			qsort(all.list.v, all.list.n, sizeof *all.list.v, by_slot);
+		status |= tasks_print(c, f, &all);
+	}
+	strs_done(&ids);
+	table_done(&list_task_view_table, &all);
+	return status;
+}

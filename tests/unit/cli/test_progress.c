@@ -1,0 +1,160 @@
+/*
+ * When a service counts as converged, and what is shown on the way; the forms of values that go
+ * into a service's specification.
+ */
+#include "cli/progress.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/service_spec.h"
+#include "unit/test.h"
+
+static bool active(const char *node, void *data)
+{
+	(void)data;
+	return strcmp(node, "down") != 0;
+}
+
+static void task_add(struct list_task_view *l, uint64_t slot, enum task_state state,
+		     const char *node)
+{
+	struct task_view *t = LIST_ADD(&l->list);
+
+	t->slot = slot;
+	t->status.state = state;
+	t->desired = TASK_RUNNING;
+	t->node = xstrdup(node);
+}
+
+static void service_fill(struct service_view *s, uint64_t replicas)
+{
+	s->s.o.id = xstrdup("id");
+	s->s.spec.mode.replicated = xcalloc(1, sizeof *s->s.spec.mode.replicated);
+	s->s.spec.mode.replicated->replicas = xmemdup(&replicas, sizeof replicas);
+}
+
+static void convergence(void **state)
+{
+	struct list_task_view tasks = {0};
+	struct service_view s = {0};
+	struct progress p = {0};
+	int64_t now = NS_PER_SEC;
+
+	(void)state;
+	service_fill(&s, 2);
+	task_add(&tasks, 1, TASK_RUNNING, "a");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[0], "overall progress: 1 out of 2 tasks");
+	assert_string_equal(p.lines.v[1], "1/2: running");
+	task_add(&tasks, 2, TASK_PREPARING, "a");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[2], "2/2: preparing");
+	tasks.list.v[1].status.state = TASK_RUNNING;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[3],
+			    "verify: Waiting 5 seconds to verify that tasks are stable...");
+	str_set(&tasks.list.v[1].node, "down");
+	now += 2 * NS_PER_SEC;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[3], "verify: Detected task failure");
+	str_set(&tasks.list.v[1].node, "a");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	now += 5 * NS_PER_SEC - 1;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	now += 1;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_CONVERGED);
+	assert_string_equal(p.lines.v[3], "verify: Service id converged");
+	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
+static void failures(void **state)
+{
+	struct list_task_view tasks = {0};
+	struct service_view s = {0};
+	struct progress p = {0};
+
+	(void)state;
+	service_fill(&s, 1);
+	task_add(&tasks, 1, TASK_PENDING, "");
+	tasks.list.v[0].status.err = xstrdup("no suitable node");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[1], "1/1: no suitable node");
+	s.update = xcalloc(1, sizeof *s.update);
+	s.update->state = xstrdup("paused");
+	s.update->message = xstrdup("task failed");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_FAILED);
+	assert_string_equal(p.failure, "service update paused: task failed");
+	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
+#define REFUSED(fn, tag, text)                                 \
+	do {                                                   \
+		struct tag v_ = {0};                           \
+		struct err e_ = ERR_INIT;                      \
+		assert_int_equal(fn(text, &v_, &e_), -EINVAL); \
+		table_done(&tag##_table, &v_);                 \
+	} while (0)
+
+static void values(void **state)
+{
+	struct mount m = {0};
+	struct network_attachment n = {0};
+	struct port_config p = {0};
+	struct ulimit u = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_ok(mount_parse("type=bind,source=/a,destination=/b,ro,bind-propagation=shared", &m,
+			      &e),
+		  &e);
+	assert_string_equal(m.target, "/b");
+	assert_true(m.read_only);
+	assert_string_equal(m.bind->propagation, "shared");
+	assert_ok(network_parse("name=n,alias=a,alias=b", &n, &e), &e);
+	assert_int_equal(n.aliases.n, 2);
+	assert_ok(port_parse("8080:80/udp", &p, &e), &e);
+	assert_int_equal(p.published, 8080);
+	assert_int_equal(p.target, 80);
+	assert_int_equal(p.protocol, PORT_UDP);
+	assert_ok(ulimit_parse("nofile=10", &u, &e), &e);
+	assert_int_equal(u.hard, 10);
+	table_done(&mount_table, &m);
+	table_done(&network_attachment_table, &n);
+	table_done(&ulimit_table, &u);
+	REFUSED(mount_parse, mount, "type=bind,source=/a");
+	REFUSED(mount_parse, mount, "type=bind,target=/a,bogus=1");
+	REFUSED(network_parse, network_attachment, "alias=a");
+	REFUSED(port_parse, port_config, "80/foo");
+	REFUSED(port_parse, port_config, "70000");
+	REFUSED(port_parse, port_config, "published=80");
+	REFUSED(ulimit_parse, ulimit, "nofile");
+	REFUSED(ulimit_parse, ulimit, "nofile=10:x");
+}
+
+static void tables(void **state)
+{
+	static const struct table *const all[] = {&list_container_view_table,
+						  &list_image_view_table,
+						  &list_network_view_table,
+						  &list_node_table,
+						  &list_service_view_table,
+						  &list_task_view_table,
+						  &id_view_table};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		assert_ok(table_check(all[i], &e), &e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(convergence), TEST(failures), TEST(values),
+					   TEST(tables)};
+
+	return RUN_TESTS(tests);
+}
