@@ -44,8 +44,10 @@ static bool on_frame(void *arg, const struct shim_frame *f)
 	/* As the shim saw it: else a short life could end before it began. */
 	if (state.started_ns)
 		l->c->started_ns = state.started_ns;
-	if (f->type == SHIM_STARTED)
+	if (f->type == SHIM_STARTED) {
+		container_save(l); /* what was shown must still be so after a restart */
 		return true;
+	}
 	end = (struct container_end){.exit_code = (int)state.exit_code,
 				     .oom_killed = state.oom,
 				     .finished_ns = state.finished_ns,

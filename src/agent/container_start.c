@@ -105,7 +105,9 @@ static void started(void *arg, int status, int exit_code, const struct err *err)
 	}
 	c->status = CONTAINER_RUNNING;
 	c->pid = s->state.pid;
-	c->started_ns = clock_wall_ns();
+	/* The shim's own word on it may have come first; it is after the end of the run before. */
+	if (c->started_ns <= c->finished_ns)
+		c->started_ns = clock_wall_ns();
 	c->finished_ns = 0;
 	c->exit_code = 0;
 	c->oom_killed = false;
