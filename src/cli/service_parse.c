@@ -188,7 +188,6 @@ int port_parse(const char *text, struct port_config *ret, struct err *e)
 
 int ulimit_parse(const char *text, struct ulimit *ret, struct err *e)
 {
-	auto_free char *name = NULL;
 	long long soft;
 	long long hard;
 	int used = 0;
