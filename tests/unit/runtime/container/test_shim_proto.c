@@ -55,7 +55,6 @@ static void frames_survive_any_splitting(void **state)
 
 static void bodies_of_older_and_newer_peers(void **state)
 {
-	auto_buf b = BUF_INIT(1 << 16);
 	uint8_t body[60] = {1, 0, 0, 0, 2, 0, 0, 0};
 	struct shim_frame f = {.body = body, .len = 8};
 	struct shim_state st;
