@@ -205,8 +205,8 @@ static void test_bad_mounts(void **state)
 		"{\"HostConfig\":{\"Binds\":[\"/a:/b:what\"]}}",
 		"{\"HostConfig\":{\"Binds\":[\"/a:/b\",\"/c:/b\"]}}",
 		"{\"HostConfig\":{\"Binds\":[\"..:/b\"]}}",
-		"{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"a\",\"Target\":\"/"
-		"b\"}]}}",
+		("{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"a\",\"Target\":\"/"
+		 "b\"}]}}"),
 	};
 
 	(void)state;
