@@ -71,9 +71,11 @@ static int by_value(const void *a, const void *b)
 
 static void say(const char *what, const char *step, uint64_t *us)
 {
+	const size_t half = ROUNDS / 2, most = ROUNDS * 95 / 100;
+
 	qsort(us, ROUNDS, sizeof *us, by_value);
-	printf("%s_%s_median %.2f ms\n%s_%s_p95 %.2f ms\n", what, step,
-	       (double)us[ROUNDS / 2] / 1e3, what, step, (double)us[ROUNDS * 95 / 100] / 1e3);
+	printf("%s_%s_median %.2f ms\n%s_%s_p95 %.2f ms\n", what, step, (double)us[half] / 1e3,
+	       what, step, (double)us[most] / 1e3);
 }
 
 static uint64_t now_us(void)

@@ -361,11 +361,13 @@ static void read_done(struct job *j)
 
 static void read_more(struct engine_logs *l)
 {
+	uv_loop_t *loop = l->engine->config.loop;
+
 	l->working = true;
 	l->changed = false;
 	l->all_read = false;
 	l->job = (struct job){.run = read_run, .done = read_done};
-	job_start(l->engine->config.loop, &l->job);
+	job_start(loop, &l->job);
 }
 
 static void work(struct engine_logs *l)

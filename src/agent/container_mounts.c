@@ -125,15 +125,28 @@ static int set_source(struct container_mount *m, const char *source, const char 
 	return 0;
 }
 
-static bool is_propagation(const char *o)
+static bool is_one_of(const char *o, const char *const *all)
 {
-	static const char *const all[] = {"private", "rprivate", "slave",
-					  "rslave",  "shared",   "rshared"};
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (strcmp(all[i], o) == 0)
+	for (; *all; all++)
+		if (strcmp(*all, o) == 0)
 			return true;
 	return false;
+}
+
+static bool is_propagation(const char *o)
+{
+	static const char *const all[] = {"private", "rprivate", "slave", "rslave",
+					  "shared",  "rshared",  NULL};
+
+	return is_one_of(o, all);
+}
+
+/* Of the options that change nothing here: labels are SELinux's, and nothing is copied up. */
+static bool is_neutral(const char *o)
+{
+	static const char *const all[] = {"rw", "z", "Z", "nocopy", NULL};
+
+	return is_one_of(o, all);
 }
 
 static int set_options(struct container_mount *m, const char *options, struct err *e)
@@ -147,7 +160,7 @@ static int set_options(struct container_mount *m, const char *options, struct er
 			m->rw = false;
 		else if (is_propagation(o))
 			str_set(&m->propagation, o);
-		else if (strcmp(o, "rw") && strcmp(o, "z") && strcmp(o, "Z") && strcmp(o, "nocopy"))
+		else if (!is_neutral(o))
 			return err_set(e, -EINVAL, "invalid mode: %.128s", options);
 	}
 	return 0;

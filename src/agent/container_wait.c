@@ -99,11 +99,10 @@ void waits_wake(struct container_live *l, enum engine_wait_for what)
 /* The daemon stops: nobody is answered any more. */
 void waits_drop(struct container_live *l)
 {
-	while (l->waits) {
-		struct engine_wait *w = l->waits;
-
-		unlink_wait(w);
+	for (struct engine_wait *next, *w = l->waits; w; w = next) {
+		next = w->next;
 		free(w->error);
 		free(w);
 	}
+	l->waits = NULL;
 }

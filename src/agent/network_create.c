@@ -57,7 +57,7 @@ static bool subnet_choose(struct net_prefix *taken, size_t n, struct net_prefix 
 {
 	struct net_prefix wide[15], narrow = {.ip = {AF_INET, {192, 168}}, .len = 16};
 
-	for (uint8_t i = 0; i < ARRAY_LEN(wide); i++)
+	for (size_t i = 0; i < ARRAY_LEN(wide); i++)
 		wide[i] = (struct net_prefix){.ip = {AF_INET, {172, (uint8_t)(17 + i)}}, .len = 16};
 	return subnet_next(wide, ARRAY_LEN(wide), 16, taken, n, NULL, ret) ||
 	       subnet_next(&narrow, 1, 20, taken, n, NULL, ret);

@@ -67,13 +67,18 @@ static void call_free(struct manager_call *c)
 	free(c);
 }
 
-static void call_end(struct manager_call *c, int status, const struct err *e)
+static void call_answer(struct manager_call *c, int status, const struct err *e)
 {
 	control_done done = c->done;
 
 	c->done = NULL;
 	if (done)
 		done(c->arg, status, status == 0 ? &c->answer : NULL, e);
+}
+
+static void call_end(struct manager_call *c, int status, const struct err *e)
+{
+	call_answer(c, status, e);
 	if (c->entering)
 		c->ended = true;
 	else
@@ -83,8 +88,10 @@ static void call_end(struct manager_call *c, int status, const struct err *e)
 /* Back to the asker: the call, or NULL when it was answered already. */
 static struct manager_call *call_entered(struct manager_call *c, int rc, const struct err *e)
 {
-	if (rc < 0)
-		call_end(c, rc, e);
+	if (rc < 0) {
+		call_answer(c, rc, e);
+		c->ended = true;
+	}
 	c->entering = false;
 	if (!c->ended)
 		return c;
@@ -259,6 +266,8 @@ void manager_calls_fail(struct manager *m)
 	struct err e = ERR_INIT;
 
 	(void)err_set(&e, -ECANCELED, "this manager stops");
-	while (m->calls)
-		call_end(m->calls, -ECANCELED, &e);
+	for (struct manager_call *c = m->calls; c; c = m->calls_next) {
+		m->calls_next = c->next;
+		call_end(c, -ECANCELED, &e);
+	}
 }

@@ -157,8 +157,10 @@ static int by_value(const void *a, const void *b)
 
 static void print_median(const char *name, int64_t *v, int n)
 {
+	const int half = n / 2;
+
 	qsort(v, (size_t)n, sizeof(*v), by_value);
-	printf("%s %.3f ms\n", name, (double)v[n / 2] / NS_PER_MS);
+	printf("%s %.3f ms\n", name, (double)v[half] / NS_PER_MS);
 }
 
 static int bench(int binary, char **argv, const char *filter, struct err *e)

@@ -382,7 +382,7 @@ void agents_trouble(struct services *v)
 		a->cut[sim_random(s, s->options.nodes)] = true;
 		break;
 	case 3:
-		a->clock_ns = (int64_t)sim_random(s, 1ull << 50) - (1ll << 49);
+		a->clock_ns = (int64_t)sim_random(s, 1ULL << 50) - (1LL << 49);
 		break;
 	case 4:
 		a->manager = NULL;

@@ -309,10 +309,10 @@ static void without_a_certificate_there_is_only_joining(void **state)
 	struct stream_target t = join_target(r);
 	struct err why;
 
-	for (uint16_t p = STREAM_RAFT; p <= STREAM_SNAPSHOT; p++) {
+	for (int p = STREAM_RAFT; p <= STREAM_SNAPSHOT; p++) {
 		if (p == STREAM_JOIN)
 			continue;
-		why = refused_hello(r, &t, 8, p);
+		why = refused_hello(r, &t, 8, (uint16_t)p);
 		assert_int_equal(why.code, -EACCES);
 		assert_non_null(strstr(why.msg, "needs a node certificate"));
 	}

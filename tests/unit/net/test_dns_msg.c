@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "net/dns_msg.h"
 
-#include "fuzz/fuzz_dns.c"
+#include "fuzz/fuzz_dns.c" /* NOLINT(bugprone-suspicious-include): the fuzzer's own program */
 
 /* Header, question "wEb.a" A IN. */
 static const uint8_t plain[] = {0x12, 0x34, 0x01, 0x00, 0, 1,   0, 0, 0, 0, 0, 0,
