@@ -163,8 +163,8 @@ def test_kill_and_start(cluster):
     tool(cluster, "start", "w1")
     assert "runs already" in tool(cluster, "start", "w1", fails=True)
     tool(cluster, "stop", "w1")
-    tool(cluster, "start", "w1")
-    assert states(cluster)["w1"] == "running"
+    assert "m1 runs already" in tool(cluster, "start", "m1", "w1", fails=True)
+    assert states(cluster)["w1"] == "running", "one that cannot does not keep the next from it"
 
 
 def test_crash(cluster):
