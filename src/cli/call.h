@@ -42,3 +42,9 @@ int call_body(const struct table *t, const void *obj, struct buf *ret, struct er
 int call_client(struct cli *c, struct http_client **ret, struct err *e);
 /* What a refusal says; 0 for an answer below 400. */
 int call_refusal(const struct http_answer *a, struct err *e);
+/* The id of the node that the daemon is, in its swarm; -EAGAIN outside of one. Free with free(). */
+int node_self(struct cli *c, char **ret, struct err *e);
+/* Sends a service's changed specification, as made from its version; prints warnings. */
+struct service_view;
+int service_put(struct cli *c, const struct service_view *s, const struct buf *body, bool rollback,
+		struct err *e);

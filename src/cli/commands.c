@@ -164,11 +164,148 @@ static const struct flag create_flags[] = {
 	{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},
 };
 
+static const struct flag node_update_flags[] = {
+	{"availability", 0, FLAG_STRING, "Availability of the node (active, pause, drain)"},
+	{"label-add", 0, FLAG_LIST, "Add or update a node label (key=value)"},
+	{"label-rm", 0, FLAG_LIST, "Remove a node label if exists"},
+	{"role", 0, FLAG_STRING, "Role of the node (worker, manager)"},
+};
+static const struct flag logs_flags[] = {
+	{"details", 0, FLAG_BOOL, "Show extra details provided to logs"},
+	{"follow", 'f', FLAG_BOOL, "Follow log output"},
+	{"since", 0, FLAG_STRING, "Show logs since a time or a duration ago (42m)"},
+	{"tail", 'n', FLAG_STRING, "Number of lines to show from the end of the logs (all)"},
+	{"timestamps", 't', FLAG_BOOL, "Show timestamps"},
+	{"until", 0, FLAG_STRING, "Show logs before a time or a duration ago (42m)"},
+};
+static const struct flag events_flags[] = {
+	FILTER,
+	FORMAT,
+	{"since", 0, FLAG_STRING, "Show all events created since a time"},
+	{"until", 0, FLAG_STRING, "Stream events until this time"},
+};
+#define CONTAINER_FLAGS                                                                            \
+	{"add-host", 0, FLAG_LIST, "Add a custom host-to-IP mapping (host:ip)"},                   \
+		{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},                               \
+		{"cap-drop", 0, FLAG_LIST, "Drop Linux capabilities"},                             \
+		{"cgroup-parent", 0, FLAG_STRING, "Optional parent cgroup for the container"},     \
+		{"cpu-shares", 'c', FLAG_INT, "CPU shares (relative weight)"},                     \
+		{"cpus", 0, FLAG_CPUS, "Number of CPUs"},                                          \
+		{"cpuset-cpus", 0, FLAG_STRING, "CPUs in which to allow execution (0-3, 0,1)"},    \
+		{"cpuset-mems", 0, FLAG_STRING, "MEMs in which to allow execution (0-3, 0,1)"},    \
+		{"dns", 0, FLAG_LIST, "Set custom DNS servers"},                                   \
+		{"dns-option", 0, FLAG_LIST, "Set DNS options"},                                   \
+		{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},                     \
+		{"domainname", 0, FLAG_STRING, "Container NIS domain name"},                       \
+		{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},   \
+		{"env", 'e', FLAG_LIST, "Set environment variables"},                              \
+		{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},             \
+		{"group-add", 0, FLAG_LIST, "Add additional groups to join"},                      \
+		{"hostname", 'h', FLAG_STRING, "Container host name"},                             \
+		{"init", 0, FLAG_BOOL, "Run an init that forwards signals and reaps processes"},   \
+		{"interactive", 'i', FLAG_BOOL, "Keep STDIN open even if not attached"},           \
+		{"ipc", 0, FLAG_STRING, "IPC mode to use"},                                        \
+		{"label", 'l', FLAG_LIST, "Set meta data on a container"},                         \
+		{"log-driver", 0, FLAG_STRING, "Logging driver for the container"},                \
+		{"log-opt", 0, FLAG_LIST, "Log driver options"},                                   \
+		{"memory", 'm', FLAG_BYTES, "Memory limit"},                                       \
+		{"memory-reservation", 0, FLAG_BYTES, "Memory soft limit"},                        \
+		{"memory-swap", 0, FLAG_STRING,                                                    \
+		 "Swap limit equal to memory plus swap (-1: unlimited)"},                          \
+		{"mount", 0, FLAG_LIST, "Attach a filesystem mount to the container"},             \
+		{"name", 0, FLAG_STRING, "Assign a name to the container"},                        \
+		{"network", 0, FLAG_LIST, "Connect the container to a network"},                   \
+		{"network-alias", 0, FLAG_LIST, "Add network-scoped alias for the container"},     \
+		{"oom-score-adj", 0, FLAG_INT, "Tune host's OOM preferences (-1000 to 1000)"},     \
+		{"pid", 0, FLAG_STRING, "PID namespace to use"},                                   \
+		{"pids-limit", 0, FLAG_INT, "Tune container pids limit (-1: unlimited)"},          \
+		{"privileged", 0, FLAG_BOOL, "Give extended privileges to this container"},        \
+		{"publish", 'p', FLAG_LIST, "Publish a container's port to the host"},             \
+		{"publish-all", 'P', FLAG_BOOL, "Publish all exposed ports to random ports"},      \
+		{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"}, \
+		{"restart", 0, FLAG_STRING, "Restart policy to apply when a container exits"},     \
+		{"rm", 0, FLAG_BOOL, "Remove the container when it exits"},                        \
+		{"security-opt", 0, FLAG_LIST, "Security options"},                                \
+		{"shm-size", 0, FLAG_BYTES, "Size of /dev/shm"},                                   \
+		{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},                   \
+		{"stop-timeout", 0, FLAG_INT, "Timeout (in seconds) to stop a container"},         \
+		{"sysctl", 0, FLAG_LIST, "Sysctl options"},                                        \
+		{"tmpfs", 0, FLAG_LIST, "Mount a tmpfs directory"},                                \
+		{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},                                  \
+		{"ulimit", 0, FLAG_LIST, "Ulimit options"},                                        \
+		{"user", 'u', FLAG_STRING, "Username or UID"},                                     \
+		{"uts", 0, FLAG_STRING, "UTS namespace to use"},                                   \
+		{"volume", 'v', FLAG_LIST, "Bind mount a volume"},                                 \
+		{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},           \
+	{                                                                                          \
+		"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"     \
+	}
+static const struct flag container_create_flags[] = {CONTAINER_FLAGS};
+static const struct flag run_flags[] = {
+	CONTAINER_FLAGS,
+	{"sig-proxy", 0, FLAG_BOOL, "Proxy received signals to the process (default true)"},
+};
+static const struct flag update_flags[] = {
+	{"args", 0, FLAG_STRING, "Service command args"},
+	{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},
+	{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},
+	{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},
+	{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"},
+	DETACH,
+	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},
+	{"env-add", 0, FLAG_LIST, "Add or update an environment variable"},
+	{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},
+	{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},
+	{"hostname", 0, FLAG_STRING, "Container hostname"},
+	{"image", 0, FLAG_STRING, "Service image tag"},
+	{"init", 0, FLAG_BOOL, "Use an init inside each service container"},
+	{"label-add", 0, FLAG_LIST, "Add or update a service label"},
+	{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},
+	{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},
+	{"limit-memory", 0, FLAG_BYTES, "Limit memory"},
+	{"limit-pids", 0, FLAG_INT, "Limit the number of processes (0 = unlimited)"},
+	{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},
+	{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},
+	{"network-add", 0, FLAG_LIST, "Add a network"},
+	{"network-rm", 0, FLAG_LIST, "Remove a network"},
+	{"no-resolve-image", 0, FLAG_BOOL, "Do not query the registry for the image's digest"},
+	{"publish-add", 0, FLAG_LIST, "Add or update a published port"},
+	{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},
+	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
+	{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"},
+	{"replicas", 0, FLAG_UINT, "Number of tasks"},
+	{"replicas-max-per-node", 0, FLAG_UINT, "Most tasks a node (0 = unlimited)"},
+	{"reserve-cpu", 0, FLAG_CPUS, "Reserve CPUs"},
+	{"reserve-memory", 0, FLAG_BYTES, "Reserve memory"},
+	{"restart-condition", 0, FLAG_STRING, "When to restart (none, on-failure, any)"},
+	{"restart-delay", 0, FLAG_DURATION, "Delay between restart attempts"},
+	{"restart-max-attempts", 0, FLAG_UINT, "Restarts before giving up"},
+	{"restart-window", 0, FLAG_DURATION, "Window used to evaluate the restart policy"},
+	{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},
+	{"stop-grace-period", 0, FLAG_DURATION, "Wait before killing a container"},
+	{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},
+	{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},
+	{"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"},
+	{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},
+	{"update-delay", 0, FLAG_DURATION, "Delay between updates"},
+	{"update-failure-action", 0, FLAG_STRING, "On update failure (pause, continue, rollback)"},
+	{"update-max-failure-ratio", 0, FLAG_FLOAT, "Failure rate to tolerate during an update"},
+	{"update-monitor", 0, FLAG_DURATION, "How long a task is watched after its update"},
+	{"update-order", 0, FLAG_STRING, "Update order (start-first, stop-first)"},
+	{"update-parallelism", 0, FLAG_UINT, "Tasks updated at once (0: all)"},
+	{"user", 'u', FLAG_STRING, "Username or UID"},
+	{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},
+};
+
 #define F(array) (array), ARRAY_LEN(array)
 #define NO_FLAGS NULL, 0
 
 /* clang-format off */
 const struct command cli_commands[] = {
+	{"create", "container create", "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+	 "Create a new container", cli_container_create, F(container_create_flags), 1, -1, true},
+	{"events", "system events", "[OPTIONS]", "Get real time events from the server",
+	 cli_events, F(events_flags), 0, 0, false},
 	{"images", "image ls, image list", "[OPTIONS] [REPOSITORY[:TAG]]", "List images",
 	 cli_images, F(images_flags), 0, 1, false},
 	{"info", "system info", "[OPTIONS]", "Display system-wide information",
@@ -179,10 +316,15 @@ const struct command cli_commands[] = {
 	 "Kill one or more running containers", cli_kill, F(kill_flags), 1, -1, false},
 	{"load", "image load", "[OPTIONS]", "Load an image from a tar archive or STDIN",
 	 cli_load, F(load_flags), 0, 0, false},
+	{"logs", "container logs", "[OPTIONS] CONTAINER", "Fetch the logs of a container",
+	 cli_logs, F(logs_flags), 1, 1, false},
 	{"ps", "container ls, container list, container ps", "[OPTIONS]", "List containers",
 	 cli_ps, F(ps_flags), 0, 0, false},
 	{"rm", "container rm, container remove", "[OPTIONS] CONTAINER [CONTAINER...]",
 	 "Remove one or more containers", cli_rm, F(rm_flags), 1, -1, false},
+	{"run", "container run", "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+	 "Create and run a new container from an image",
+	 cli_container_run, F(run_flags), 1, -1, true},
 	{"start", "container start", "CONTAINER [CONTAINER...]",
 	 "Start one or more stopped containers", cli_start, NO_FLAGS, 1, -1, false},
 	{"stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -205,8 +347,13 @@ const struct command cli_commands[] = {
 	 cli_node_inspect, F(format_flags), 1, -1, false},
 	{"node ls", "node list", "[OPTIONS]", "List nodes in the swarm",
 	 cli_node_ls, F(list_flags), 0, 0, false},
+	{"node ps", NULL, "[OPTIONS] [NODE...]",
+	 "List tasks running on one or more nodes, defaults to current node",
+	 cli_node_ps, F(task_flags), 0, -1, false},
 	{"node rm", "node remove", "[OPTIONS] NODE [NODE...]",
 	 "Remove one or more nodes from the swarm", cli_node_rm, F(force_flags), 1, -1, false},
+	{"node update", NULL, "[OPTIONS] NODE", "Update a node",
+	 cli_node_update, F(node_update_flags), 1, 1, false},
 
 	{"service create", NULL, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new service",
 	 cli_service_create, F(create_flags), 1, -1, true},
@@ -221,6 +368,8 @@ const struct command cli_commands[] = {
 	 cli_service_rm, NO_FLAGS, 1, -1, false},
 	{"service scale", NULL, "SERVICE=REPLICAS [SERVICE=REPLICAS...]",
 	 "Scale one or multiple replicated services", cli_service_scale, F(scale_flags), 1, -1, false},
+	{"service update", NULL, "[OPTIONS] SERVICE", "Update a service",
+	 cli_service_update, F(update_flags), 1, 1, false},
 
 	{"swarm init", NULL, "[OPTIONS]", "Initialize a swarm",
 	 cli_swarm_init, F(init_flags), 0, 0, false},

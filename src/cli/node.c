@@ -1,11 +1,13 @@
 /*
- * node ls.
+ * node ls and update, and which node this is.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "cli/call.h"
 #include "cli/listing.h"
+#include "cli/spec_flags.h"
 #include "cli/views.h"
 
 static const struct column columns[] = {
@@ -63,6 +65,24 @@ static int by_hostname(const void *a, const void *b)
 			  y->description.hostname ? y->description.hostname : "");
 }
 
+int node_self(struct cli *c, char **ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct info_view info = {0};
+	int rc;
+
+	path_add(&path, "/info");
+	rc = call_get(c, buf_text(&path), &info_view_table, &info, e);
+	if (rc == 0 && (!info.swarm.node || !*info.swarm.node))
+		rc = err_set(e, -EAGAIN,
+			     "This node is not part of a swarm: use \"shoal swarm init\" or "
+			     "\"shoal swarm join\" first");
+	if (rc == 0)
+		*ret = TAKE_PTR(info.swarm.node);
+	table_done(&info_view_table, &info);
+	return rc;
+}
+
 int cli_node_ls(struct cli *c, const struct flags *f)
 {
 	auto_buf path = CALL_PATH;
@@ -92,4 +112,78 @@ int cli_node_ls(struct cli *c, const struct flags *f)
 	table_done(&list_node_table, &all);
 	table_done(&info_view_table, &info);
 	return status;
+}
+
+static int availability_read(const char *text, enum node_availability *ret, struct err *e)
+{
+	static const char *const names[] = {"active", "pause", "drain"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i], text) == 0) {
+			*ret = (enum node_availability)i;
+			return 0;
+		}
+	return err_set(e, -EINVAL, "invalid availability %s: it must be active, pause or drain",
+		       text);
+}
+
+static int role_read(const char *text, enum node_role *ret, struct err *e)
+{
+	if (strcmp(text, "worker") != 0 && strcmp(text, "manager") != 0)
+		return err_set(e, -EINVAL, "invalid role %s: it must be worker or manager", text);
+	*ret = *text == 'm' ? ROLE_MANAGER : ROLE_WORKER;
+	return 0;
+}
+
+static int spec_change(const struct flags *f, struct node_spec *s, struct err *e)
+{
+	const char *availability = flag_text(f, "availability");
+	const char *role = flag_text(f, "role");
+
+	if (availability && availability_read(availability, &s->availability, e) < 0)
+		return e->code;
+	if (role && role_read(role, &s->role, e) < 0)
+		return e->code;
+	STRS_EACH (key, flag_list(f, "label-rm")) {
+		if (!strmap_get(&s->labels, key))
+			return err_set(e, -ENOENT, "key %s doesn't exist in node's labels", key);
+		strmap_remove(&s->labels, key);
+	}
+	spec_labels(&s->labels, f, "label-add");
+	return 0;
+}
+
+static int update(struct cli *c, const struct flags *f, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	auto_buf update_path = CALL_PATH;
+	auto_buf body = BUF_INIT(0);
+	auto_free char *version = NULL;
+	struct node n = {0};
+	int rc;
+
+	path_add(&path, "/nodes/%", f->args[0]);
+	rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	if (rc == 0)
+		rc = spec_change(f, &n.spec, e);
+	if (rc == 0)
+		rc = call_body(&node_spec_table, &n.spec, &body, e);
+	if (rc == 0) {
+		version = xasprintf("%" PRIu64, n.o.version.index);
+		path_add(&update_path, "/nodes/%/update", n.o.id);
+		path_query(&update_path, "version", version);
+		rc = call_do(c, "POST", buf_text(&update_path), &body, e);
+	}
+	table_done(&node_table, &n);
+	return rc;
+}
+
+int cli_node_update(struct cli *c, const struct flags *f)
+{
+	struct err e = ERR_INIT;
+
+	if (update(c, f, &e) < 0)
+		return cli_fail(c, &e);
+	(void)fprintf(c->out, "%s\n", f->args[0]);
+	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * service create and scale.
+ * service create and scale, and how a changed specification is sent.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -48,6 +48,25 @@ int cli_service_create(struct cli *c, const struct flags *f)
 	return status;
 }
 
+int service_put(struct cli *c, const struct service_view *s, const struct buf *body, bool rollback,
+		struct err *e)
+{
+	auto_free char *version = xasprintf("%" PRIu64, s->s.o.version.index);
+	auto_buf path = CALL_PATH;
+	struct id_view answer = {0};
+	int rc;
+
+	path_add(&path, "/services/%/update", s->s.o.id);
+	path_query(&path, "version", version);
+	if (rollback)
+		path_query(&path, "rollback", "previous");
+	rc = call_read(c, "POST", buf_text(&path), body, &id_view_table, &answer, e);
+	if (rc == 0)
+		warn(c, &answer.warnings);
+	table_done(&id_view_table, &answer);
+	return rc;
+}
+
 /* scale */
 
 struct goal {
@@ -77,11 +96,8 @@ static int goal_parse(const char *text, struct goal *ret, struct err *e)
 static int scale(struct cli *c, struct goal *g, struct err *e)
 {
 	auto_buf path = CALL_PATH;
-	auto_buf update_path = CALL_PATH;
 	auto_buf body = BUF_INIT(0);
-	auto_free char *version = NULL;
 	struct service_view s = {0};
-	struct id_view answer = {0};
 	int rc;
 
 	path_add(&path, "/services/%", g->name);
@@ -96,19 +112,11 @@ static int scale(struct cli *c, struct goal *g, struct err *e)
 		**replicas = g->replicas;
 		rc = call_body(&service_spec_table, &s.s.spec, &body, e);
 	}
-	if (rc == 0) {
-		version = xasprintf("%" PRIu64, s.s.o.version.index);
-		path_add(&update_path, "/services/%/update", s.s.o.id);
-		path_query(&update_path, "version", version);
-		rc = call_read(c, "POST", buf_text(&update_path), &body, &id_view_table, &answer,
-			       e);
-	}
-	if (rc == 0) {
+	if (rc == 0)
+		rc = service_put(c, &s, &body, false, e);
+	if (rc == 0)
 		g->id = xstrdup(s.s.o.id);
-		warn(c, &answer.warnings);
-	}
 	table_done(&service_view_table, &s);
-	table_done(&id_view_table, &answer);
 	return rc < 0 ? err_wrap(e, "%s", g->name) : 0;
 }
 

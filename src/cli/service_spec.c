@@ -3,64 +3,12 @@
  */
 #include "cli/service_spec.h"
 
-#include <fcntl.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/limits.h"
 #include "base/mem.h"
+#include "cli/spec_flags.h"
 
 #define UPDATE_MONITOR_DEFAULT (5 * 1000000000LL)
-
-static int64_t *opt_i64(const struct flags *f, const char *name)
-{
-	return flag_is_set(f, name) ? xmemdup(&flag_get(f, name)->number, sizeof(int64_t)) : NULL;
-}
-
-static uint64_t *opt_u64(const struct flags *f, const char *name)
-{
-	return (uint64_t *)opt_i64(f, name);
-}
-
-static void list_copy(struct strs *ret, const struct flags *f, const char *name)
-{
-	STRS_EACH (item, flag_list(f, name))
-		strs_add(ret, item);
-}
-
-static void labels_copy(struct strmap *ret, const struct flags *f, const char *name)
-{
-	STRS_EACH (item, flag_list(f, name))
-		label_put(ret, item);
-}
-
-/* Lines "KEY=value"; empty ones and those with # are left out. */
-static int env_file(struct strs *env, const char *path, struct err *e)
-{
-	auto_buf b = BUF_INIT(LIMIT_JSON_BODY);
-	char *save = NULL;
-	int rc = file_read_at(AT_FDCWD, path, &b);
-
-	if (rc < 0)
-		return err_code(e, rc, "open %s", path);
-	for (char *line = b.len ? strtok_r(b.p, "\r\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\r\n", &save)) {
-		line += strspn(line, " \t");
-		if (*line && *line != '#')
-			env_add(env, line);
-	}
-	return 0;
-}
-
-static int env_fill(const struct flags *f, struct container_spec *c, struct err *e)
-{
-	STRS_EACH (path, flag_list(f, "env-file"))
-		if (env_file(&c->env, path, e) < 0)
-			return e->code;
-	STRS_EACH (item, flag_list(f, "env"))
-		env_add(&c->env, item);
-	return 0;
-}
 
 static int lists_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
 		      struct err *e)
@@ -90,31 +38,6 @@ static void hosts_fill(const struct flags *f, struct container_spec *c)
 	}
 }
 
-/* A command line in words; quotes keep blanks together. */
-static void words_split(struct strs *ret, const char *text)
-{
-	auto_buf word = BUF_INIT(LIMIT_JSON_BODY);
-	char quote = 0;
-	bool any = false;
-
-	for (; *text; text++) {
-		if (quote ? *text == quote : *text == '"' || *text == '\'') {
-			quote = quote ? 0 : *text;
-			any = true;
-		} else if (!quote && (*text == ' ' || *text == '\t')) {
-			if (any)
-				strs_add(ret, buf_text(&word));
-			buf_reset(&word);
-			any = false;
-		} else {
-			buf_addc(&word, *text);
-			any = true;
-		}
-	}
-	if (any)
-		strs_add(ret, buf_text(&word));
-}
-
 static int container_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
 			  struct err *e)
 {
@@ -122,31 +45,30 @@ static int container_fill(const struct flags *f, struct container_spec *c, struc
 	for (size_t i = 1; i < f->n_args; i++)
 		strs_add(&c->args, f->args[i]);
 	if (flag_text(f, "entrypoint"))
-		words_split(&c->command, flag_text(f, "entrypoint"));
-	labels_copy(&c->labels, f, "container-label");
-	labels_copy(&c->sysctls, f, "sysctl");
-	list_copy(&c->cap_add, f, "cap-add");
-	list_copy(&c->cap_drop, f, "cap-drop");
+		spec_words(&c->command, flag_text(f, "entrypoint"));
+	spec_labels(&c->labels, f, "container-label");
+	spec_labels(&c->sysctls, f, "sysctl");
+	spec_list(&c->cap_add, f, "cap-add");
+	spec_list(&c->cap_drop, f, "cap-drop");
 	c->hostname = xstrdup(flag_text(f, "hostname"));
 	c->dir = xstrdup(flag_text(f, "workdir"));
 	c->user = xstrdup(flag_text(f, "user"));
 	c->stop_signal = xstrdup(flag_text(f, "stop-signal"));
-	c->stop_grace = opt_i64(f, "stop-grace-period");
+	c->stop_grace = spec_i64(f, "stop-grace-period");
 	c->tty = flag_true(f, "tty");
 	c->read_only = flag_true(f, "read-only");
-	if (flag_is_set(f, "init")) {
-		c->init = xcalloc(1, sizeof *c->init);
-		*c->init = flag_true(f, "init");
-	}
+	c->init = spec_bool(f, "init");
 	if (flag_list(f, "dns")->n || flag_list(f, "dns-search")->n ||
 	    flag_list(f, "dns-option")->n) {
 		c->dns = xcalloc(1, sizeof *c->dns);
-		list_copy(&c->dns->nameservers, f, "dns");
-		list_copy(&c->dns->search, f, "dns-search");
-		list_copy(&c->dns->options, f, "dns-option");
+		spec_list(&c->dns->nameservers, f, "dns");
+		spec_list(&c->dns->search, f, "dns-search");
+		spec_list(&c->dns->options, f, "dns-option");
 	}
 	hosts_fill(f, c);
-	return env_fill(f, c, e) < 0 ? e->code : lists_fill(f, c, t, e);
+	if (spec_env(&c->env, f, "env-file", "env", e) < 0)
+		return e->code;
+	return lists_fill(f, c, t, e);
 }
 
 static struct resources *resources_of(const struct flags *f, const char *cpu, const char *memory,
@@ -163,7 +85,7 @@ static struct resources *resources_of(const struct flags *f, const char *cpu, co
 	return r;
 }
 
-static int restart_fill(const struct flags *f, struct task_spec *t, struct err *e)
+int restart_fill(const struct flags *f, struct task_spec *t, struct err *e)
 {
 	static const char *const names[] = {"any", "none", "on-failure"};
 	const char *condition = flag_text(f, "restart-condition");
@@ -180,9 +102,9 @@ static int restart_fill(const struct flags *f, struct task_spec *t, struct err *
 			       condition);
 	t->restart = xcalloc(1, sizeof *t->restart);
 	t->restart->condition = (enum restart_condition)i;
-	t->restart->delay = opt_i64(f, "restart-delay");
-	t->restart->max_attempts = opt_u64(f, "restart-max-attempts");
-	t->restart->window = opt_i64(f, "restart-window");
+	t->restart->delay = spec_i64(f, "restart-delay");
+	t->restart->max_attempts = spec_u64(f, "restart-max-attempts");
+	t->restart->window = spec_i64(f, "restart-window");
 	return 0;
 }
 
@@ -192,7 +114,7 @@ static void task_fill(const struct flags *f, struct task_spec *t)
 	t->resources->limits = resources_of(f, "limit-cpu", "limit-memory", "limit-pids");
 	t->resources->reservations = resources_of(f, "reserve-cpu", "reserve-memory", NULL);
 	t->placement = xcalloc(1, sizeof *t->placement);
-	list_copy(&t->placement->constraints, f, "constraint");
+	spec_list(&t->placement->constraints, f, "constraint");
 	t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;
 }
 
@@ -216,11 +138,11 @@ static int mode_fill(const struct flags *f, struct service_mode *m, struct err *
 		return 0;
 	}
 	m->replicated = xcalloc(1, sizeof *m->replicated);
-	m->replicated->replicas = opt_u64(f, "replicas");
+	m->replicated->replicas = spec_u64(f, "replicas");
 	return 0;
 }
 
-static void update_fill(const struct flags *f, struct service_spec *s)
+void update_fill(const struct flags *f, struct service_spec *s)
 {
 	static const char *const names[] = {"update-parallelism",       "update-delay",
 					    "update-monitor",           "update-failure-action",
@@ -265,7 +187,7 @@ int service_spec_fill(const struct flags *f, struct service_spec *ret, struct er
 	struct task_spec *t = &ret->task;
 
 	ret->name = xstrdup(flag_text(f, "name"));
-	labels_copy(&ret->labels, f, "label");
+	spec_labels(&ret->labels, f, "label");
 	t->container = xcalloc(1, sizeof *t->container);
 	task_fill(f, t);
 	update_fill(f, ret);

@@ -9,6 +9,10 @@
 /* Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]". -EINVAL with a sentence. */
 int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e);
 
+/* What --restart-* and --update-* say; nothing is set when none of them was given. */
+int restart_fill(const struct flags *f, struct task_spec *t, struct err *e);
+void update_fill(const struct flags *f, struct service_spec *s);
+
 /* One value of a flag, added to its list. -EINVAL with a sentence. */
 int mount_parse(const char *text, struct mount *ret, struct err *e);
 int network_parse(const char *text, struct network_attachment *ret, struct err *e);

@@ -184,9 +184,23 @@ static int tasks_get(struct cli *c, const struct flags *f, const char *key, cons
 	return rc;
 }
 
-int cli_service_ps(struct cli *c, const struct flags *f)
+static int tasks_show(struct cli *c, const struct flags *f, const char *key, const struct strs *ids)
 {
 	struct list_task_view all = {0};
+	struct err e = ERR_INIT;
+	int status;
+
+	if (tasks_get(c, f, key, ids, &all, &e) < 0)
+		return cli_fail(c, &e);
+	if (all.list.n)
+		qsort(all.list.v, all.list.n, sizeof *all.list.v, by_slot);
+	status = tasks_print(c, f, &all);
+	table_done(&list_task_view_table, &all);
+	return status;
+}
+
+int cli_service_ps(struct cli *c, const struct flags *f)
+{
 	struct strs ids = {0};
 	struct err e = ERR_INIT;
 	int status = 0;
@@ -206,14 +220,46 @@ int cli_service_ps(struct cli *c, const struct flags *f)
 		e = ERR_INIT;
 		table_done(&service_table, &s);
 	}
-	if (ids.n && tasks_get(c, f, "service", &ids, &all, &e) < 0) {
-		status = cli_fail(c, &e);
-	} else if (ids.n) {
-		if (all.list.n)
-			qsort(all.list.v, all.list.n, sizeof *all.list.v, by_slot);
-		status |= tasks_print(c, f, &all);
-	}
+	if (ids.n)
+		status |= tasks_show(c, f, "service", &ids);
 	strs_done(&ids);
-	table_done(&list_task_view_table, &all);
+	return status;
+}
+
+/* The id of a node by name, id or "self". 0 or an error. Free with free(). */
+static int node_id(struct cli *c, const char *name, char **ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct node n = {0};
+	int rc = 0;
+
+	if (strcmp(name, "self") == 0)
+		return node_self(c, ret, e);
+	path_add(&path, "/nodes/%", name);
+	rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	if (rc == 0)
+		*ret = xstrdup(n.o.id);
+	table_done(&node_table, &n);
+	return rc;
+}
+
+int cli_node_ps(struct cli *c, const struct flags *f)
+{
+	size_t n = f->n_args ? f->n_args : 1;
+	struct strs ids = {0};
+	struct err e = ERR_INIT;
+	int status = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		auto_free char *id = NULL;
+
+		if (node_id(c, f->n_args ? f->args[i] : "self", &id, &e) == 0)
+			strs_add(&ids, id);
+		else
+			status = cli_fail(c, &e);
+	}
+	if (ids.n)
+		status |= tasks_show(c, f, "node", &ids);
+	strs_done(&ids);
 	return status;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/text.h"
 
 /* "{{ .A.B }}" or "{{ json .A }}" between the braces. */
 static int action(const char *text, size_t n, const struct template_parts *parts, struct err *e)
@@ -72,11 +73,6 @@ int template_walk(const char *text, const struct template_parts *parts, struct e
 
 static void value_print(const json_t *v, struct buf *ret);
 
-static int by_key(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Go prints maps by their sorted keys. */
 static void map_print(const json_t *v, struct buf *ret)
 {
@@ -87,7 +83,7 @@ static void map_print(const json_t *v, struct buf *ret)
 	size_t i = 0;
 
 	json_object_foreach((json_t *)(uintptr_t)v, key, item) keys[i++] = key;
-	qsort(keys, n, sizeof *keys, by_key);
+	qsort(keys, n, sizeof *keys, text_order);
 	buf_adds(ret, "map[");
 	for (i = 0; i < n; i++) {
 		buf_addf(ret, "%s%s:", i ? " " : "", keys[i]);

@@ -241,3 +241,8 @@ char *id_short(const char *id, bool whole)
 	colon = strchr(id, ':');
 	return xstrndup(colon ? colon + 1 : id, 12);
 }
+
+int text_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}

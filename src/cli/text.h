@@ -30,6 +30,8 @@ void time_local_rfc(int64_t wall_ns, char ret[TEXT_SHORT]);
 
 /* The text cut to `width` characters, the last of them an ellipsis. Free with free(). */
 char *text_cut(const char *text, size_t width);
+/* Of two `const char *` in an array, for qsort(). */
+int text_order(const void *a, const void *b);
 /* Characters (not bytes) of a UTF-8 text. */
 size_t text_width(const char *text);
 /* An id without its "sha256:", cut to 12 characters unless `whole`. Free with free(). */

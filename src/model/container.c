@@ -3,6 +3,8 @@
  */
 #include "model/container.h"
 
+#include <assert.h>
+
 #define T struct log_config
 static const struct field log_config_fields[] = {
 	FIELD_STR(T, 0, type, "Type", 0),
@@ -206,6 +208,23 @@ int container_create_read(const char *text, size_t n, struct container_create *r
 	if (rc < 0)
 		container_create_done(ret);
 	return rc;
+}
+
+int container_create_write(const struct container_create *c, struct buf *ret)
+{
+	int rc = json_write(&container_config_table, &c->config, ret);
+
+	if (rc < 0)
+		return rc;
+	assert(ret->len > 2 && ret->p[ret->len - 1] == '}');
+	ret->len--; /* the two objects are members of the configuration's own */
+	buf_adds(ret, ",\"HostConfig\":");
+	rc = json_write(&host_config_table, &c->host, ret);
+	buf_adds(ret, ",\"NetworkingConfig\":");
+	if (rc == 0)
+		rc = json_write(&networking_config_table, &c->networking, ret);
+	buf_addc(ret, '}');
+	return rc < 0 ? rc : buf_status(ret);
 }
 
 void container_create_done(struct container_create *c)

@@ -176,4 +176,6 @@ struct container_create {
 };
 /* Reads it; the rules of json_read(). Free with container_create_done(). */
 int container_create_read(const char *text, size_t n, struct container_create *ret, struct err *e);
+/* Writes it as such a body. 0, or -EMSGSIZE when it is larger than the buffer may grow. */
+int container_create_write(const struct container_create *c, struct buf *ret);
 void container_create_done(struct container_create *c);

@@ -1,0 +1,10 @@
+/*
+ * A container's specification from the flags of `run` and `create`. Pure; the API validates.
+ */
+#pragma once
+
+#include "cli/flags.h"
+#include "model/container.h"
+
+/* Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]". -EINVAL with a sentence. */
+int container_spec_fill(const struct flags *f, struct container_create *ret, struct err *e);

@@ -1,0 +1,25 @@
+/*
+ * Values of flags copied into specifications: what services and containers have in common. Knows no
+ * command; a flag that was not given changes nothing.
+ */
+#pragma once
+
+#include "cli/flags.h"
+
+/* NULL when it was not given. Free with free(). */
+int64_t *spec_i64(const struct flags *f, const char *name);
+uint64_t *spec_u64(const struct flags *f, const char *name);
+bool *spec_bool(const struct flags *f, const char *name);
+/* Replaces `*dst`, when the flag was given. */
+void spec_text(char **dst, const struct flags *f, const char *name);
+void spec_number(int64_t *dst, const struct flags *f, const char *name);
+/* Adds the flag's values to the list; those of "key=value" to the map. */
+void spec_list(struct strs *dst, const struct flags *f, const char *name);
+void spec_labels(struct strmap *dst, const struct flags *f, const char *name);
+/* Adds what the flags `file` (paths) and `name` say of the environment; a later one replaces. */
+int spec_env(struct strs *env, const struct flags *f, const char *file, const char *name,
+	     struct err *e);
+/* A command line in words; quotes keep blanks together. */
+void spec_words(struct strs *dst, const char *text);
+/* Removes the texts that are `key` or begin with "key" and the sign. */
+void spec_remove(struct strs *list, const char *key, char sign);
