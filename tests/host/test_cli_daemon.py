@@ -1,0 +1,203 @@
+"""
+The command line against a real daemon, as a user runs it: containers with their exit codes, logs and
+events, and a swarm of one node. The daemon has a network namespace and a bridge of its own.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from test_shoald import BUILD, SHOALD, Daemon
+
+SHOAL = BUILD / "bin" / "shoal"
+TOP = Path(__file__).resolve().parents[2]
+IMAGE = "sample:1"
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not SHOALD.exists(), reason="needs root and a built shoald")
+
+
+class Bridged(Daemon):
+    """A daemon whose namespace has a loopback interface and room for a bridge."""
+
+    def command(self, *flags):
+        words = super().command(*flags)
+        if "--bridge" in words:
+            at = words.index("--bridge")
+            del words[at:at + 2]
+        return [*words[:2], "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *words[2:]]
+
+
+class Shoal:
+    def __init__(self, daemon):
+        self.host = f"unix://{daemon.socket}"
+
+    def __call__(self, *argv, code=0, stdin=""):
+        """What the command printed; stderr when it was to fail."""
+        done = subprocess.run([str(SHOAL), "-H", self.host, *argv], input=stdin, timeout=60,
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
+        return done.stderr if code else done.stdout
+
+    def lines(self, *argv):
+        return self(*argv).splitlines()
+
+    def start(self, *argv):
+        return subprocess.Popen([str(SHOAL), "-H", self.host, *argv], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def shoal(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    tar = folder / "sample.tar"
+    subprocess.run([str(TOP / "deploy/mkimage"), IMAGE, str(tar), "sleep", "1000000"], check=True)
+    daemon = Bridged(folder)
+    daemon.start()
+    run = Shoal(daemon)
+    try:
+        assert run("load", "-i", str(tar)) == f"Loaded image: {IMAGE}\n"
+        yield run
+    finally:
+        subprocess.run([str(SHOAL), "-H", run.host, "swarm", "leave", "--force"], check=False,
+                       capture_output=True)
+        for ident in run.lines("ps", "-aq"):
+            run("rm", "-f", ident)
+        daemon.stop(signal.SIGKILL)
+
+
+def wait_for(what, condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def test_run_gives_the_output_and_the_status(shoal):
+    assert shoal("run", "--rm", IMAGE, "echo", "hello") == "hello\n"
+    text = shoal("run", "--rm", IMAGE, "sh", "-c", "echo no >&2; exit 7", code=7)
+    assert text == "no\n"
+    assert shoal("ps", "-aq") == ""
+
+
+def test_run_passes_stdin_on_to_its_end(shoal):
+    text = "line\n" * 50000
+    assert shoal("run", "-i", "--rm", IMAGE, "cat", stdin=text) == text
+
+
+def test_run_says_why_with_dockers_statuses(shoal):
+    assert "executable file not found" in shoal("run", "--rm", IMAGE, "nosuch", code=127)
+    assert "permission denied" in shoal("run", "--rm", IMAGE, "/etc/passwd", code=126)
+    assert "Unable to find image 'nosuch:1' locally" in shoal("run", "nosuch:1", code=125)
+    assert "unknown flag: --bogus" in shoal("run", "--bogus", IMAGE, code=125)
+    assert "--restart and --rm" in shoal("run", "--rm", "--restart", "always", IMAGE, code=125)
+
+
+def test_run_takes_what_it_is_told(shoal):
+    shoal("run", "-d", "--name", "told", "-e", "A=b", "-l", "x=y", "-m", "64m", "--cpus", "0.5",
+          "-w", "/tmp", "-u", "65534:65534", "--hostname", "there", "--tmpfs", "/scratch",
+          "--entrypoint", "sh", IMAGE, "-c", "echo $A $(id -u) $(pwd) $(hostname); sleep 1000")
+    wait_for("its output", lambda: shoal("logs", "told"))
+    assert shoal("logs", "told") == "b 65534 /tmp there\n"
+    shown = json.loads(shoal("inspect", "told"))[0]
+    assert shown["HostConfig"]["Memory"] == 64 << 20
+    assert shown["HostConfig"]["NanoCpus"] == 500000000
+    assert shown["Config"]["Labels"]["x"] == "y"
+    shoal("rm", "-f", "told")
+
+
+def test_a_signal_goes_to_the_container(shoal):
+    run = shoal.start("run", "--rm", IMAGE, "sh", "-c",
+                      "trap 'echo got it; exit 3' TERM; echo ready; while :; do sleep 0.1; done")
+    assert run.stdout.readline() == "ready\n"
+    run.send_signal(signal.SIGTERM)
+    assert run.stdout.readline() == "got it\n"
+    assert run.wait(20) == 3
+
+
+def test_logs(shoal):
+    shoal("run", "--name", "talker", IMAGE, "sh", "-c", "echo one; echo two >&2; echo three")
+    done = subprocess.run([str(SHOAL), "-H", shoal.host, "logs", "talker"], capture_output=True,
+                          text=True, check=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("one\nthree\n", "two\n")
+    shoal("run", "--name", "counter", IMAGE, "sh", "-c", "echo 1; echo 2; echo 3")
+    stamp, word = shoal("logs", "-t", "-n", "1", "counter").split()
+    assert word == "3" and len(stamp) == 30 and stamp.endswith("Z")
+    shoal("rm", "counter")
+    assert shoal("logs", "--until", "1h", "talker") == ""
+    assert "invalid value for --since" in shoal("logs", "--since", "soon", "talker", code=1)
+    assert "No such container" in shoal("logs", "nobody", code=1)
+    shoal("rm", "talker")
+
+
+def test_logs_follow(shoal):
+    shoal("run", "-d", "--name", "slow", IMAGE, "sh", "-c",
+          "echo first; until [ -e /go ]; do sleep 0.05; done; echo last; exit")
+    follow = shoal.start("logs", "-f", "slow")
+    assert follow.stdout.readline() == "first\n"
+    pid = json.loads(shoal("inspect", "slow"))[0]["State"]["Pid"]
+    Path(f"/proc/{pid}/root/go").touch()
+    assert follow.stdout.read() == "last\n"
+    assert follow.wait(20) == 0
+    shoal("rm", "-f", "slow")
+
+
+def test_events(shoal):
+    shoal("run", "--rm", "--name", "seen", IMAGE, "true")
+    lines = shoal.lines("events", "--since", "1h", "--until", "0s", "--filter", "container=seen",
+                        "--format", "{{.Type}} {{.Action}}")
+    assert lines[0] == "container create"
+    assert {"container start", "container die", "container destroy"} <= set(lines)
+    plain = shoal.lines("events", "--since", "1h", "--until", "0s", "--filter", "event=die")
+    assert any("container die" in line and "name=seen" in line for line in plain)
+
+
+def test_a_swarm_of_one_node(shoal):
+    assert "not part of a swarm" in shoal("node", "ps", code=1)
+    assert "is now a manager" in shoal("swarm", "init", "--advertise-addr", "127.0.0.1")
+    out = shoal("service", "create", "--name", "web", "--replicas", "2", "--no-resolve-image",
+                "--stop-grace-period", "1s", IMAGE)
+    assert "overall progress: 2 out of 2 tasks" in out
+    node = shoal("node", "ls", "-q").strip()
+    tasks = [json.loads(line) for line in shoal.lines("node", "ps", "--format", "json")]
+    assert sorted(t["Name"] for t in tasks) == ["web.1", "web.2"]
+    assert shoal("node", "update", "--label-add", "disk=ssd", "--label-add", "a=b", node)
+    shoal("node", "update", "--label-rm", "a", node)
+    assert json.loads(shoal("node", "inspect", node))[0]["Spec"]["Labels"] == {"disk": "ssd"}
+    assert "key a doesn't exist" in shoal("node", "update", "--label-rm", "a", node, code=1)
+    assert "it must be active, pause or drain" in shoal(
+        "node", "update", "--availability", "gone", node, code=1)
+
+
+def test_service_update(shoal):
+    out = shoal("service", "update", "--replicas", "3", "--env-add", "K=v", "--label-add", "q=r",
+                "--limit-memory", "32m", "--constraint-add", "node.labels.disk==ssd", "web")
+    assert "overall progress: 3 out of 3 tasks" in out
+    spec = json.loads(shoal("service", "inspect", "web"))[0]["Spec"]
+    task = spec["TaskTemplate"]
+    assert spec["Mode"]["Replicated"]["Replicas"] == 3 and spec["Labels"] == {"q": "r"}
+    assert task["ContainerSpec"]["Env"] == ["K=v"]
+    assert task["Resources"]["Limits"]["MemoryBytes"] == 32 << 20
+    assert task["Placement"]["Constraints"] == ["node.labels.disk==ssd"]
+    shoal("service", "update", "-d", "--env-add", "K=w", "--label-rm", "q", "--constraint-rm",
+          "node.labels.disk==ssd", "web")
+    spec = json.loads(shoal("service", "inspect", "web"))[0]["Spec"]
+    assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["K=w"] and not spec.get("Labels")
+    assert not spec["TaskTemplate"]["Placement"].get("Constraints")
+    assert "nobody not found" in shoal("service", "update", "--force", "nobody", code=1)
+
+
+def test_scale_and_remove(shoal):
+    assert "web scaled to 1" in shoal("service", "scale", "web=1")
+    running = lambda: [line for line in shoal.lines(
+        "service", "ps", "--filter", "desired-state=running", "-q", "web")]
+    wait_for("one task", lambda: len(running()) == 1)
+    shoal("service", "rm", "web")
+    assert shoal("service", "ls", "-q") == ""
