@@ -56,11 +56,12 @@ def wait_for(what, condition, seconds=30, every=0.05):
 
 
 class Cluster:
-    def __init__(self, managers, workers, *flags):
+    def __init__(self, managers, workers, *flags, shoald=BIN / "shoald", formed=True):
         self.base = Path(tempfile.mkdtemp(prefix="shoal-cluster-", dir="/var/tmp"))
         self.dir = self.base / "c"
         argv = ["up", "--managers", str(managers), "--workers", str(workers)]
-        argv += ["--shoald", str(BIN / "shoald")] + [f"--flag={f}" for f in flags]
+        argv += ["--shoald", str(shoald)] + [f"--flag={f}" for f in flags]
+        argv += [] if formed else ["--no-swarm"]
         self.managers = [f"m{i + 1}" for i in range(managers)]
         self.workers = [f"w{i + 1}" for i in range(workers)]
         self.nodes = self.managers + self.workers
