@@ -207,7 +207,7 @@ static struct MHD_Response *pull_response(struct http_req *req)
 
 	p->conn = req->conn;
 	p->pull = req->pull;
-	buf_init(&p->out, LIMIT_HTTP_PIECE);
+	buf_init(&p->out, LIMIT_HTTP_ANSWER);
 	req->pull = (struct http_pull){0};
 	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, READER_BLOCK, pull_read, p,
 						 pull_free);

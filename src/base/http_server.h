@@ -114,9 +114,10 @@ void http_reply_header(struct http_req *req, const char *name, const char *value
 void http_reply(struct http_req *req, int status, const char *type, struct buf *body);
 
 /*
- * Answers piece by piece as the client takes it: `pull` adds the next piece to `out` (at most
- * LIMIT_HTTP_PIECE) and returns 1 while there is more, 0 at the end, -errno to cut the connection.
- * `done` is called once at the end, with success or not.
+ * Answers piece by piece as the client takes it: `pull` adds the next piece to `out` and returns 1
+ * while there is more, 0 at the end, -errno to cut the connection. A piece that is above
+ * LIMIT_HTTP_PIECE should be one that cannot be cut (an object's JSON); above LIMIT_HTTP_ANSWER the
+ * connection is cut. `done` is called once at the end, with success or not.
  */
 struct http_pull {
 	int (*pull)(void *data, struct buf *out);

@@ -6,6 +6,8 @@
 
 #include <sys/stat.h>
 
+#include "base/limits.h"
+
 static void answer_path(struct http_req *req)
 {
 	if (strcmp(http_req_path(req), "/arg") == 0)
@@ -136,6 +138,37 @@ static void pull(struct http_req *req)
 
 	pieces = 0;
 	http_reply_pull(req, 200, "text/plain", &p);
+}
+
+/* One object that cannot be cut, such as a service with a long environment. */
+static int pull_big(void *data, struct buf *out)
+{
+	for (int i = 0; i < 1000; i++)
+		buf_addf(out, "%0*d", LIMIT_HTTP_PIECE / 500, i);
+	return 0;
+}
+
+static void pull_one_big(struct http_req *req)
+{
+	struct http_pull p = {.pull = pull_big, .done = pull_done};
+
+	http_reply_pull(req, 200, "text/plain", &p);
+}
+
+static void a_piece_may_be_big(void **state)
+{
+	auto_buf b = BUF_INIT(4 << 20);
+	int fd;
+
+	fix_start(pull_one_big, 0, 0, 0);
+	fd = cl_open();
+	cl_send(fd, "GET /a HTTP/1.0\r\n\r\n");
+	assert_true(cl_read_until(fd, &b, NULL));
+	assert_true(b.len > LIMIT_HTTP_PIECE);
+	assert_memory_equal(b.p + b.len - 4, "0999", 4);
+	assert_int_equal(F.done, 1);
+	close(fd);
+	fix_stop();
 }
 
 static void pulled_as_the_client_takes_it(void **state)
@@ -432,6 +465,7 @@ int main(void)
 		TEST(bad_targets_are_refused),
 		TEST(later_and_gone),
 		TEST(pulled_as_the_client_takes_it),
+		TEST(a_piece_may_be_big),
 		TEST(pushed_with_a_bound),
 		TEST(stream_ended_before_it_began),
 		TEST(a_thousand_at_once),
