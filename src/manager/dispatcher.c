@@ -426,6 +426,22 @@ static void node_event(struct dispatcher *d, const struct node *old, const struc
 	}
 }
 
+/* Agents beat in the new time as soon as they hear of it: nobody is silent until then. */
+static void cluster_event(struct dispatcher *d, const struct cluster *old,
+			  const struct cluster *new)
+{
+	struct session *s, *next;
+
+	if (!old || !new || cluster_heartbeat_ns(old) == cluster_heartbeat_ns(new))
+		return;
+	HASH_ITER (hh, d->sessions, s, next) {
+		s->last_beat_ms = now_ms(d);
+		if (s->opened)
+			welcome_send(s, SESSION_MANAGERS);
+	}
+	liveness_period_changed(d->liveness);
+}
+
 static void on_changed(void *arg, const struct object *old, const struct object *new)
 {
 	enum object_kind kind = (old ? old : new)->kind;
@@ -436,6 +452,8 @@ static void on_changed(void *arg, const struct object *old, const struct object 
 		session_task_changed(d, (const struct task *)old, (const struct task *)new);
 	else if (kind == KIND_NODE)
 		node_event(d, (const struct node *)old, (const struct node *)new);
+	else if (kind == KIND_CLUSTER)
+		cluster_event(d, (const struct cluster *)old, (const struct cluster *)new);
 }
 
 /* Tables may have moved with this batch for agents whose tasks did not. */

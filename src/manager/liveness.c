@@ -180,6 +180,12 @@ static void lost_judge(struct liveness *l)
 	strs_done(&orphans.ids);
 }
 
+static void timer_arm(struct liveness *l)
+{
+	world_timer_start(manager_world(l->manager), &l->timer,
+			  MAX_OF(beat_ms(l) / CHECKS_PER_BEAT, (uint64_t)20));
+}
+
 static void timer_fire(struct world_timer *t)
 {
 	struct liveness *l = container_of(t, struct liveness, timer);
@@ -188,8 +194,16 @@ static void timer_fire(struct world_timer *t)
 		lost_judge(l);
 	else
 		report_send(l);
-	world_timer_start(manager_world(l->manager), t,
-			  MAX_OF(beat_ms(l) / CHECKS_PER_BEAT, (uint64_t)20));
+	timer_arm(l);
+}
+
+void liveness_period_changed(struct liveness *l)
+{
+	struct seen *s, *next;
+
+	HASH_ITER (hh, l->seen, s, next)
+		s->at_ms = now_ms(l);
+	timer_arm(l);
 }
 
 void liveness_leading(struct liveness *l, bool leading)

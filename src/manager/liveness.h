@@ -13,6 +13,8 @@ struct liveness;
 struct liveness *liveness_new(struct manager *m);
 void liveness_free(struct liveness *l);
 void liveness_leading(struct liveness *l, bool leading);
+/* The heartbeat is another from now on: agents hear of it now, so their silence begins anew. */
+void liveness_period_changed(struct liveness *l);
 /* An agent has beaten at this manager. */
 void liveness_beat(struct liveness *l, const char *node);
 /* Another manager's report, on the leader. */
