@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -112,16 +113,40 @@ class FaultCluster(Cluster):
             found[task["ID"]] = (pid, start_time(pid))
         return found
 
+    def held(self, node, service):
+        """The running containers of a service on one host: container id -> id of its task."""
+        return {
+            c["Id"]: c["Labels"]["com.docker.swarm.task.id"]
+            for c in self.containers(node)
+            if c["Labels"].get("com.docker.swarm.service.id") == service
+        }
+
+    def wanted(self, via, service):
+        return [t for t in self.tasks(via, service, False) if t["DesiredState"] == "running"]
+
     def assert_none_doubled(self, via, service, replicas):
         """One wanted task a slot, one container a task, and none that belongs to no wanted task."""
-        wanted = [t for t in self.tasks(via, service, False) if t["DesiredState"] == "running"]
+        wanted = self.wanted(via, service)
         assert sorted(t["Slot"] for t in wanted) == list(range(1, replicas + 1)), wanted
-        name = "com.docker.swarm.service.id"
-        held = [
-            c["Labels"]["com.docker.swarm.task.id"]
-            for node in self.nodes
-            if self.daemon(node)
-            for c in self.containers(node)
-            if c["Labels"].get(name) == service
-        ]
+        held = [t for n in self.nodes if self.daemon(n) for t in self.held(n, service).values()]
         assert sorted(held) == sorted(t["ID"] for t in wanted)
+
+    # Nodes
+
+    def fast_heartbeats(self, via):
+        """A node is down after three seconds instead of fifteen."""
+        now = self.get(via, "/swarm")
+        now["Spec"]["Dispatcher"] = {"HeartbeatPeriod": 1000000000}
+        self.ask(via, "POST", f"/swarm/update?version={now['Version']['Index']}", now["Spec"])
+
+    def node_state(self, via, name):
+        return {n["Description"]["Hostname"]: n for n in self.get(via, "/nodes")}[name]["Status"][
+            "State"
+        ]
+
+    def wait_unchanged(self, what, condition, seconds):
+        """Looks again and again for that long: the condition must be true each time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert condition(), f"no longer: {what}"
+            time.sleep(0.1)
