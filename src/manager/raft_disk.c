@@ -150,7 +150,7 @@ static void on_tick(struct raft_io *uv)
 {
 	struct raft_disk *d = disk_of_uv(uv);
 
-	d->io.capacity = d->uv.capacity;
+	d->io.capacity = disk_capacity(d);
 	d->tick(&d->io);
 }
 
@@ -169,7 +169,7 @@ static int disk_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
 	(void)recv;
 	d->tick = tick;
 	rv = d->uv.start(&d->uv, msecs, on_tick, on_recv);
-	d->io.capacity = d->uv.capacity;
+	d->io.capacity = disk_capacity(d);
 	return failed(d, rv);
 }
 
@@ -239,7 +239,7 @@ static void on_append(struct raft_io_append *put, int status)
 
 	free(a->sealed);
 	free(a);
-	d->io.capacity = d->uv.capacity;
+	d->io.capacity = disk_capacity(d);
 	if (status != 0 && status != RAFT_CANCELED)
 		disk_fatal(d, "writing the raft log", d->uv.errmsg);
 	cb(req, status);

@@ -37,6 +37,8 @@ void disk_fatal(const struct raft_disk *d, const char *what, const char *why)
 	__attribute__((noreturn));
 /* Whether the disk has no room for another segment of the log. */
 bool disk_is_full(const struct raft_disk *d);
+/* KiB that the log can take. */
+unsigned short disk_capacity(struct raft_disk *d);
 /* A little space that is given up when a term or vote has to be stored on a full disk. */
 void disk_reserve(const struct raft_disk *d);
 void disk_reserve_give(const struct raft_disk *d);

@@ -19,6 +19,7 @@
 #define RESERVE_BYTES (256u << 10)
 /* Room that raft_uv needs for its next segment, and some. */
 #define FULL_BYTES (10u << 20)
+#define SEGMENT_KIB 8192 /* of raft_uv */
 #define WARN_EVERY_MS 60000
 
 void disk_fatal(const struct raft_disk *d, const char *what, const char *why)
@@ -46,6 +47,21 @@ static void speak_of_full(struct raft_disk *d)
 	log_warn("raft: the disk of %s is full: writes of the swarm are refused until there is "
 		 "room again",
 		 d->dir);
+}
+
+/*
+ * raft_uv counts the files that it has made ahead. At its start it tries to make them once; if there
+ * was no room, it only tries again when something is appended, for which no file would be there: as
+ * soon as the disk has room for a segment, that counts.
+ */
+unsigned short disk_capacity(struct raft_disk *d)
+{
+	if (d->uv.capacity >= SEGMENT_KIB)
+		return d->uv.capacity;
+	if (!disk_is_full(d))
+		return SEGMENT_KIB;
+	speak_of_full(d);
+	return d->uv.capacity;
 }
 
 static void only_full(struct raft_disk *d, const char *what, const char *why)
