@@ -16,7 +16,7 @@ bool volume_is_anonymous(const char *name)
 	return strlen(name) == ID_HOST_LEN && strspn(name, "0123456789abcdef") == ID_HOST_LEN;
 }
 
-static int check_volume_name(const char *name, struct err *e)
+int volume_name_check(const char *name, struct err *e)
 {
 	size_t n = strlen(name);
 	bool ok = n >= 2 && n <= VOLUME_NAME_MAX && isalnum((unsigned char)name[0]);
@@ -115,7 +115,7 @@ static int set_source(struct container_mount *m, const char *source, const char 
 		id_host(id);
 		source = id;
 	}
-	rc = check_volume_name(source, e);
+	rc = volume_name_check(source, e);
 	if (rc < 0)
 		return rc;
 	m->type = xstrdup("volume");

@@ -28,3 +28,5 @@ int container_spec_make(const struct container_spec_input *in, struct spec *ret,
 int container_mounts_make(struct container *c, const char *volumes_root, struct err *e);
 /* Whether the name is one that container_mounts_make() chose. */
 bool volume_is_anonymous(const char *name);
+/* Whether it can be a volume's: 0 or -EINVAL. No name with a slash, or that begins with a dot. */
+int volume_name_check(const char *name, struct err *e);

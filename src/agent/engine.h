@@ -266,6 +266,46 @@ int engine_overlay_peers(struct engine *e, const struct session_peers *p);
 /* The version of a network's table here, 0: none. */
 uint64_t engine_overlay_version(struct engine *e, const char *id);
 
+/* ---- Volumes ---- */
+
+#define VOLUME_ANONYMOUS "com.docker.volume.anonymous" /* label of one made without a name */
+
+struct volume {
+	char *name;
+	int64_t created_ns;
+	char *driver; /* local */
+	char *scope;
+	char *mountpoint;
+	struct strmap labels, options;
+};
+extern const struct table volume_table;
+struct volumes {
+	struct volume *v;
+	size_t n;
+};
+struct volumes_removed {
+	struct strs names;
+	int64_t bytes;
+};
+
+/* The list lives during the call. */
+typedef void (*engine_volumes_got)(void *arg, int status, const struct volumes *found,
+				   const struct err *e);
+typedef void (*engine_volumes_gone)(void *arg, int status, const struct volumes_removed *removed,
+				    const struct err *e);
+/* All, by name. */
+void engine_volumes(struct engine *e, engine_volumes_got done, void *arg);
+/* One, or -ENOENT. */
+void engine_volume_get(struct engine *e, const char *name, engine_volumes_got done, void *arg);
+/* Of `spec` (copied) name and labels count; no name: one is chosen. One that exists is as well. */
+void engine_volume_create(struct engine *e, const struct volume *spec, engine_volumes_got done,
+			  void *arg);
+/* Whether containers have it; their ids are added to `ret` (NULL: not wanted). */
+bool engine_volume_users(struct engine *e, const char *name, struct strs *ret);
+/* Those of `names` that no container has. */
+void engine_volumes_remove(struct engine *e, const struct strs *names, engine_volumes_gone done,
+			   void *arg);
+
 /* ---- Events ---- */
 
 struct engine_event {

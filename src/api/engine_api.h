@@ -13,6 +13,7 @@
 void api_containers_add(struct api_router *r, struct engine *engine);
 void api_images_add(struct api_router *r, struct engine *engine);
 void api_networks_add(struct api_router *r, struct engine *engine, struct api_swarm *swarm);
+void api_volumes_add(struct api_router *r, struct engine *engine);
 void api_system_add(struct api_router *r, struct engine *engine, struct api_swarm *swarm);
 void api_events_add(struct api_router *r, struct engine *engine);
 

@@ -112,6 +112,7 @@ static void add_routes(struct daemon *d)
 	api_containers_add(d->router, d->engine);
 	api_images_add(d->router, d->engine);
 	api_networks_add(d->router, d->engine, swarm);
+	api_volumes_add(d->router, d->engine);
 	api_system_add(d->router, d->engine, swarm);
 	api_events_add(d->router, d->engine);
 	api_swarm_add(d->router, swarm);

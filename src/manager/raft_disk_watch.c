@@ -50,9 +50,9 @@ static void speak_of_full(struct raft_disk *d)
 }
 
 /*
- * raft_uv counts the files that it has made ahead. At its start it tries to make them once; if there
- * was no room, it only tries again when something is appended, for which no file would be there: as
- * soon as the disk has room for a segment, that counts.
+ * raft_uv counts the files that it has made ahead. At its start it tries to make them once; if
+ * there was no room, it only tries again when something is appended, for which no file would be
+ * there: as soon as the disk has room for a segment, that counts.
  */
 unsigned short disk_capacity(struct raft_disk *d)
 {

@@ -1,6 +1,6 @@
 /*
- * Put under a daemon by LD_PRELOAD, it moves the wall clock that this daemon alone sees, by the seconds
- * that the file named by CLOCK_OFFSET holds at that moment; the monotonic clock stays. Of
+ * Put under a daemon by LD_PRELOAD, it moves the wall clock that this daemon alone sees, by the
+ * seconds that the file named by CLOCK_OFFSET holds at that moment; the monotonic clock stays. Of
  * tests/cluster/test_clock_jumps.py.
  */
 #define _GNU_SOURCE

@@ -1,8 +1,8 @@
 /*
- * Put under a daemon by LD_PRELOAD, it lets one kind of file call fail with EIO on files of the folder
- * named by FAULT_DIR, as a broken disk does, from the moment that the file named by FAULT_ARMED is
- * there: its content is the call's name. libuv's and libraft's calls go through libc's functions or
- * syscall(2), so both are caught. Of tests/cluster/test_disks.py.
+ * Put under a daemon by LD_PRELOAD, it lets one kind of file call fail with EIO on files of the
+ * folder named by FAULT_DIR, as a broken disk does, from the moment that the file named by
+ * FAULT_ARMED is there: its content is the call's name. libuv's and libraft's calls go through
+ * libc's functions or syscall(2), so both are caught. Of tests/cluster/test_disks.py.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
