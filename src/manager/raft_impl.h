@@ -1,6 +1,7 @@
 /*
  * Inside the raft node only: its struct, shared by raft_node.c (life, proposals, events),
- * raft_io.c (what libraft asks of us), raft_snapshot.c and raft_change.c. Nobody else includes it.
+ * raft_io.c (what libraft asks of us), raft_tell.c, raft_snapshot.c and raft_change.c. Nobody else
+ * includes it.
  */
 #pragma once
 
@@ -127,6 +128,8 @@ struct raft_node {
 	size_t member_count;
 
 	uint64_t contact_ms; /* when the leader was last heard; 0 never */
+	/* The last term in which this manager led, and since when. */
+	uint64_t led_term, led_since_ms;
 	/*
 	 * Whether the state is at least as new as what this manager has shown before it was started
 	 * anew: once an entry of a leader's own term was applied, and all that this leader had
@@ -139,6 +142,11 @@ struct raft_node {
 		uint64_t id;
 		unsigned kib;
 	} capacity[LIMIT_MANAGERS]; /* free log space as the others last said */
+	/* As a leader: up to where each member was told, in `told_term`, what is committed. */
+	struct {
+		uint64_t id, index;
+	} told[LIMIT_MANAGERS];
+	uint64_t told_term;
 	struct node_proposal proposal;
 	struct node_change change;
 	struct raft_size size;
@@ -164,6 +172,10 @@ void node_fatal(const struct raft_node *n, const char *what, const char *why)
 /* raft_io.c */
 void node_io_init(struct raft_node *n);
 void node_io_maybe_closed(struct raft_node *n);
+
+/* raft_tell.c */
+void node_told(struct raft_node *n, const struct raft_message *m);
+void node_tell(struct raft_node *n);
 
 /* raft_snapshot.c */
 void node_fsm_init(struct raft_node *n);

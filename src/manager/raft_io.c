@@ -131,12 +131,37 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 	return 0;
 }
 
+/*
+ * At each tick of a leader, libraft 0.22.1 gives up every follower that has said nothing since the
+ * last tick at which a majority had: it then sends entries with heartbeats only. A heartbeat comes
+ * once in two ticks, and later still after a write, so that silence is the rule in a quiet group.
+ * What it compares with is set back, so that silence means an election timeout without a word; a
+ * leader that a majority does not answer for so long steps down, as before.
+ */
+static void be_patient(struct raft_node *n)
+{
+	struct raft *r = &n->raft;
+	uint64_t now = world_mono_ms(n->world), patience = n->options.election_ms;
+
+	if (r->state != RAFT_LEADER)
+		return;
+	if (n->led_term != r->current_term) {
+		n->led_term = r->current_term;
+		n->led_since_ms = r->election_timer_start;
+	}
+	if (now > n->led_since_ms + patience)
+		r->election_timer_start = MIN_OF(r->election_timer_start, now - patience);
+	else
+		r->election_timer_start = MIN_OF(r->election_timer_start, n->led_since_ms);
+}
+
 static void on_tick(struct raft_io *disk)
 {
 	struct raft_node *n = disk->data;
 
 	if (n->closing)
 		return;
+	be_patient(n);
 	node_enter(n);
 	n->tick(&n->io);
 	node_leave(n);
@@ -279,6 +304,7 @@ static void send_append(struct raft_node *n, const struct raft_message *m, struc
 	size_t sent = 0;
 	unsigned first = 0;
 
+	node_told(n, m);
 	do {
 		unsigned count = raft_msg_fit(ae, first);
 

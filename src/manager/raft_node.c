@@ -218,8 +218,10 @@ static void node_poll(struct raft_node *n)
 		more = more || (n->proposal.busy && n->proposal.applied);
 	}
 	n->polling = false;
-	if (!n->closing)
-		node_snapshot_maybe_take(n);
+	if (n->closing)
+		return;
+	node_tell(n);
+	node_snapshot_maybe_take(n);
 }
 
 void node_enter(struct raft_node *n)
