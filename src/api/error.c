@@ -44,6 +44,7 @@ static const struct {
 	{ETIMEDOUT, 503},
 	{ECONNREFUSED, 503},
 	{ENOSPC, 503},
+	{EINPROGRESS, 503}, /* the outcome is unknown: the sentence says to look first */
 };
 
 int api_error_status(int code)

@@ -97,8 +97,8 @@ static void sent_fail(struct forward *f)
 	struct err e = ERR_INIT;
 
 	(void)err_set(&e, -EINPROGRESS,
-		      "the connection to the leader was lost: whether the change was made is not "
-		      "known; look before you try again");
+		      "the connection to the leader was lost before the write was confirmed: its "
+		      "outcome is unknown; look whether it was made before trying again");
 	HASH_ITER (hh, f->sent, out, next) {
 		HASH_DEL(f->sent, out);
 		if (out->done)

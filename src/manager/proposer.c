@@ -165,7 +165,9 @@ void proposer_free(struct proposer *p)
 	p->closing = true;
 	world_timer_stop(p->world, &p->step_timer);
 	world_timer_stop(p->world, &p->retry_timer);
-	(void)err_set(&e, -EINPROGRESS, "the manager stops: the outcome of the write is unknown");
+	(void)err_set(&e, -EINPROGRESS,
+		      "the manager stops before the write was confirmed: its outcome is unknown; "
+		      "look whether it was made before trying again");
 	answer_writes(p, &p->sent, -EINPROGRESS, 0, &e);
 	answer_readers(p, &p->served, -EINPROGRESS, &e);
 	refuse_waiting(p, -EHOSTUNREACH, "the manager stops: nothing was written");

@@ -196,6 +196,7 @@ static void errors(void **state)
 	assert_int_equal(api_error_status(-EIO), 500);
 	assert_int_equal(api_error_status(-ENOSYS), 501);
 	assert_int_equal(api_error_status(-EAGAIN), 503);
+	assert_int_equal(api_error_status(-EINPROGRESS), 503);
 }
 
 /* "{name:.*}" is "{name}" to the API's own description. */
