@@ -86,7 +86,8 @@ static void on_manager_changed(void *arg)
 
 static void on_removed(void *arg)
 {
-	(void)arg;
+	if (((struct swarm *)arg)->phase == SWARM_LEAVING)
+		return;
 	log_warn("this node is no manager of its swarm any more; use `swarm leave --force` to "
 		 "leave it whole");
 }

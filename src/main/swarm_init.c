@@ -269,9 +269,23 @@ static void leave_stopped(struct swarm *s)
 	swarm_answer(s, rc, &e);
 }
 
+static void leave_vote_gone(void *arg, int status, const struct control_answer *answer,
+			    const struct err *e)
+{
+	(void)answer;
+	if (status < 0)
+		log_warn("this manager leaves its swarm all the same: %s", err_text(e));
+	swarm_stop(arg, leave_stopped);
+}
+
 static void leave_tasks_gone(void *arg)
 {
-	swarm_stop(arg, leave_stopped);
+	struct swarm *s = arg;
+
+	if (s->manager)
+		manager_leave(s->manager, leave_vote_gone, s);
+	else
+		swarm_stop(s, leave_stopped);
 }
 
 void swarm_leave_begin(void *arg, bool force, swarm_done done, void *done_arg)

@@ -56,6 +56,7 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_NODE_SEEN] = control_node_seen,
 	[CONTROL_NODES_LOST] = control_nodes_lost,
 	[CONTROL_TASKS_ORPHANED] = control_tasks_orphaned,
+	[CONTROL_NODE_LEAVE] = control_node_leave,
 };
 
 int control_build(struct control *c, const struct control_request *r, struct err *e)

@@ -31,6 +31,7 @@ enum control_op {
 		13, /* from a follower: these agents beat there. Changes nothing stored */
 	CONTROL_TASKS_ORPHANED = 14, /* tasks of nodes that have been down for a day */
 	CONTROL_BARRIER = 15, /* changes nothing: the answer's version is what a reader waits for */
+	CONTROL_NODE_LEAVE = 16, /* a manager is about to leave: it gives up its role */
 	CONTROL_OP_MAX
 };
 
@@ -97,6 +98,7 @@ int control_service_update(struct control *c, const struct control_request *r, s
 int control_service_remove(struct control *c, const struct control_request *r, struct err *e);
 int control_node_update(struct control *c, const struct control_request *r, struct err *e);
 int control_node_remove(struct control *c, const struct control_request *r, struct err *e);
+int control_node_leave(struct control *c, const struct control_request *r, struct err *e);
 int control_node_join(struct control *c, const struct control_request *r, struct err *e);
 int control_network_create(struct control *c, const struct control_request *r, struct err *e);
 int control_network_remove(struct control *c, const struct control_request *r, struct err *e);

@@ -104,6 +104,32 @@ int control_node_remove(struct control *c, const struct control_request *r, stru
 	return 0;
 }
 
+/*
+ * What stays is a worker that is down: it has no vote any more, its tasks go elsewhere, and it can
+ * be removed like any other.
+ */
+int control_node_leave(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct node *old = r->id ? store_node(c->view, r->id) : NULL;
+	struct node *n;
+
+	if (!old)
+		return err_set(e, -ENOENT, "node %s not found", r->id ? r->id : "");
+	if (old->spec.role != ROLE_MANAGER)
+		return 0;
+	if (managers_count(c->view) == 1 || strcmp(old->o.id, c->self) == 0)
+		return err_set(e, -EBUSY, "node %s leads the swarm: another manager has to first",
+			       old->o.id);
+	n = object_clone(&old->o);
+	n->spec.role = ROLE_WORKER;
+	table_free(&manager_status_table, TAKE_PTR(n->manager));
+	n->status.state = NODE_DOWN;
+	str_set(&n->status.message, "the node has left the swarm");
+	changes_update(c->out, &old->o, &n->o, c->now_ns);
+	str_set(&c->answer->id, n->o.id);
+	return 0;
+}
+
 int control_node_join(struct control *c, const struct control_request *r, struct err *e)
 {
 	struct node *n;

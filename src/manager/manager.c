@@ -38,6 +38,20 @@ static int raft_receive(void *arg, const char *node, const void *p, size_t n, st
 	return raft_node_receive(replica_raft(m->replica), node, p, n, e);
 }
 
+/*
+ * A manager that was removed is cut off before it hears of it by raft. It believes another that
+ * says so, if that one is a manager as far as it knows; the ends of streams that this manager
+ * itself has closed are about others that are not.
+ */
+static void raft_refused(void *arg, const char *node)
+{
+	struct manager *m = arg;
+	const struct node *n = store_node(replica_store(m->replica), node);
+
+	if (n && n->spec.role == ROLE_MANAGER && !m->gone && !m->closing)
+		world_timer_start(m->config.world, &m->removing, 0);
+}
+
 static const char *other_leader(void *arg)
 {
 	struct manager *m = arg;
@@ -162,9 +176,20 @@ static void node_changed(struct manager *m, const struct node *old, const struct
 static void removing_fire(struct world_timer *t)
 {
 	struct manager *m = container_of(t, struct manager, removing);
+	bool before = m->gone;
 
-	if (m->config.removed && !m->closing)
+	m->gone = true;
+	if (m->config.removed && !m->closing && !before)
 		m->config.removed(m->config.arg);
+}
+
+static void yielding_fire(struct world_timer *t)
+{
+	struct manager *m = container_of(t, struct manager, yielding);
+	struct raft_node *raft = replica_raft(m->replica);
+
+	if (raft_node_is_leader(raft) && !m->closing)
+		(void)raft_node_transfer(raft, 0, NULL, NULL, NULL);
 }
 
 static void store_changed(void *arg, const struct object *old, const struct object *new)
@@ -219,8 +244,11 @@ static void on_applied(void *arg)
 
 static int parts_make(struct manager *m, const struct manager_config *config, struct err *e)
 {
-	struct raft_link_config link = {
-		.hub = config->hub, .arg = m, .address = address_of, .receive = raft_receive};
+	struct raft_link_config link = {.hub = config->hub,
+					.arg = m,
+					.address = address_of,
+					.receive = raft_receive,
+					.refused = raft_refused};
 	struct forward_config forward = {.hub = config->hub,
 					 .arg = m,
 					 .leader = other_leader,
@@ -266,6 +294,7 @@ static struct manager *manager_make(const struct manager_config *config, struct 
 	m->config.node = m->node;
 	m->removing.fire = removing_fire;
 	m->stopping.fire = stopping_fire;
+	m->yielding.fire = yielding_fire;
 	if (parts_make(m, config, e) < 0) {
 		free(m);
 		return NULL;
@@ -348,8 +377,10 @@ static void parts_close(struct manager *m)
 	struct err e = ERR_INIT;
 
 	m->closing_parts = 3;
+	manager_leaving_end(m);
 	world_timer_stop(m->config.world, &m->removing);
 	world_timer_stop(m->config.world, &m->stopping);
+	world_timer_stop(m->config.world, &m->yielding);
 	membership_stop(m->membership);
 	store_watch_remove(replica_store(m->replica), &m->watch);
 	join_service_free(m->joins);
@@ -378,8 +409,7 @@ static void handed_over(void *arg, int status, const struct err *e)
 		world_timer_start(m->config.world, &m->stopping, 0);
 }
 
-/* Whether another voter could lead. */
-static bool has_heir(struct manager *m)
+bool manager_has_heir(struct manager *m)
 {
 	const struct raft_member *v;
 	size_t n = raft_node_members(replica_raft(m->replica), &v);
@@ -399,7 +429,7 @@ void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
 	m->closing = true;
 	m->closed = done;
 	m->closed_arg = arg;
-	if (raft_node_is_leader(raft) && has_heir(m) &&
+	if (raft_node_is_leader(raft) && manager_has_heir(m) &&
 	    raft_node_transfer(raft, 0, handed_over, m, NULL) == 0)
 		world_timer_start(m->config.world, &m->stopping, HAND_OVER_MS);
 	else

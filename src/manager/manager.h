@@ -41,6 +41,12 @@ int manager_open(struct manager **ret, const struct manager_config *config, stru
 int manager_bootstrap(struct manager **ret, const struct manager_config *config,
 		      struct cluster *cluster, struct node *self, control_done done, void *arg,
 		      struct err *e);
+/*
+ * This node is about to leave the swarm: hands leadership over and has the others take its vote, so
+ * that they do not count on it any more. `done` always comes: 0, also when it is the last manager,
+ * or -ETIMEDOUT with the reason when the others could not agree in time.
+ */
+void manager_leave(struct manager *m, control_done done, void *arg);
 /* Hands leadership over if it leads, answers what is open, closes, then calls `done`. */
 void manager_close(struct manager *m, void (*done)(void *arg), void *arg);
 

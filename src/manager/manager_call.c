@@ -10,6 +10,7 @@
 
 /* How long an answer of the leader may wait for this manager to catch up. */
 #define CATCH_UP_MS 10000
+#define YIELD_MS 50 /* from the leader's answer that another has to lead until it hands over */
 
 enum call_state {
 	CALL_WRITE,   /* in the queue here */
@@ -114,6 +115,27 @@ static void call_written(struct replica_op *op, int status, uint64_t version, co
 	call_end(container_of(op, struct manager_call, op), status, e);
 }
 
+/*
+ * The leader cannot take its own vote away: it hands leadership over, and whoever leads then can.
+ * The answer of the next one would not come through this node, so the asker has to ask again.
+ */
+static int call_is_about_me(struct manager *m, const struct control_request *r, struct err *e)
+{
+	const struct object *o;
+
+	if (r->op != CONTROL_NODE_REMOVE || !r->force || !r->id || !manager_has_heir(m) ||
+	    control_find(manager_store(m), KIND_NODE, r->id, &o, NULL) < 0 ||
+	    strcmp(o->id, m->node) != 0)
+		return 0;
+	/* Not at once: the asker's connection goes with the leadership, and the answer before it.
+	 */
+	world_timer_start(m->config.world, &m->yielding, YIELD_MS);
+	return err_set(e, -EAGAIN,
+		       "node %s leads the swarm: leadership is being handed to another manager; "
+		       "try again there in a moment",
+		       o->id);
+}
+
 static int call_write(struct manager_call *c, const struct control_request *r, struct err *e)
 {
 	c->state = CALL_WRITE;
@@ -181,7 +203,9 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 			call_end(c, 0, NULL);
 			return call_entered(c, 0, NULL);
 		}
-		rc = call_write(c, r, &e);
+		rc = call_is_about_me(m, r, &e);
+		if (rc == 0)
+			rc = call_write(c, r, &e);
 	} else {
 		rc = manager_readable(m, &e);
 		c->state = CALL_SENT;

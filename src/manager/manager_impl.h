@@ -6,6 +6,7 @@
 #include "manager/manager.h"
 
 struct first_write;
+struct manager_leaving;
 struct manager_call;
 
 struct manager {
@@ -23,6 +24,9 @@ struct manager {
 	struct manager_call *calls_next; /* of a walk that answers them */
 	struct world_timer removing;     /* this node has left: told outside of raft's calls */
 	struct world_timer stopping;     /* hands leadership over before it closes */
+	struct world_timer yielding;     /* another has to lead, to remove this node */
+	struct manager_leaving *leaving;
+	bool gone; /* this node is no manager any more, as the store or another manager says */
 	bool closing;
 	unsigned closing_parts;
 	void (*closed)(void *arg);
@@ -37,3 +41,7 @@ void manager_serve(struct manager *m, struct forward_in *in, const struct contro
 void manager_calls_applied(struct manager *m, uint64_t version);
 /* Answers every call that is still open: the manager stops. */
 void manager_calls_fail(struct manager *m);
+/* Whether another voter could lead. */
+bool manager_has_heir(struct manager *m);
+/* The manager closes while it leaves (manager_leave.c). */
+void manager_leaving_end(struct manager *m);

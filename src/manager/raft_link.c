@@ -97,12 +97,19 @@ static void peer_open(struct stream *s, void *data)
 	(void)data;
 }
 
+static void link_refused(struct raft_link *l, const char *node, const struct err *why)
+{
+	if (why->code == -EACCES && !l->closing && l->config.refused)
+		l->config.refused(l->config.arg, node);
+}
+
 static void peer_lost(const struct err *why, bool was_open, uint32_t wait_ms, void *data)
 {
-	(void)why;
+	struct peer *p = data;
+
 	(void)was_open;
 	(void)wait_ms;
-	(void)data;
+	link_refused(p->link, p->node, why);
 }
 
 static const struct dialer_ops peer_ops = {
@@ -266,7 +273,7 @@ static void accepted_closed(struct stream *s, const struct err *why, void *data)
 	struct raft_link *l = data;
 	struct peer *p = peer_find(l, stream_peer(s)->node_id);
 
-	(void)why;
+	link_refused(l, stream_peer(s)->node_id, why);
 	if (p && p->in == s)
 		p->in = NULL;
 	link_release(l);

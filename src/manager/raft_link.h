@@ -17,6 +17,8 @@ struct raft_link_config {
 	int (*address)(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX]);
 	/* A message from `node`; an error closes the stream. */
 	int (*receive)(void *arg, const char *node, const void *p, size_t n, struct err *e);
+	/* A stream to or from `node` has ended because one of the two may not have it. */
+	void (*refused)(void *arg, const char *node);
 };
 
 struct raft_link *raft_link_new(const struct raft_link_config *config);

@@ -187,13 +187,13 @@ static void test_manager_removed(void **state)
 
 	(void)state;
 	assert_ptr_equal(rig_leader(r), &r->hosts[0]);
-	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, r->hosts[0].node, true);
-	assert_int_equal(a.status, -EBUSY); /* the leader itself */
 	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, gone->node, false);
 	assert_int_equal(a.status, -EBUSY);
 	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, gone->node, true);
 	assert_ok(a.status, &a.e);
 	RIG_UNTIL(r, voters_of(&r->hosts[0]) == 2);
+	RIG_UNTIL(r, gone->removed);
+	assert_false(r->hosts[0].removed || r->hosts[1].removed);
 	RIG_UNTIL(r, manager_readable(gone->manager, NULL) == -EHOSTUNREACH);
 	host_session(gone);
 	RIG_UNTIL(r, gone->refused == -EACCES || gone->refused == -EAGAIN ||
@@ -203,6 +203,84 @@ static void test_manager_removed(void **state)
 	assert_ptr_equal(rig_leader(r), &r->hosts[0]);
 	assert_int_equal(create_anyhow(&r->hosts[1], "after", 0).status, 0);
 	assert_int_equal(host_create(gone, "never", 0).status, -EHOSTUNREACH);
+	rig_done(r);
+}
+
+/* The leader's own node: it hands leadership over, then the next one can. */
+static void test_leader_removed(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *gone = rig_leader(r);
+	struct asked a = host_name(gone, CONTROL_NODE_REMOVE, gone->node, false);
+
+	(void)state;
+	assert_int_equal(a.status, -EBUSY); /* without force */
+	assert_ptr_equal(rig_leader(r), gone);
+	a = host_name(&r->hosts[1], CONTROL_NODE_REMOVE, gone->node, true);
+	assert_int_equal(a.status, -EAGAIN);
+	RIG_UNTIL(r, rig_leader(r) && rig_leader(r) != gone);
+	RIG_UNTIL(r, (a = host_name(rig_leader(r), CONTROL_NODE_REMOVE, gone->node, true),
+		      a.status == 0));
+	RIG_UNTIL(r, gone->removed);
+	RIG_UNTIL(r, voters_of(&r->hosts[1]) == 2 && voters_of(&r->hosts[2]) == 2);
+	a = create_anyhow(&r->hosts[1], "after", 0);
+	assert_ok(a.status, &a.e);
+	rig_done(r);
+}
+
+/* One that leaves, be it the leader, gives up its vote first: two of three can then lose one. */
+static void leave(struct rig *r, struct host *h)
+{
+	struct asked a = {0};
+
+	manager_leave(h->manager, asked_done, &a);
+	RIG_UNTIL(r, a.done);
+	assert_ok(a.status, &a.e);
+	host_close(h);
+	host_cut(h);
+}
+
+static void test_managers_leave(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *first = rig_leader(r), *second = &r->hosts[1], *last = &r->hosts[2];
+	struct asked a;
+
+	(void)state;
+	leave(r, first);
+	RIG_UNTIL(r, voters_of(second) == 2 && voters_of(last) == 2);
+	RIG_UNTIL(r, node_state_of(second, first->node) == NODE_DOWN);
+	assert_int_equal(store_node(manager_store(second->manager), first->node)->spec.role,
+			 ROLE_WORKER);
+	leave(r, second);
+	RIG_UNTIL(r, voters_of(last) == 1 && rig_leader(r) == last);
+	a = create_anyhow(last, "after", 0);
+	assert_ok(a.status, &a.e);
+	a = host_name(last, CONTROL_NODE_REMOVE, first->node, false);
+	assert_ok(a.status, &a.e);
+	/* Nobody is left to ask. */
+	leave(r, last);
+	rig_done(r);
+}
+
+/* Without a majority nobody can agree: it is told so, in time, and may go all the same. */
+static void test_leave_alone(void **state)
+{
+	struct rig *r = rig_three();
+	struct asked a = {0};
+
+	(void)state;
+	host_cut(&r->hosts[0]);
+	host_cut(&r->hosts[1]);
+	manager_leave(r->hosts[2].manager, asked_done, &a);
+	RIG_UNTIL(r, a.done);
+	assert_int_equal(a.status, -ETIMEDOUT);
+	/* A manager that stops while it leaves answers as well. */
+	a = (struct asked){0};
+	manager_leave(r->hosts[1].manager, asked_done, &a);
+	host_close(&r->hosts[1]);
+	assert_true(a.done);
+	assert_int_equal(a.status, -ECANCELED);
 	rig_done(r);
 }
 
@@ -369,10 +447,11 @@ static void test_cancel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_followers_serve), TEST(test_leader_lost), TEST(test_leader_stops),
-		TEST(test_quorum_lost),     TEST(test_restart_all), TEST(test_manager_removed),
-		TEST(test_absent_manager),  TEST(test_snapshot),    TEST(test_newcomer_leads),
-		TEST(test_cancel),
+		TEST(test_followers_serve), TEST(test_leader_lost),    TEST(test_leader_stops),
+		TEST(test_quorum_lost),     TEST(test_restart_all),    TEST(test_manager_removed),
+		TEST(test_absent_manager),  TEST(test_snapshot),       TEST(test_newcomer_leads),
+		TEST(test_cancel),          TEST(test_leader_removed), TEST(test_managers_leave),
+		TEST(test_leave_alone),
 	};
 	int failed;
 
