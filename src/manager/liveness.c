@@ -1,5 +1,7 @@
 /*
- * See liveness.h. Only a monotonic clock counts here, so that a clock that jumps kills no node.
+ * See liveness.h. Only a monotonic clock tells who is down, so that a clock that jumps kills no
+ * node. How long a node has been down outlives its leader: that is told by the leaders' time, which
+ * the moment was written in and which never goes back.
  */
 #include "manager/liveness.h"
 
@@ -18,7 +20,8 @@
 struct seen {
 	char node[ID_CLUSTER_LEN + 1];
 	uint64_t at_ms;
-	bool reported; /* to the leader since its last beat */
+	bool reported;   /* to the leader since its last beat */
+	int64_t down_ns; /* since when it is down, by the leader's time; 0 while it is not */
 	UT_hash_handle hh;
 };
 
@@ -49,6 +52,7 @@ static struct seen *seen_get(struct liveness *l, const char *node)
 	HASH_FIND_STR(l->seen, node, s);
 	if (!s) {
 		s = xcalloc(1, sizeof *s);
+		s->reported = true; /* only what has beaten here is news */
 		(void)snprintf(s->node, sizeof s->node, "%s", node);
 		HASH_ADD_STR(l->seen, node, s);
 	}
@@ -94,7 +98,9 @@ static void report_send(struct liveness *l)
 
 	HASH_ITER (hh, l->seen, s, next) {
 		if (!s->reported) {
-			strs_add(&r.ids, s->node);
+			/* Not what beat here last while this manager led. */
+			if (now_ms(l) - s->at_ms <= LOST_BEATS * beat_ms(l))
+				strs_add(&r.ids, s->node);
 			s->reported = true;
 		} else if (now_ms(l) - s->at_ms > old) {
 			HASH_DEL(l->seen, s);
@@ -153,11 +159,31 @@ static bool node_has_live_tasks(struct liveness *l, const char *node)
 	return false;
 }
 
+/*
+ * Whether it has been down for a day. A leader remembers when it saw that first: a later change of
+ * the node, its labels say, does not begin the day anew.
+ */
+static bool node_is_given_up(struct liveness *l, const struct node *n, int64_t now_ns)
+{
+	struct seen *s;
+
+	if (n->status.state != NODE_DOWN) {
+		HASH_FIND_STR(l->seen, n->o.id, s);
+		if (s)
+			s->down_ns = 0;
+		return false;
+	}
+	s = seen_get(l, n->o.id);
+	if (!s->down_ns)
+		s->down_ns = n->o.updated;
+	return now_ns - s->down_ns > ORPHAN_NS && node_has_live_tasks(l, n->o.id);
+}
+
 static void lost_judge(struct liveness *l)
 {
 	struct control_request lost = {.op = CONTROL_NODES_LOST};
 	struct control_request orphans = {.op = CONTROL_TASKS_ORPHANED};
-	int64_t wall = world_wall_ns(manager_world(l->manager));
+	int64_t now_ns = manager_now_ns(l->manager);
 	const struct node *n;
 	struct store_walk w;
 
@@ -167,8 +193,7 @@ static void lost_judge(struct liveness *l)
 			log_warn("node %s (%s) is down: no heartbeat", n->o.id,
 				 n->description.hostname ? n->description.hostname : "");
 			strs_add(&lost.ids, n->o.id);
-		} else if (n->status.state == NODE_DOWN && wall - n->o.updated > ORPHAN_NS &&
-			   node_has_live_tasks(l, n->o.id)) {
+		} else if (node_is_given_up(l, n, now_ns)) {
 			strs_add(&orphans.ids, n->o.id);
 		}
 	}
@@ -208,6 +233,10 @@ void liveness_period_changed(struct liveness *l)
 
 void liveness_leading(struct liveness *l, bool leading)
 {
+	struct seen *s, *next;
+
+	HASH_ITER (hh, l->seen, s, next)
+		s->down_ns = 0;
 	l->leading_since_ms = leading ? MAX_OF(now_ms(l), (uint64_t)1) : 0;
 }
 

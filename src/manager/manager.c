@@ -456,6 +456,11 @@ const struct world *manager_world(struct manager *m)
 	return m->config.world;
 }
 
+int64_t manager_now_ns(struct manager *m)
+{
+	return replica_now_ns(m->replica);
+}
+
 struct raft_node *manager_raft(struct manager *m)
 {
 	return replica_raft(m->replica);

@@ -83,4 +83,6 @@ bool manager_is_leading(const struct manager *m);
 /* Whether a manager node can be reached from here, as `node ls` shows it. */
 enum node_reachability manager_reachability(struct manager *m, const char *node);
 const struct world *manager_world(struct manager *m);
+/* The leader's time, by which it writes; for the leader alone. */
+int64_t manager_now_ns(struct manager *m);
 struct raft_node *manager_raft(struct manager *m);

@@ -517,6 +517,11 @@ struct store *replica_store(struct replica *r)
 	return r->store;
 }
 
+int64_t replica_now_ns(struct replica *r)
+{
+	return step_time(r);
+}
+
 struct raft_node *replica_raft(struct replica *r)
 {
 	return r->raft;

@@ -49,6 +49,8 @@ void replica_close(struct replica *r, void (*done)(void *arg), void *arg);
 /* The state as it is applied here. Add watches to it; never change it. */
 struct store *replica_store(struct replica *r);
 struct raft_node *replica_raft(struct replica *r);
+/* The time by which the leader writes: it never goes back. For the leader alone. */
+int64_t replica_now_ns(struct replica *r);
 /* Leading and ready: the barrier of this term is applied. */
 bool replica_is_leading(const struct replica *r);
 
