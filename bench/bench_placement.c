@@ -103,7 +103,7 @@ struct leader {
 	struct core *core[CORES];
 	struct store_watch watch;
 	uint64_t ids;
-	double step_s[CORES], apply_s[CORES], longest_s;
+	double step_s[CORES], apply_s[CORES], longest_s[CORES];
 	size_t changes[CORES];
 };
 
@@ -152,7 +152,7 @@ static bool leader_step(struct leader *l, int which)
 	(void)l->core[which]->class->step(l->core[which], &step);
 	took = seconds_since(began);
 	l->step_s[which] += took;
-	l->longest_s = MAX_OF(l->longest_s, took);
+	l->longest_s[which] = MAX_OF(l->longest_s[which], took);
 	l->changes[which] += c.n;
 	if (!c.n) {
 		changes_done(&c);
@@ -276,7 +276,8 @@ static void leader_free(struct leader *l)
 
 static void report(const struct leader *l, const char *name, double whole_s)
 {
-	static const char *const names[] = {"replicated", "allocator", "scheduler"};
+	static const char *const names[] = {"replicated", "allocator", "scheduler",
+					    "restart",    "enforcer",  "reaper"};
 
 	for (int i = REPLICATED; i <= SCHEDULER; i++) {
 		(void)printf("%s_%s_step %.0f tasks/s\n", name, names[i], TASKS / l->step_s[i]);
@@ -284,7 +285,8 @@ static void report(const struct leader *l, const char *name, double whole_s)
 			     TASKS / (l->step_s[i] + l->apply_s[i]));
 	}
 	(void)printf("%s_created_to_assigned %.0f tasks/s\n", name, TASKS / whole_s);
-	(void)printf("%s_longest_step %.2f ms\n", name, l->longest_s * 1e3);
+	for (int i = 0; i < CORES; i++)
+		(void)printf("%s_%s_longest_step %.2f ms\n", name, names[i], l->longest_s[i] * 1e3);
 }
 
 static void bench_cores(const char *name, size_t services)

@@ -48,6 +48,7 @@ static void service_drop(struct core_replicated *c, struct replicated_service *r
 	HASH_DEL(c->services, r);
 	slot_plan_done(&r->shrink);
 	slot_plan_done(&r->update);
+	replicated_search_done(r);
 	free(r->id);
 	free(r);
 }
@@ -142,7 +143,7 @@ static void heal(const struct slot_service *tasks, const struct service *svc,
 
 /* One kind of change at a time, so that no task is changed twice in a batch. */
 static void service_step(struct core_replicated *c, const char *id, struct core_step *step,
-			 size_t start)
+			 size_t start, size_t *looks)
 {
 	const struct service *svc = store_service(step->store, id);
 	const struct slot_service *tasks = slots_find(&c->slots, id);
@@ -168,7 +169,7 @@ static void service_step(struct core_replicated *c, const char *id, struct core_
 	else if (tasks && tasks->doubled)
 		heal(tasks, svc, step, start);
 	else if (tasks)
-		replicated_update(r, tasks, svc, step);
+		replicated_update(r, tasks, svc, step, looks);
 	else
 		r->updated_to = svc->template_version;
 }
@@ -184,7 +185,7 @@ static int64_t replicated_step(struct core *core, struct core_step *step)
 
 		if (!core_fits(step, start) || ++looks > CORE_LOOKS)
 			return step->now_ns;
-		service_step(c, entry->id, step, start);
+		service_step(c, entry->id, step, start, &looks);
 		if (core_is_clean(step, before))
 			(void)idset_remove(&c->dirty, entry->id);
 	}

@@ -13,8 +13,6 @@ static const struct task *slot_standing(const struct slot *slot)
 	return t ? t : slot_newest(slot);
 }
 
-enum slot_class { SLOT_WAITING, SLOT_IDLE, SLOT_RUNNING, SLOT_CURRENT, SLOT_CLASSES };
-
 static enum slot_class slot_classify(const struct slot *slot, uint64_t template_version)
 {
 	const struct task *t = slot_standing(slot);
@@ -25,24 +23,56 @@ static enum slot_class slot_classify(const struct slot *slot, uint64_t template_
 	return runs || !task_is_wanted(t) ? SLOT_CURRENT : SLOT_WAITING;
 }
 
-/* First what a former leader began, then what does not run, then what runs. */
-static void plan_make(const struct slot_service *tasks, uint64_t template_version,
-		      struct slot_plan *ret)
+static void search_drop(struct replicated_service *r)
 {
-	bool outdated = false;
+	for (size_t i = 0; i < ARRAY_LEN(r->search.found); i++)
+		slot_plan_done(&r->search.found[i]);
+	r->search.pos = 1;
+}
+
+void replicated_search_done(struct replicated_service *r)
+{
+	search_drop(r);
+}
+
+/*
+ * Looks at the slots, over as many steps as that takes: each look may miss the cache, and a service
+ * may have very many. What is found may have changed by the time its turn comes, so it is looked at
+ * once more then; nothing becomes outdated after it was looked at. True when all were.
+ */
+static bool search(struct replicated_service *r, const struct slot_service *tasks,
+		   uint64_t template_version, size_t *looks)
+{
+	if (r->search.template_version != template_version || r->search.pos == 0) {
+		search_drop(r);
+		r->search.template_version = template_version;
+	}
+	for (; r->search.pos < tasks->n; r->search.pos++) {
+		const struct slot *slot = &tasks->v[r->search.pos];
+		enum slot_class class;
+
+		if (++*looks > CORE_LOOKS)
+			return false;
+		class = slot->kept ? slot_classify(slot, template_version) : SLOT_CURRENT;
+		if (class != SLOT_CURRENT)
+			slot_plan_add(&r->search.found[class], r->search.pos);
+	}
+	return true;
+}
+
+/* First what a former leader began, then what does not run, then what runs. */
+static void plan_make(struct replicated_service *r, struct slot_plan *ret)
+{
+	const struct slot_plan *found = r->search.found;
 
 	slot_plan_done(ret);
-	for (int class = SLOT_WAITING; class < SLOT_CURRENT; class ++) {
-		for (size_t i = 1; i < tasks->n; i++) {
-			if (!tasks->v[i].kept || slot_classify(&tasks->v[i], template_version) !=
-							 (enum slot_class) class)
-				continue;
-			slot_plan_add(ret, i);
-			outdated |= class != SLOT_WAITING;
-		}
+	/* Only new tasks that come up: nothing waits for them. */
+	if (found[SLOT_IDLE].n + found[SLOT_RUNNING].n > 0) {
+		for (size_t class = 0; class < SLOT_CURRENT; class ++)
+			for (size_t i = 0; i < found[class].n; i++)
+				slot_plan_add(ret, found[class].v[i]);
 	}
-	if (!outdated) /* only new tasks that come up: nothing waits for them */
-		slot_plan_done(ret);
+	search_drop(r);
 }
 
 static void slot_replace(const struct slot *slot, uint64_t number, const struct service *svc,
@@ -60,12 +90,16 @@ static void slot_replace(const struct slot *slot, uint64_t number, const struct 
 }
 
 void replicated_update(struct replicated_service *r, const struct slot_service *tasks,
-		       const struct service *svc, struct core_step *step)
+		       const struct service *svc, struct core_step *step, size_t *looks)
 {
 	struct slot_plan *p = &r->update;
 
 	if (r->updated_to != svc->template_version) {
-		plan_make(tasks, svc->template_version, p);
+		if (!search(r, tasks, svc->template_version, looks)) {
+			step->behind = true;
+			return;
+		}
+		plan_make(r, p);
 		r->updated_to = svc->template_version;
 	}
 	for (; p->pos < p->n; p->pos++) {

@@ -238,6 +238,37 @@ static void many_tasks_take_many_steps(void **state)
 	cores_free(c);
 }
 
+/* Steps of the orchestrator alone that look and say nothing, until it speaks or is done. */
+static unsigned silent_steps(struct cores *c)
+{
+	unsigned n = 0;
+	int64_t wish;
+
+	while (!cores_step(c, REPLICATED, &wish) && wish <= c->now)
+		assert_true(++n < 100);
+	return n;
+}
+
+/* A look at all slots of a big service for a changed template is taken in slices. */
+static void a_new_template_of_many_is_looked_for_in_slices(void **state)
+{
+	struct cores *c = three_nodes();
+
+	service_simple(c, "web", 12000);
+	while (store_count(c->store, KIND_TASK) < 12000)
+		assert_true(cores_step(c, REPLICATED, NULL));
+	assert_in_range(silent_steps(c), 2, 3); /* of 5,000 slots, some of them empty */
+	service_force(c, "web");
+	assert_in_range(silent_steps(c), 2, 3);
+	assert_int_equal(tasks_count(c, "web", is_first_version), 11999);
+	/* Changed again while it looks: from the beginning. */
+	service_force(c, "web");
+	assert_false(cores_step(c, REPLICATED, NULL));
+	service_force(c, "web");
+	assert_in_range(silent_steps(c), 2, 3);
+	cores_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +283,7 @@ int main(void)
 		TEST(doubles_are_healed),
 		TEST(removal_leaves_nothing),
 		TEST(many_tasks_take_many_steps),
+		TEST(a_new_template_of_many_is_looked_for_in_slices),
 	};
 
 	return RUN_TESTS(tests);
