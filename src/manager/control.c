@@ -57,6 +57,7 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_NODES_LOST] = control_nodes_lost,
 	[CONTROL_TASKS_ORPHANED] = control_tasks_orphaned,
 	[CONTROL_NODE_LEAVE] = control_node_leave,
+	[CONTROL_NODES_DOUBTED] = control_nodes_doubted,
 };
 
 int control_build(struct control *c, const struct control_request *r, struct err *e)

@@ -32,6 +32,7 @@ enum control_op {
 	CONTROL_TASKS_ORPHANED = 14, /* tasks of nodes that have been down for a day */
 	CONTROL_BARRIER = 15, /* changes nothing: the answer's version is what a reader waits for */
 	CONTROL_NODE_LEAVE = 16, /* a manager is about to leave: it gives up its role */
+	CONTROL_NODES_DOUBTED = 17, /* the leader may have lost these: nothing new goes there */
 	CONTROL_OP_MAX
 };
 
@@ -53,7 +54,7 @@ struct control_request {
 	struct node_description *description;   /* NODE_SEEN */
 	char *addr;                             /* NODE_SEEN: where its session comes from */
 	char *data_addr;                        /* NODE_SEEN: of its tunnels */
-	struct strs ids; /* NODES_LOST, NODES_ALIVE: nodes; TASKS_ORPHANED: nodes */
+	struct strs ids; /* NODES_LOST, NODES_DOUBTED, NODES_ALIVE: nodes; TASKS_ORPHANED: nodes */
 	struct table_rest *rest;
 };
 extern const struct table control_request_table;
@@ -105,6 +106,7 @@ int control_network_remove(struct control *c, const struct control_request *r, s
 int control_task_status(struct control *c, const struct control_request *r, struct err *e);
 int control_node_seen(struct control *c, const struct control_request *r, struct err *e);
 int control_nodes_lost(struct control *c, const struct control_request *r, struct err *e);
+int control_nodes_doubted(struct control *c, const struct control_request *r, struct err *e);
 int control_tasks_orphaned(struct control *c, const struct control_request *r, struct err *e);
 int control_cluster_update(struct control *c, const struct control_request *r, struct err *e);
 

@@ -72,19 +72,38 @@ int control_node_seen(struct control *c, const struct control_request *r, struct
 	return 0;
 }
 
+static void node_state_set(struct control *c, const struct node *old, enum node_state state,
+			   const char *message)
+{
+	struct node *n = object_clone(&old->o);
+
+	n->status.state = state;
+	str_set(&n->status.message, message);
+	changes_update(c->out, &old->o, &n->o, c->now_ns);
+}
+
 int control_nodes_lost(struct control *c, const struct control_request *r, struct err *e)
 {
 	(void)e;
 	STRS_EACH (id, &r->ids) {
-		const struct node *old = store_node(c->view, id);
-		struct node *n;
+		const struct node *n = store_node(c->view, id);
 
-		if (!old || old->status.state == NODE_DOWN)
-			continue;
-		n = object_clone(&old->o);
-		n->status.state = NODE_DOWN;
-		str_set(&n->status.message, "heartbeat failure");
-		changes_update(c->out, &old->o, &n->o, c->now_ns);
+		if (n && n->status.state != NODE_DOWN)
+			node_state_set(c, n, NODE_DOWN, "heartbeat failure");
+	}
+	return 0;
+}
+
+/* Its tasks stay; it is ready again once anybody hears of it. */
+int control_nodes_doubted(struct control *c, const struct control_request *r, struct err *e)
+{
+	(void)e;
+	STRS_EACH (id, &r->ids) {
+		const struct node *n = store_node(c->view, id);
+
+		if (n && n->status.state == NODE_READY)
+			node_state_set(c, n, NODE_UNKNOWN,
+				       "it led the swarm, and has not been heard of since");
 	}
 	return 0;
 }

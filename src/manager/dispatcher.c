@@ -518,6 +518,16 @@ void dispatcher_leading(struct dispatcher *d, bool leading)
 	liveness_leading(d->liveness, leading);
 }
 
+void dispatcher_leader(struct dispatcher *d, const char *other)
+{
+	struct session *s, *next;
+
+	liveness_leader(d->liveness, other);
+	HASH_ITER (hh, d->sessions, s, next)
+		if (other && s->opened)
+			liveness_again(d->liveness, s->node);
+}
+
 void dispatcher_alive(struct dispatcher *d, const struct strs *nodes)
 {
 	liveness_report(d->liveness, nodes);

@@ -19,5 +19,7 @@ void dispatcher_accept(struct dispatcher *d, struct stream *s, const struct stre
 
 /* This manager leads from now on, or no more. */
 void dispatcher_leading(struct dispatcher *d, bool leading);
+/* Another manager leads; NULL: none is known to, or this one does. */
+void dispatcher_leader(struct dispatcher *d, const char *other);
 /* Another manager says that these nodes' agents are in session with it. On the leader. */
 void dispatcher_alive(struct dispatcher *d, const struct strs *nodes);

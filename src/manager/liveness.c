@@ -29,6 +29,8 @@ struct liveness {
 	struct manager *manager;
 	struct seen *seen;
 	uint64_t leading_since_ms; /* 0 while another leads */
+	char led[ID_CLUSTER_LEN + 1]; /* the last other leader; "": none that counts */
+	uint64_t led_until_ms;        /* 0: it does still */
 	struct world_timer timer;
 	struct manager_call *losing, *orphaning; /* requests on their way */
 };
@@ -59,13 +61,16 @@ static struct seen *seen_get(struct liveness *l, const char *node)
 	return s;
 }
 
-/* A node that is heard of again after it was declared down, without a new session. */
+/*
+ * A node that is heard of again after it was declared down or was doubted, without a new session. A
+ * new node is only ready when its first session has described it.
+ */
 static void node_revive(struct liveness *l, const char *node)
 {
 	const struct node *n = store_node(manager_store(l->manager), node);
 	struct control_request r = {.op = CONTROL_NODE_SEEN, .id = (char *)(uintptr_t)node};
 
-	if (n && n->status.state == NODE_DOWN)
+	if (n && n->status.state != NODE_READY && n->description.hostname)
 		(void)manager_control(l->manager, &r, NULL, NULL);
 }
 
@@ -112,17 +117,28 @@ static void report_send(struct liveness *l)
 	strs_done(&r.ids);
 }
 
+static bool seen_since(struct liveness *l, const char *node, uint64_t ms, uint64_t *ret_at_ms)
+{
+	struct seen *s;
+
+	HASH_FIND_STR(l->seen, node, s);
+	if (!s || s->at_ms < ms)
+		return false;
+	*ret_at_ms = s->at_ms;
+	return true;
+}
+
 static bool node_is_lost(struct liveness *l, const struct node *n)
 {
-	uint64_t now = now_ms(l), beat = beat_ms(l);
-	struct seen *s;
+	uint64_t now = now_ms(l), beat = beat_ms(l), at;
 
 	if (n->status.state == NODE_DOWN)
 		return false;
-	HASH_FIND_STR(l->seen, n->o.id, s);
-	if (s && s->at_ms >= l->leading_since_ms)
-		return now - s->at_ms > LOST_BEATS * beat;
-	return now - l->leading_since_ms > LOST_BEATS_NEW_LEADER * beat;
+	if (!seen_since(l, n->o.id, l->leading_since_ms, &at))
+		return now - l->leading_since_ms > LOST_BEATS_NEW_LEADER * beat;
+	if (n->status.state == NODE_UNKNOWN) /* heard of while the doubt was being written */
+		node_revive(l, n->o.id);
+	return now - at > LOST_BEATS * beat;
 }
 
 static void lost_done(void *arg, int status, const struct control_answer *answer,
@@ -231,6 +247,19 @@ void liveness_period_changed(struct liveness *l)
 	timer_arm(l);
 }
 
+/* Leaders are mostly replaced because they have died. What runs there stays, for six beats. */
+static void predecessor_doubt(struct liveness *l)
+{
+	struct control_request r = {.op = CONTROL_NODES_DOUBTED};
+	uint64_t at;
+
+	if (!l->led[0] || seen_since(l, l->led, l->led_until_ms, &at))
+		return;
+	strs_add(&r.ids, l->led);
+	(void)manager_control(l->manager, &r, NULL, NULL);
+	strs_done(&r.ids);
+}
+
 void liveness_leading(struct liveness *l, bool leading)
 {
 	struct seen *s, *next;
@@ -238,6 +267,25 @@ void liveness_leading(struct liveness *l, bool leading)
 	HASH_ITER (hh, l->seen, s, next)
 		s->down_ns = 0;
 	l->leading_since_ms = leading ? MAX_OF(now_ms(l), (uint64_t)1) : 0;
+	if (!leading)
+		return;
+	predecessor_doubt(l);
+	l->led[0] = '\0';
+}
+
+void liveness_leader(struct liveness *l, const char *other)
+{
+	if (other) {
+		(void)snprintf(l->led, sizeof l->led, "%s", other);
+		l->led_until_ms = 0;
+	} else if (!l->led_until_ms) {
+		l->led_until_ms = MAX_OF(now_ms(l), (uint64_t)1);
+	}
+}
+
+void liveness_again(struct liveness *l, const char *node)
+{
+	seen_get(l, node)->reported = false;
 }
 
 struct liveness *liveness_new(struct manager *m)

@@ -133,10 +133,10 @@ static void on_leader(void *arg, const char *node)
 {
 	struct manager *m = arg;
 
-	(void)node;
 	if (m->closing)
 		return;
 	forward_leader_changed(m->forward);
+	dispatcher_leader(m->dispatcher, node && strcmp(node, m->node) != 0 ? node : NULL);
 	tell_changed(m);
 }
 

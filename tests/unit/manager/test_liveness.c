@@ -154,6 +154,7 @@ static void add_node(struct manager *m, const char *id)
 {
 	struct node *n = object_new(KIND_NODE, id, m->leader_ns);
 
+	n->description.hostname = xstrdup("host"); /* its first session has described it */
 	n->status.state = NODE_READY;
 	change(m, NULL, &n->o);
 }

@@ -107,6 +107,34 @@ static void test_leader_lost(void **state)
 	rig_done(r);
 }
 
+/* Nothing new waits for a leader that has died, nor is anything taken from it before its time. */
+static void test_leader_doubted(void **state)
+{
+	struct rig *r = rig_three();
+	struct host *old = &r->hosts[0], *other = &r->hosts[1];
+	struct asked a;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		host_session(&r->hosts[i]);
+		RIG_UNTIL(r, node_state_of(old, r->hosts[i].node) == NODE_READY);
+	}
+	a = create_anyhow(other, "before", 3);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(other, "before", NULL) == 3);
+	host_cut(old);
+	RIG_UNTIL(r, rig_leader(r));
+	a = create_anyhow(other, "after", 4);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(other, "after", NULL) == 4);
+	assert_int_equal(node_state_of(other, old->node), NODE_UNKNOWN);
+	assert_int_equal(tasks_running(other, "after", old->node), 0);
+	assert_int_equal(tasks_running(other, "before", NULL), 3);
+	host_heal(old);
+	RIG_UNTIL(r, node_state_of(other, old->node) == NODE_READY);
+	rig_done(r);
+}
+
 /* A leader that stops in good order leaves no gap of an election timeout. */
 static void test_leader_stops(void **state)
 {
@@ -451,7 +479,7 @@ int main(void)
 		TEST(test_quorum_lost),     TEST(test_restart_all),    TEST(test_manager_removed),
 		TEST(test_absent_manager),  TEST(test_snapshot),       TEST(test_newcomer_leads),
 		TEST(test_cancel),          TEST(test_leader_removed), TEST(test_managers_leave),
-		TEST(test_leave_alone),
+		TEST(test_leave_alone),     TEST(test_leader_doubted),
 	};
 	int failed;
 
