@@ -14,10 +14,28 @@ static void op_run(struct job *j)
 
 static void op_launch(struct net_op *op)
 {
-	op->host = op->nets->host;
+	struct networks *nets = op->nets;
+
+	if (nets->first_op && nets->first_op != op) {
+		op->next = NULL;
+		*nets->held_end = op;
+		nets->held_end = &op->next;
+		return;
+	}
+	op->host = nets->host;
 	op->job.run = op_run;
 	op->job.done = op_done;
-	job_start(op->nets->loop, &op->job);
+	job_start(nets->loop, &op->job);
+}
+
+static void held_launch(struct networks *nets)
+{
+	struct net_op *op = TAKE_PTR(nets->held), *next;
+
+	for (; op; op = next) {
+		next = op->next;
+		op_launch(op);
+	}
 }
 
 static void pump(struct engine_network_live *net)
@@ -39,10 +57,15 @@ static void op_done(struct job *j)
 	struct net_op *op = container_of(j, struct net_op, job);
 	struct engine_network_live *net = op->net;
 	struct networks *nets = op->nets;
+	bool first = nets->first_op == op;
 
 	if (net && op->alone)
 		net->running_alone = false;
 	op->end(op);
+	if (first) {
+		nets->first_op = NULL;
+		held_launch(nets);
+	}
 	if (net) {
 		net->running--; /* not before: `end` may drop the network */
 		pump(net);
@@ -69,4 +92,11 @@ void net_op_start(struct networks *nets, struct engine_network_live *net, struct
 		net->first = op;
 	net->last = op;
 	pump(net);
+}
+
+void net_op_start_first(struct networks *nets, struct net_op *op)
+{
+	nets->first_op = op;
+	nets->held_end = &nets->held;
+	net_op_start(nets, NULL, op);
 }

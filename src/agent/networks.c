@@ -1,6 +1,6 @@
 /*
- * Opening and closing the networks of a host: what is stored, the predefined ones, and the sweep of
- * what a crash left. See agent/network.h.
+ * Opening and closing the networks of a host: what is stored, and the predefined ones. See
+ * agent/network.h.
  */
 #include "agent/networks.h"
 
@@ -10,8 +10,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "net/sweep.h"
 
 #define SETTING_DATA_ADDR "data_addr"
 #define SETTING_DATA_PORT "data_port"
@@ -117,49 +115,6 @@ static int predefine_all(struct networks *nets, struct err *e)
 	return 0;
 }
 
-/* The sweep */
-
-static void known_fill(struct networks *nets, struct net_bridge *bridges, const char **overlays,
-		       const char **endpoints, struct net_known *ret)
-{
-	struct engine_network_live *net;
-	struct net_box *box;
-
-	*ret = (struct net_known){.bridges = bridges, .overlays = overlays, .endpoints = endpoints};
-	for (net = nets->nets; net; net = net->hh.next) {
-		if (hostnet_is(net, "bridge"))
-			hostnet_bridge(net, &bridges[ret->bridge_count++]);
-		else if (hostnet_is(net, "overlay"))
-			overlays[ret->overlay_count++] = net->pub.id;
-	}
-	for (box = nets->boxes; box; box = box->hh.next)
-		LIST_EACH (ep, &box->eps)
-			endpoints[ret->endpoint_count++] = (*ep)->id;
-}
-
-static int sweep(struct networks *nets, struct err *e)
-{
-	size_t n_nets = HASH_COUNT(nets->nets), n_eps = 0;
-	auto_free struct net_bridge *bridges = xcalloc(n_nets + 1, sizeof *bridges);
-	auto_free const char **overlays = xcalloc(n_nets + 1, sizeof *overlays);
-	auto_free const char **endpoints = NULL;
-	struct net_known known;
-	struct net_swept swept;
-	struct net_box *box;
-	int rc;
-
-	for (box = nets->boxes; box; box = box->hh.next)
-		n_eps += box->eps.n;
-	endpoints = xcalloc(n_eps + 1, sizeof *endpoints);
-	known_fill(nets, bridges, overlays, endpoints, &known);
-	rc = net_sweep(&nets->host, &known, &swept, e);
-	if (rc == 0 && (swept.links || swept.namespaces))
-		log_info("networks: removed %u interfaces and %u namespaces that an earlier "
-			 "daemon left behind",
-			 swept.links, swept.namespaces);
-	return rc;
-}
-
 /*
  * What no task of this node is in any more goes: the managers need not be there to say so. Of the
  * others, what was known is known again.
@@ -247,10 +202,6 @@ static int state_open(struct networks *nets, struct err *e)
 	if (rc < 0)
 		return rc;
 	overlays_settle(nets);
-	rc = sweep(nets, e);
-	if (rc < 0) /* what cannot be removed is no reason to run nothing */
-		log_warn("networks: what an earlier daemon left cannot all be removed: %s",
-			 err_text(e));
 	return 0;
 }
 
@@ -294,6 +245,7 @@ int networks_open(struct engine *e, struct err *err)
 	timer_open(nets, &nets->keep);
 	timer_open(nets, &nets->settle);
 	(void)uv_timer_start(&nets->settle, on_settle, 0, 0);
+	network_sweep(nets);
 	raise_all(nets);
 	return 0;
 }

@@ -70,6 +70,8 @@ struct net_op {
 	struct net_op *next;
 };
 void net_op_start(struct networks *nets, struct engine_network_live *net, struct net_op *op);
+/* The first operation of all; whatever is started meanwhile waits for its end. */
+void net_op_start_first(struct networks *nets, struct net_op *op);
 
 /* ---- Networks ---- */
 
@@ -148,6 +150,8 @@ struct networks {
 	struct engine_network_live *nets;
 	struct net_box *boxes;
 	struct network_waiter *gateway_waiters;
+	struct net_op *first_op; /* runs alone; NULL: it has ended */
+	struct net_op *held, **held_end;
 	char *tables_dir; /* what is kept of overlays' tables */
 	uv_timer_t keep;
 	unsigned handles;  /* that are not closed */
@@ -165,6 +169,9 @@ void networks_idle(struct networks *nets); /* an operation has ended */
 
 /* Keeps this node's end of the tunnels for the next start. */
 int networks_data_keep(struct networks *nets, struct err *e);
+
+/* network_sweep.c: removes what an earlier daemon has left; other operations wait for it. */
+void network_sweep(struct networks *nets);
 
 /* network_spec.c: checks of what a user asks for; nothing is changed. */
 int network_spec_check(const struct network_spec *spec, struct err *e);

@@ -86,7 +86,8 @@ static int dir_sync_parent(int dirfd, const char *path)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode_t mode)
+static int file_replace(int dirfd, const char *path, const void *p, size_t n, mode_t mode,
+			bool durable)
 {
 	auto_free char *tmp = xasprintf("%s.%016lx.tmp", path, (unsigned long)random_u64());
 	auto_close int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -95,7 +96,7 @@ int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode
 	if (fd < 0)
 		return -errno;
 	rc = file_write_fd(fd, p, n);
-	if (rc == 0 && fsync(fd) < 0)
+	if (rc == 0 && durable && fsync(fd) < 0)
 		rc = -errno;
 	if (rc == 0 && renameat(dirfd, tmp, dirfd, path) < 0)
 		rc = -errno;
@@ -103,7 +104,17 @@ int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode
 		(void)unlinkat(dirfd, tmp, 0);
 		return rc;
 	}
-	return dir_sync_parent(dirfd, path);
+	return durable ? dir_sync_parent(dirfd, path) : 0;
+}
+
+int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode_t mode)
+{
+	return file_replace(dirfd, path, p, n, mode, true);
+}
+
+int file_write_passing(int dirfd, const char *path, const void *p, size_t n, mode_t mode)
+{
+	return file_replace(dirfd, path, p, n, mode, false);
 }
 
 int dir_make(const char *path, mode_t mode, struct err *e)

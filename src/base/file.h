@@ -22,6 +22,8 @@ int file_write_fd(int fd, const void *p, size_t n);
  * sees the old content or the new, also after a power cut. 0 or -errno; nothing is left behind.
  */
 int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
+/* The same without waiting for the disk: for what means nothing after a power cut. */
+int file_write_passing(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
 /* Makes a folder and its parents. Existing ones keep their mode. 0 or -errno with the reason. */
 int dir_make(const char *path, mode_t mode, struct err *e);
 /*

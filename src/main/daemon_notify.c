@@ -69,6 +69,6 @@ int daemon_pidfile_write(const char *path, struct err *e)
 	}
 	buf_reset(&text);
 	(void)buf_addf(&text, "%d\n", (int)getpid());
-	rc = file_write_atomic(AT_FDCWD, path, text.p, text.len, 0644);
+	rc = file_write_passing(AT_FDCWD, path, text.p, text.len, 0644);
 	return rc < 0 ? err_code(e, rc, "cannot write %s", path) : 0;
 }

@@ -133,8 +133,10 @@ static int disk_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 		     struct raft_entry *entries[], size_t *n_entries)
 {
 	struct raft_disk *d = disk_of(io);
-	int rv = d->uv.load(&d->uv, term, voted_for, snapshot, start_index, entries, n_entries);
+	int rv;
 
+	disk_trim(d);
+	rv = d->uv.load(&d->uv, term, voted_for, snapshot, start_index, entries, n_entries);
 	if (rv != 0)
 		return failed(d, rv);
 	d->next = *start_index + *n_entries;

@@ -1,6 +1,7 @@
 /*
- * Inside the raft disk only: what raft_disk.c (the raft_io), raft_disk_seal.c (boxes) and
- * raft_disk_watch.c (errors that raft_uv keeps to itself) share.
+ * Inside the raft disk only: what raft_disk.c (the raft_io), raft_disk_seal.c (boxes),
+ * raft_disk_trim.c (empty segments) and raft_disk_watch.c (errors that raft_uv keeps to itself)
+ * share.
  */
 #pragma once
 
@@ -42,6 +43,9 @@ unsigned short disk_capacity(struct raft_disk *d);
 /* A little space that is given up when a term or vote has to be stored on a full disk. */
 void disk_reserve(const struct raft_disk *d);
 void disk_reserve_give(const struct raft_disk *d);
+
+/* raft_disk_trim.c: before the log is loaded. */
+void disk_trim(const struct raft_disk *d);
 
 /* raft_disk_seal.c: all of them 0 or -errno. */
 int disk_seal_entry(struct sealer *s, const struct raft_entry *entry, raft_index index,

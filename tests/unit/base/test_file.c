@@ -52,6 +52,10 @@ static void files_are_replaced_whole_and_read_up_to_a_bound(void **state)
 	assert_int_equal(file_read_at(p.fd, "f", &small), -EMSGSIZE);
 	assert_int_equal(file_read_at(p.fd, "none", &small), -ENOENT);
 	assert_int_equal(file_write_atomic(p.fd, "none/f", "x", 1, 0600), -ENOENT);
+	buf_reset(&fits);
+	assert_int_equal(file_write_passing(p.fd, "f", "third", 5, 0600), 0);
+	assert_int_equal(file_read_at(p.fd, "f", &fits), 0);
+	assert_string_equal(buf_text(&fits), "third");
 	assert_int_equal(fstat(p.fd, &st), 0);
 	assert_int_equal(st.st_nlink, 2);
 }
