@@ -23,6 +23,7 @@ TOOL = TOP / "deploy/cluster"
 IMAGE = "bench:1"
 CALL_S = 20
 WAIT_S = 120
+CALM_S, CALM_SHARE = 0.25, 0.2  # at most a fifth of one processor
 
 
 def tool_module():
@@ -163,6 +164,27 @@ class Hosts:
 
     def api(self, node=None, timeout=CALL_S):
         return Api((node or self.nodes[0]).socket, timeout)
+
+    def processor_s(self):
+        """The processor's time that all of our processes have used."""
+        ticks = 0
+        for pid in {pid for node in self.nodes for pid in node.members()}:
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+            except OSError:
+                pass
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def wait_calm(self):
+        """Waits until they do little: what one engine still tidies up is not the other's to bear."""
+        last = [self.processor_s()]
+
+        def calm():
+            last.append(self.processor_s())
+            return abs(last[-1] - last[-2]) < CALM_SHARE * CALM_S
+        time.sleep(CALM_S)
+        wait_until("the hosts do little", calm, CALM_S)
 
     def processes(self, node, name):
         """The ids of a host's processes of that name (as far as the kernel keeps it)."""
