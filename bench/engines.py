@@ -165,6 +165,10 @@ class Hosts:
     def api(self, node=None, timeout=CALL_S):
         return Api((node or self.nodes[0]).socket, timeout)
 
+    def kill(self, node):
+        node.kill()
+        (node.dir / "shoald.pid").unlink(missing_ok=True)  # dockerd takes it for a living one's
+
     def processor_s(self):
         """The processor's time that all of our processes have used."""
         ticks = 0
