@@ -58,8 +58,7 @@ static size_t answer_size(const char *text)
 		return 0;
 	for (at = text; at < end; at++)
 		if (strncasecmp(at, field, sizeof field - 1) == 0)
-			return (size_t)(end + 4 - text) +
-			       strtoul(at + sizeof field - 1, NULL, 10);
+			return (size_t)(end + 4 - text) + strtoul(at + sizeof field - 1, NULL, 10);
 	return (size_t)(end + 4 - text);
 }
 

@@ -73,6 +73,7 @@ class Api:
 
     def __init__(self, path, timeout=CALL_S):
         self.path = path
+        self.loaded = False  # the image was not there before
         self.connection = Connection(path, timeout)
 
     def ask(self, method, path, body=None, kind="application/json"):
@@ -103,6 +104,7 @@ class Api:
             with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder:
                 self.ask("POST", "/images/load?quiet=1", image_archive(folder).read_bytes(),
                          "application/x-tar")
+            self.loaded = True
             return self.ask("GET", f"/images/{IMAGE}/json")["Id"]
 
     def service(self, name, image, replicas):

@@ -1,6 +1,6 @@
 /*
- * The sweep of what a crashed daemon has left of networks, at the start: on the pool, since it waits
- * for the kernel, with copies of what is known. See networks.h.
+ * The sweep of what a crashed daemon has left of networks, at the start: on the pool, since it
+ * waits for the kernel, with copies of what is known. See networks.h.
  */
 #include "agent/networks.h"
 #include "base/log.h"

@@ -28,7 +28,7 @@ struct seen {
 struct liveness {
 	struct manager *manager;
 	struct seen *seen;
-	uint64_t leading_since_ms; /* 0 while another leads */
+	uint64_t leading_since_ms;    /* 0 while another leads */
 	char led[ID_CLUSTER_LEN + 1]; /* the last other leader; "": none that counts */
 	uint64_t led_until_ms;        /* 0: it does still */
 	struct world_timer timer;
