@@ -31,7 +31,7 @@ enum control_op {
 		13, /* from a follower: these agents beat there. Changes nothing stored */
 	CONTROL_TASKS_ORPHANED = 14, /* tasks of nodes that have been down for a day */
 	CONTROL_BARRIER = 15, /* changes nothing: the answer's version is what a reader waits for */
-	CONTROL_NODE_LEAVE = 16, /* a manager is about to leave: it gives up its role */
+	CONTROL_NODE_LEAVE = 16,    /* a manager is about to leave: it gives up its role */
 	CONTROL_NODES_DOUBTED = 17, /* the leader may have lost these: nothing new goes there */
 	CONTROL_OP_MAX
 };
