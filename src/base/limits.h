@@ -75,6 +75,12 @@
 #define LIMIT_LOG_PIECE (16u << 10)  /* bytes of a log line before it is split, as docker does */
 #define LIMIT_PASSWD (1u << 20)      /* bytes of an image's passwd or group file */
 #define LIMIT_GROUPS 1024            /* additional groups of a process */
+#define LIMIT_ID_MAPS 340            /* ranges of a user namespace: what the kernel takes */
+#define LIMIT_HOOK_MS 600000         /* milliseconds a hook without a timeout of its own may take */
+#define LIMIT_PRESERVE_FDS 1024      /* descriptors handed on to a container */
+#define LIMIT_OCI_STATE (64u << 10)  /* bytes of a container's state.json */
+#define LIMIT_OCI_ID 255             /* characters of a container's id */
+
 /* Networks of a host */
 #define LIMIT_NETLINK_MESSAGE 1024      /* bytes of one netlink request that we build */
 #define LIMIT_NETLINK_BATCH (64u << 10) /* bytes of requests sent to the kernel at once */

@@ -18,12 +18,13 @@
 #define PATH_LEN_MAX 1024
 
 static const char *const v1_names[CGROUP_HIERARCHIES] = {
-	[CGROUP_MEMORY] = "memory",   [CGROUP_CPU] = "cpu",     [CGROUP_CPUACCT] = "cpuacct",
-	[CGROUP_CPUSET] = "cpuset",   [CGROUP_PIDS] = "pids",   [CGROUP_DEVICES] = "devices",
-	[CGROUP_FREEZER] = "freezer", [CGROUP_BLKIO] = "blkio",
+	[CGROUP_MEMORY] = "memory",   [CGROUP_CPU] = "cpu",           [CGROUP_CPUACCT] = "cpuacct",
+	[CGROUP_CPUSET] = "cpuset",   [CGROUP_PIDS] = "pids",         [CGROUP_DEVICES] = "devices",
+	[CGROUP_FREEZER] = "freezer", [CGROUP_BLKIO] = "blkio",       [CGROUP_HUGETLB] = "hugetlb",
+	[CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio", [CGROUP_RDMA] = "rdma",
 };
 
-const char *cgroup_v1_name(int hierarchy)
+const char *cgroup_controller_name(int hierarchy)
 {
 	return v1_names[hierarchy];
 }
@@ -75,14 +76,57 @@ uint64_t cgroup_read_key(int dir, const char *file, const char *key, uint64_t mi
 	return missing;
 }
 
+/*
+ * "a-b.slice:prefix:name" as systemd lays it out: each dash of a slice's name is one level down.
+ */
+static int expand_systemd(const char *text, char **ret, struct err *e)
+{
+	size_t n = strcspn(text, ":");
+	auto_free char *slice = n ? xstrndup(text, n) : xstrdup("system.slice");
+	const char *prefix = text + n + 1;
+	const char *name = strchr(prefix, ':');
+	size_t len = strlen(slice);
+	auto_buf b = BUF_INIT(PATH_LEN_MAX);
+
+	if (!name || !name[1] || strchr(text, '/') || strchr(name + 1, ':') ||
+	    (strcmp(slice, "-.slice") != 0 &&
+	     (len < 7 || strcmp(slice + len - 6, ".slice") != 0 || slice[0] == '-' ||
+	      strstr(slice, "--") || slice[len - 7] == '-')))
+		return err_set(e, -EINVAL,
+			       "config.json: linux.cgroupsPath: %.128s is not of systemd's form "
+			       "slice:prefix:name",
+			       text);
+	for (size_t i = 1; i < len - 6; i++)
+		if (slice[i] == '-')
+			buf_addf(&b, "/%.*s.slice", (int)i, slice);
+	if (strcmp(slice, "-.slice") != 0)
+		buf_addf(&b, "/%s", slice);
+	if (name > prefix)
+		buf_addf(&b, "/%.*s-%s", (int)(name - prefix), prefix, name + 1);
+	else
+		buf_addf(&b, "/%s", name + 1);
+	len = strlen(name + 1);
+	if (len < 7 || strcmp(name + 1 + len - 6, ".slice") != 0)
+		buf_adds(&b, ".scope");
+	if (buf_status(&b) < 0)
+		return err_set(e, -EINVAL, "config.json: linux.cgroupsPath is too long");
+	*ret = buf_take(&b);
+	return 0;
+}
+
 int cgroup_path_clean(const char *path, char **ret, struct err *e)
 {
 	auto_buf b = BUF_INIT(PATH_LEN_MAX);
 
-	if (strchr(path, ':') && path[0] != '/')
-		return err_set(e, -ENOSYS,
-			       "config.json: linux.cgroupsPath: systemd's form "
-			       "(slice:prefix:name) is not supported; give a path");
+	auto_free char *expanded = NULL;
+
+	if (strchr(path, ':') && path[0] != '/') {
+		int rc = expand_systemd(path, &expanded, e);
+
+		if (rc < 0)
+			return rc;
+		path = expanded;
+	}
 	for (const char *p = path; *p;) {
 		size_t n = strcspn(p, "/");
 
@@ -123,19 +167,32 @@ static void cgroup_clear(struct cgroup *c)
 		c->dir[i] = c->parent[i] = -1;
 }
 
-/* Which hierarchies a container needs, and whether their absence is an error. */
+/* Which hierarchies a container needs; without `r`, all where its group may be. */
 static bool is_wanted(int h, bool v2, const struct spec_resources *r)
 {
-	if (v2 || h == CGROUP_UNIFIED)
-		return v2 && h == CGROUP_UNIFIED;
-	if (h == CGROUP_CPUSET)
+	if (v2)
+		return h == CGROUP_UNIFIED;
+	switch (h) {
+	case CGROUP_UNIFIED:
+	case CGROUP_HUGETLB:
+		return !r || r->hugepages.n;
+	case CGROUP_CPUSET:
 		return !r || r->cpu.cpus || r->cpu.mems;
-	return true;
+	case CGROUP_NET_CLS:
+		return !r || r->network.class_id != SPEC_UNSET;
+	case CGROUP_NET_PRIO:
+		return !r || r->network.priorities.n;
+	case CGROUP_RDMA:
+		return !r || r->rdma.n;
+	default:
+		return true;
+	}
 }
 
 static int open_root(const char *root, int h, bool v2)
 {
-	auto_free char *path = v2 ? xstrdup(root) : xasprintf("%s/%s", root, v1_names[h]);
+	auto_free char *path = v2 ? xstrdup(root)
+				  : xasprintf("%s/%s", root, v1_names[h] ? v1_names[h] : "unified");
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
@@ -151,10 +208,11 @@ static bool is_v2(const char *root)
 /* v2: what children may use must be switched on in each parent. What is missing shows later. */
 static void enable_controllers(int dir)
 {
-	static const char *const all[] = {"+cpu", "+memory", "+pids", "+io", "+cpuset"};
+	static const char *const all[] = {"+cpu",    "+memory",  "+pids", "+io",
+					  "+cpuset", "+hugetlb", "+rdma"};
 
-	if (cgroup_write(dir, "cgroup.subtree_control", "+cpu +memory +pids +io +cpuset", NULL) ==
-	    0)
+	if (cgroup_write(dir, "cgroup.subtree_control",
+			 "+cpu +memory +pids +io +cpuset +hugetlb +rdma", NULL) == 0)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		(void)cgroup_write(dir, "cgroup.subtree_control", all[i], NULL);
@@ -185,7 +243,7 @@ static int walk(struct cgroup *c, int h, int root_fd, bool make, bool *ret_made)
 		auto_free char *name = xstrndup(p, n);
 		int next;
 
-		if (make && c->v2)
+		if (make && h == CGROUP_UNIFIED)
 			enable_controllers(at);
 		*ret_made = make && mkdirat(at, name, 0755) == 0;
 		if (make && !*ret_made && errno != EEXIST)
@@ -227,11 +285,11 @@ static int create_in(struct cgroup *c, const char *root, int h, struct err *e)
 		return 0; /* a limit that needs it is refused when it is set */
 	if (root_fd < 0)
 		return err_code(e, root_fd, "cannot open the control groups of %s",
-				c->v2 ? root : v1_names[h]);
+				h == CGROUP_UNIFIED ? "v2" : v1_names[h]);
 	rc = walk(c, h, root_fd, true, &made);
 	if (rc < 0)
 		return err_code(e, rc, "cannot make the control group %s in %s", c->path,
-				c->v2 ? root : v1_names[h]);
+				h == CGROUP_UNIFIED ? "v2" : v1_names[h]);
 	return made ? 0 : check_empty(c, h, e);
 }
 
@@ -290,7 +348,9 @@ int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct e
 
 int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
-	return c->v2 ? cgroup_v2_set(c, r, e) : cgroup_v1_set(c, r, e);
+	int rc = c->v2 ? cgroup_v2_set(c, r, e) : cgroup_v1_set(c, r, e);
+
+	return rc < 0 ? rc : cgroup_set_more(c, r, e);
 }
 
 /*

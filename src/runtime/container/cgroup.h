@@ -10,13 +10,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "runtime/container/spec.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
 enum cgroup_hierarchy {
-	CGROUP_UNIFIED, /* v2; the only one on a v2 host */
+	CGROUP_UNIFIED, /* v2: the only one on a v2 host; on a hybrid one for what v1 has not */
 	CGROUP_MEMORY,
 	CGROUP_CPU,
 	CGROUP_CPUACCT,
@@ -25,6 +26,10 @@ enum cgroup_hierarchy {
 	CGROUP_DEVICES,
 	CGROUP_FREEZER,
 	CGROUP_BLKIO,
+	CGROUP_HUGETLB,
+	CGROUP_NET_CLS,
+	CGROUP_NET_PRIO,
+	CGROUP_RDMA,
 	CGROUP_HIERARCHIES,
 };
 
@@ -37,7 +42,11 @@ struct cgroup {
 
 void cgroup_done(struct cgroup *c);
 
-/* Checks a cgroupsPath and makes it clean ("/a/b"). -EINVAL for "..", the root, systemd's form. */
+/*
+ * Checks a cgroupsPath and makes it clean ("/a/b"). systemd's form "a-b.slice:prefix:name" becomes
+ * the path that systemd would use, "/a.slice/a-b.slice/prefix-name.scope". -EINVAL for ".." and
+ * the root.
+ */
 int cgroup_path_clean(const char *path, char **ret, struct err *e);
 
 /*
@@ -61,6 +70,9 @@ bool cgroup_populated(const struct cgroup *c);
 /* Waits until none is left: 0, or -ETIMEDOUT. */
 int cgroup_wait_empty(const struct cgroup *c, int timeout_ms);
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e);
+bool cgroup_is_frozen(const struct cgroup *c);
+/* Waits until it is (or is not) frozen as it was told: 0, or -ETIMEDOUT. */
+int cgroup_wait_frozen(const struct cgroup *c, bool frozen, int timeout_ms);
 /* How many processes of it the kernel has killed for memory; 0 where that is not counted. */
 uint64_t cgroup_oom_kills(const struct cgroup *c);
 /*
@@ -69,5 +81,12 @@ uint64_t cgroup_oom_kills(const struct cgroup *c);
  */
 int cgroup_remove(const struct cgroup *c, struct err *e);
 
+/* The processes in it and below; `ret` grows by their ids as pid_t. 0 or -errno. */
+int cgroup_pids(const struct cgroup *c, struct buf *ret);
+/* The name of a hierarchy's controller ("memory"); NULL for v2's. */
+const char *cgroup_controller_name(int hierarchy);
+
+/* v1's blkio.weight (10..1000) as v2's io.weight (1..10000). */
+uint64_t cgroup_weight_of_blkio(uint64_t weight);
 /* v1's cpu.shares (2..262144) as v2's cpu.weight (1..10000). */
 uint64_t cgroup_weight_of_shares(uint64_t shares);

@@ -16,8 +16,10 @@ int cgroup_read(int dir, const char *file, char *ret, size_t size);
 /* The number behind "key " in a flat-keyed file, or `missing`. */
 uint64_t cgroup_read_key(int dir, const char *file, const char *key, uint64_t missing);
 
-/* The v1 controllers' folder names below the root, by enum cgroup_hierarchy. */
-const char *cgroup_v1_name(int hierarchy);
+/* A limit whose controller the host does not have is refused by name. 0 or -ENOSYS. */
+int cgroup_need(const struct cgroup *c, int hierarchy, const char *what, struct err *e);
+/* blockIO, hugepageLimits, network and rdma, in both versions (cgroup_more.c). */
+int cgroup_set_more(const struct cgroup *c, const struct spec_resources *r, struct err *e);
 
 int cgroup_v1_set(const struct cgroup *c, const struct spec_resources *r, struct err *e);
 int cgroup_v1_set_devices(const struct cgroup *c, const struct spec_resources *r, struct err *e);

@@ -106,6 +106,53 @@ static int main_dir(const struct cgroup *c)
 	return -1;
 }
 
+static int pids_in(int dir, struct buf *ret)
+{
+	auto_buf b = BUF_INIT(PROCS_MAX);
+	int rc = file_read_at(dir, "cgroup.procs", &b);
+
+	if (rc < 0)
+		return rc == -ENOENT || rc == -ENODEV ? 0 : rc;
+	for (const char *p = buf_text(&b); *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		pid_t pid = (pid_t)strtol(p, NULL, 10);
+
+		if (pid > 0)
+			buf_add(ret, &pid, sizeof(pid));
+	}
+	return buf_status(ret);
+}
+
+static int pids_below(int dir, struct buf *ret, int depth)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *de;
+	int rc = pids_in(dir, ret);
+
+	if (!d) {
+		fd_close_at(&copy);
+		return rc;
+	}
+	while (rc == 0 && depth < DEPTH_MAX && (de = readdir(d))) {
+		auto_close int sub = -1;
+
+		if (de->d_type != DT_DIR || de->d_name[0] == '.')
+			continue;
+		sub = openat(dir, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (sub >= 0)
+			rc = pids_below(sub, ret, depth + 1);
+	}
+	closedir(d);
+	return rc;
+}
+
+int cgroup_pids(const struct cgroup *c, struct buf *ret)
+{
+	int dir = main_dir(c);
+
+	return dir < 0 ? 0 : pids_below(dir, ret, 0);
+}
+
 int cgroup_kill(const struct cgroup *c, int signal, struct err *e)
 {
 	int dir = main_dir(c);
@@ -168,6 +215,41 @@ int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 		return err_set(e, -ENOSYS, "this host has no freezer control groups");
 	return cgroup_write(c->dir[CGROUP_FREEZER], "freezer.state", frozen ? "FROZEN" : "THAWED",
 			    e);
+}
+
+bool cgroup_is_frozen(const struct cgroup *c)
+{
+	char text[32];
+
+	if (c->v2)
+		return cgroup_read_key(c->dir[CGROUP_UNIFIED], "cgroup.events", "frozen", 0) != 0;
+	/* FREEZING as well: somebody has asked for it. */
+	return c->dir[CGROUP_FREEZER] >= 0 &&
+	       cgroup_read(c->dir[CGROUP_FREEZER], "freezer.state", text, sizeof(text)) > 0 &&
+	       strncmp(text, "FR", 2) == 0;
+}
+
+static bool has_settled(const struct cgroup *c, bool frozen)
+{
+	char text[32];
+
+	if (c->v2)
+		return cgroup_is_frozen(c) == frozen;
+	return cgroup_read(c->dir[CGROUP_FREEZER], "freezer.state", text, sizeof(text)) > 0 &&
+	       strcmp(text, frozen ? "FROZEN\n" : "THAWED\n") == 0;
+}
+
+int cgroup_wait_frozen(const struct cgroup *c, bool frozen, int timeout_ms)
+{
+	uint64_t end = clock_mono_ms() + (uint64_t)timeout_ms;
+
+	/* v1's freezer has no events, and goes on with its work when its state is read. */
+	while (!has_settled(c, frozen)) {
+		if (clock_mono_ms() >= end)
+			return -ETIMEDOUT;
+		(void)poll(NULL, 0, 1);
+	}
+	return 0;
 }
 
 uint64_t cgroup_oom_kills(const struct cgroup *c)

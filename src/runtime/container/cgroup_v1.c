@@ -8,12 +8,12 @@
 
 #include "runtime/container/cgroup_internal.h"
 
-static int need(const struct cgroup *c, int h, const char *what, struct err *e)
+int cgroup_need(const struct cgroup *c, int h, const char *what, struct err *e)
 {
 	if (c->dir[h] >= 0)
 		return 0;
 	return err_set(e, -ENOSYS, "this host has no %s control groups, so the %s cannot be set",
-		       cgroup_v1_name(h), what);
+		       cgroup_controller_name(h), what);
 }
 
 static int set(const struct cgroup *c, int h, const char *file, int64_t value, const char *what,
@@ -23,7 +23,7 @@ static int set(const struct cgroup *c, int h, const char *file, int64_t value, c
 
 	if (value == SPEC_UNSET)
 		return 0;
-	rc = need(c, h, what, e);
+	rc = cgroup_need(c, h, what, e);
 	return rc < 0 ? rc : cgroup_write_num(c->dir[h], file, value, e);
 }
 
@@ -56,6 +56,9 @@ static int set_memory(const struct cgroup *c, const struct spec_memory *m, struc
 			 "reservation of memory", e);
 	if (rc == 0)
 		rc = set(c, CGROUP_MEMORY, "memory.swappiness", m->swappiness, "swappiness", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_MEMORY, "memory.kmem.tcp.limit_in_bytes", m->kernel_tcp,
+			 "limit of TCP memory", e);
 	if (rc == 0 && m->disable_oom_killer)
 		rc = set(c, CGROUP_MEMORY, "memory.oom_control", 1, "OOM killer", e);
 	return rc;
@@ -75,8 +78,14 @@ static int set_cpu(const struct cgroup *c, const struct spec_cpu *p, struct err 
 		rc = set(c, CGROUP_CPU, "cpu.cfs_burst_us", p->burst, "CPU burst", e);
 	if (rc == 0)
 		rc = set(c, CGROUP_CPU, "cpu.idle", p->idle, "CPU idle flag", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_CPU, "cpu.rt_period_us", p->realtime_period,
+			 "period of real-time processes", e);
+	if (rc == 0)
+		rc = set(c, CGROUP_CPU, "cpu.rt_runtime_us", p->realtime_runtime,
+			 "runtime of real-time processes", e);
 	if (rc == 0 && (p->cpus || p->mems))
-		rc = need(c, CGROUP_CPUSET, "processors", e);
+		rc = cgroup_need(c, CGROUP_CPUSET, "processors", e);
 	if (rc == 0 && p->cpus && *p->cpus)
 		rc = cgroup_write(c->dir[CGROUP_CPUSET], "cpuset.cpus", p->cpus, e);
 	if (rc == 0 && p->mems && *p->mems)
@@ -96,7 +105,7 @@ int cgroup_v1_set(const struct cgroup *c, const struct spec_resources *r, struct
 	if (rc == 0)
 		rc = set_cpu(c, &r->cpu, e);
 	if (rc == 0 && r->pids.limit != SPEC_UNSET && r->pids.limit != 0) {
-		rc = need(c, CGROUP_PIDS, "limit of processes", e);
+		rc = cgroup_need(c, CGROUP_PIDS, "limit of processes", e);
 		if (rc == 0 && r->pids.limit < 0)
 			rc = cgroup_write(c->dir[CGROUP_PIDS], "pids.max", "max", e);
 		else if (rc == 0)
@@ -120,7 +129,7 @@ int cgroup_v1_set_devices(const struct cgroup *c, const struct spec_resources *r
 		const char *file = d->allow ? "devices.allow" : "devices.deny";
 		const char *access = d->access && *d->access ? d->access : "rwm";
 		char major[24], minor[24], text[96];
-		int rc = need(c, CGROUP_DEVICES, "device rules", e);
+		int rc = cgroup_need(c, CGROUP_DEVICES, "device rules", e);
 
 		number_text(d->major, major);
 		number_text(d->minor, minor);

@@ -42,6 +42,20 @@ static int set(int dir, const char *file, int64_t value, struct err *e)
 			 : cgroup_write_num(dir, file, value, e);
 }
 
+/* v1's kernel refuses a limit below what is used; v2's would kill for it. */
+static int check_usage(int dir, const struct spec_memory *m, struct err *e)
+{
+	char text[32];
+
+	if (!m->check_before_update || m->limit == SPEC_UNSET || m->limit < 0 ||
+	    cgroup_read(dir, "memory.current", text, sizeof(text)) < 0 ||
+	    strtoll(text, NULL, 10) <= m->limit)
+		return 0;
+	return err_set(e, -EBUSY,
+		       "the limit of memory is below the %lld bytes that are used already",
+		       strtoll(text, NULL, 10));
+}
+
 /* v1 limits memory and swap together, v2 swap alone. */
 static int set_memory(int dir, const struct spec_memory *m, struct err *e)
 {
@@ -59,10 +73,17 @@ static int set_memory(int dir, const struct spec_memory *m, struct err *e)
 	} else if (swap == 0) {
 		swap = SPEC_UNSET;
 	}
-	if (m->disable_oom_killer)
+	if (m->disable_oom_killer || m->kernel_tcp != SPEC_UNSET ||
+	    (m->swappiness != SPEC_UNSET && m->swappiness != -1))
 		return err_set(e, -ENOSYS,
-			       "the OOM killer cannot be disabled with control groups "
-			       "v2");
+			       "config.json: linux.resources.memory.%s is not there in control "
+			       "groups v2",
+			       m->disable_oom_killer         ? "disableOOMKiller"
+			       : m->kernel_tcp != SPEC_UNSET ? "kernelTCP"
+							     : "swappiness");
+	rc = check_usage(dir, m, e);
+	if (rc < 0)
+		return rc;
 	rc = set(dir, "memory.max", m->limit, e);
 	if (rc == 0 && swap != SPEC_UNSET) {
 		rc = set(dir, "memory.swap.max", swap, e);
@@ -79,6 +100,11 @@ static int set_cpu(int dir, const struct spec_cpu *p, struct err *e)
 	char text[64];
 	int rc = 0;
 
+	if ((p->realtime_runtime != SPEC_UNSET && p->realtime_runtime != 0) ||
+	    (p->realtime_period != SPEC_UNSET && p->realtime_period != 0))
+		return err_set(e, -ENOSYS,
+			       "config.json: linux.resources.cpu.realtimeRuntime and "
+			       "realtimePeriod are not there in control groups v2");
 	if (p->shares != SPEC_UNSET && p->shares > 0)
 		rc = cgroup_write_num(dir, "cpu.weight",
 				      (int64_t)cgroup_weight_of_shares((uint64_t)p->shares), e);

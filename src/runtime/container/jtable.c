@@ -63,6 +63,10 @@ static void done_field(const struct jt_field *f, char *at)
 	case JT_OBJ:
 		jt_done(f->type, at);
 		break;
+	case JT_MAP:
+		for (size_t i = 0; i < l->n; i++)
+			free(*(char **)((char *)l->v + i * f->type->size));
+		/* fall through */
 	case JT_OBJS:
 		for (size_t i = 0; i < l->n; i++)
 			jt_done(f->type, (char *)l->v + i * f->type->size);
@@ -183,6 +187,36 @@ static int read_objects(struct jt_reader *r, const struct jt_field *f, json_t *v
 	return 0;
 }
 
+static int read_map(struct jt_reader *r, const struct jt_field *f, json_t *v, struct jt_list *ret)
+{
+	const char *key;
+	json_t *item;
+
+	if (!json_is_object(v) || json_object_size(v) > LIMIT_SPEC_LIST)
+		return bad(r, f->name, "must be an object of objects");
+	ret->v = xcalloc(json_object_size(v) + 1, f->type->size);
+	json_object_foreach(v, key, item)
+	{
+		void *at = (char *)ret->v + ret->n * f->type->size;
+		size_t old, inner;
+		int rc;
+
+		if (!json_is_object(item))
+			return bad(r, f->name, "must be an object of objects");
+		jt_init(f->type, at);
+		*(char **)at = xstrdup(key);
+		ret->n++;
+		old = path_push(r, f->name, -1);
+		inner = path_push(r, key, -1);
+		rc = read_object(r, f->type, item, at);
+		path_pop(r, inner);
+		path_pop(r, old);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 /* Go's tools write 2^64-1 for "no limit", which jansson only takes when it reads reals. */
 static int read_number(struct jt_reader *r, const struct jt_field *f, json_t *v, char *at)
 {
@@ -247,6 +281,8 @@ static int read_field(struct jt_reader *r, const struct jt_field *f, json_t *v, 
 		return rc;
 	case JT_OBJS:
 		return read_objects(r, f, v, (struct jt_list *)at);
+	case JT_MAP:
+		return read_map(r, f, v, (struct jt_list *)at);
 	case JT_NO:
 		if (json_is_empty(v))
 			return 0;

@@ -1,7 +1,7 @@
 /*
  * JSON by table: one static table per struct, from which come reading, writing and freeing. For
- * the two documents of a runtime directory alone (spec.c, shim_config.c); jansson does the
- * syntax. It knows nothing of what the documents mean.
+ * the documents of a runtime directory alone (config.json, shim.json, state.json); jansson does
+ * the syntax. It knows nothing of what the documents mean.
  */
 #pragma once
 
@@ -24,8 +24,9 @@ enum jt_kind {
 	JT_PAIRS, /* struct spec_pairs */
 	JT_OBJ,   /* a struct in place, described by `type` */
 	JT_OBJS,  /* {T *v; size_t n}, described by `type` */
-	JT_NO,    /* known to the specification, refused by name with -ENOSYS unless it is empty */
-	JT_SKIP,  /* known, carries no meaning on Linux or for a runtime: ignored */
+	JT_MAP,  /* the same as an object; a T begins with a `char *` for its name, not in `type` */
+	JT_NO,   /* known to the specification, refused by name with -ENOSYS unless it is empty */
+	JT_SKIP, /* known, carries no meaning on Linux or for a runtime: ignored */
 };
 
 struct jt_type;
@@ -86,6 +87,10 @@ struct jt_type {
 	{                                           \
 		json, JT_OBJS, offsetof(s, m), t, 0 \
 	}
+#define JT_MAP_(s, m, json, t)                     \
+	{                                          \
+		json, JT_MAP, offsetof(s, m), t, 0 \
+	}
 #define JT_NO_(json)                    \
 	{                               \
 		json, JT_NO, 0, NULL, 0 \
@@ -109,3 +114,5 @@ int jt_parse(const struct jt_type *t, const char *json, size_t n, bool strict, c
 	     void *p, struct err *e);
 /* Leaves out what is unset, empty or false. 0 or -EMSGSIZE. */
 int jt_write(const struct jt_type *t, const void *p, struct buf *ret);
+/* A string as JSON, quoted. */
+void jt_write_text(struct buf *b, const char *s);

@@ -10,7 +10,7 @@ struct jt_list {
 	size_t n;
 };
 
-static void write_text(struct buf *b, const char *s)
+void jt_write_text(struct buf *b, const char *s)
 {
 	buf_addc(b, '"');
 	for (; *s; s++) {
@@ -41,6 +41,7 @@ static bool is_empty(const struct jt_field *f, const char *at)
 	case JT_U32S:
 	case JT_PAIRS:
 	case JT_OBJS:
+	case JT_MAP:
 		return ((const struct jt_list *)at)->n == 0;
 	case JT_OBJ:
 		for (const struct jt_field *g = f->type->fields; g->name; g++)
@@ -56,30 +57,36 @@ static void write_object(const struct jt_type *t, const char *p, struct buf *b);
 
 static void write_list(const struct jt_field *f, const struct jt_list *l, struct buf *b)
 {
-	buf_addc(b, f->kind == JT_PAIRS ? '{' : '[');
+	bool named = f->kind == JT_PAIRS || f->kind == JT_MAP;
+
+	buf_addc(b, named ? '{' : '[');
 	for (size_t i = 0; i < l->n; i++) {
 		if (i)
 			buf_addc(b, ',');
 		if (f->kind == JT_STRS) {
-			write_text(b, ((char **)l->v)[i]);
+			jt_write_text(b, ((char **)l->v)[i]);
 		} else if (f->kind == JT_U32S) {
 			buf_addf(b, "%" PRIu32, ((uint32_t *)l->v)[i]);
 		} else if (f->kind == JT_PAIRS) {
-			write_text(b, ((struct spec_pair *)l->v)[i].key);
+			jt_write_text(b, ((struct spec_pair *)l->v)[i].key);
 			buf_addc(b, ':');
-			write_text(b, ((struct spec_pair *)l->v)[i].value);
+			jt_write_text(b, ((struct spec_pair *)l->v)[i].value);
 		} else {
+			if (f->kind == JT_MAP) {
+				jt_write_text(b, *(char **)((char *)l->v + i * f->type->size));
+				buf_addc(b, ':');
+			}
 			write_object(f->type, (char *)l->v + i * f->type->size, b);
 		}
 	}
-	buf_addc(b, f->kind == JT_PAIRS ? '}' : ']');
+	buf_addc(b, named ? '}' : ']');
 }
 
 static void write_field(const struct jt_field *f, const char *at, struct buf *b)
 {
 	switch (f->kind) {
 	case JT_STR:
-		write_text(b, *(char *const *)at);
+		jt_write_text(b, *(char *const *)at);
 		break;
 	case JT_BOOL:
 		buf_adds(b, "true");
@@ -113,7 +120,7 @@ static void write_object(const struct jt_type *t, const char *p, struct buf *b)
 		if (!first)
 			buf_addc(b, ',');
 		first = false;
-		write_text(b, f->name);
+		jt_write_text(b, f->name);
 		buf_addc(b, ':');
 		write_field(f, at, b);
 	}

@@ -25,6 +25,8 @@ enum kind {
 	OPT_BIND, /* bind, rbind */
 	OPT_PROPAGATION,
 	OPT_FLAG, /* a flag of the file system's own */
+	OPT_IDMAP,
+	OPT_COPY_UP,
 	OPT_NOTHING,
 };
 
@@ -63,6 +65,9 @@ static const struct option {
 	{"rexec", OPT_REC, 0, MOUNT_ATTR_NOEXEC, false},
 	{"rnoatime", OPT_REC, MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME, false},
 	{"rstrictatime", OPT_REC, MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME, false},
+	{"ratime", OPT_REC, 0, MOUNT_ATTR__ATIME, false},
+	{"rnorelatime", OPT_REC, 0, MOUNT_ATTR__ATIME, false},
+	{"rnostrictatime", OPT_REC, 0, MOUNT_ATTR__ATIME, false},
 	{"rrelatime", OPT_REC, 0, MOUNT_ATTR__ATIME, false},
 	{"rnodiratime", OPT_REC, MOUNT_ATTR_NODIRATIME, 0, false},
 	{"rdiratime", OPT_REC, 0, MOUNT_ATTR_NODIRATIME, false},
@@ -82,6 +87,15 @@ static const struct option {
 	{"dirsync", OPT_FLAG, 0, 0, false},
 	{"lazytime", OPT_FLAG, 0, 0, false},
 	{"mand", OPT_FLAG, 0, 0, false},
+	{"iversion", OPT_FLAG, 0, 0, false},
+	{"acl", OPT_FLAG, 0, 0, false},
+	{"noacl", OPT_FLAG, 0, 0, false},
+	{"idmap", OPT_IDMAP, 0, 0, false},
+	{"ridmap", OPT_IDMAP, 0, 0, true},
+	{"tmpcopyup", OPT_COPY_UP, 0, 0, false},
+	{"noiversion", OPT_NOTHING, 0, 0, false},
+	{"silent", OPT_NOTHING, 0, 0, false},
+	{"loud", OPT_NOTHING, 0, 0, false},
 	{"async", OPT_NOTHING, 0, 0, false},
 	{"nomand", OPT_NOTHING, 0, 0, false},
 	{"nolazytime", OPT_NOTHING, 0, 0, false},
@@ -114,9 +128,39 @@ static void apply(struct mount_options *o, const struct option *opt)
 	case OPT_FLAG:
 		spec_strs_add(&o->params, opt->name);
 		break;
+	case OPT_IDMAP:
+		o->idmap = true;
+		o->idmap_rec = opt->rec;
+		break;
+	case OPT_COPY_UP:
+		o->copy_up = true;
+		break;
 	case OPT_NOTHING:
 		break;
 	}
+}
+
+const char *mount_option_name(size_t i)
+{
+	return i < ARRAY_LEN(options) ? options[i].name : NULL;
+}
+
+/* What the combination of type and options must be. */
+static int check(const struct spec_mount *m, const struct mount_options *o, struct err *e)
+{
+	const char *bad = NULL;
+
+	if (o->bind && o->params.n)
+		return err_set(e, -EINVAL,
+			       "config.json: mounts: the option %.64s of %.128s is not known for "
+			       "bind mounts",
+			       o->params.v[0], m->destination);
+	if (o->copy_up && (!m->type || strcmp(m->type, "tmpfs") != 0))
+		bad = "tmpcopyup is for mounts of the type tmpfs";
+	if ((o->idmap || m->uid_maps.n) && !o->bind)
+		bad = "idmap and mappings are for bind mounts";
+	return bad ? err_set(e, -EINVAL, "config.json: mounts: %.128s: %s", m->destination, bad)
+		   : 0;
 }
 
 int mount_options_parse(const struct spec_mount *m, struct mount_options *ret, struct err *e)
@@ -134,14 +178,10 @@ int mount_options_parse(const struct spec_mount *m, struct mount_options *ret, s
 		else
 			spec_strs_add(&o.params, name);
 	}
-	if (o.bind && o.params.n) {
-		int rc = err_set(e, -EINVAL,
-				 "config.json: mounts: the option %.64s of %.128s is "
-				 "not known for bind mounts",
-				 o.params.v[0], m->destination);
-
+	o.idmap |= m->uid_maps.n > 0;
+	if (check(m, &o, e) < 0) {
 		mount_options_done(&o);
-		return rc;
+		return -EINVAL;
 	}
 	*ret = o;
 	return 0;
@@ -227,6 +267,16 @@ int mount_set(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool r
 	/* A change of the way of access times must clear the old way. */
 	if (set & MOUNT_ATTR__ATIME)
 		attr.attr_clr |= MOUNT_ATTR__ATIME;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
+			  sizeof(attr)) < 0)
+		return -errno;
+	return 0;
+}
+
+int mount_set_idmap(int fd, int userns_fd, bool recursive)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd};
+
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
 			  sizeof(attr)) < 0)
 		return -errno;

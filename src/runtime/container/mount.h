@@ -21,6 +21,9 @@ struct mount_options {
 	bool recursive;       /* rbind */
 	uint64_t propagation; /* MS_PRIVATE, ... or 0 */
 	bool propagation_rec;
+	bool idmap; /* owners are shown through a user namespace's maps */
+	bool idmap_rec;
+	bool copy_up;            /* a tmpfs that begins with what the image has at its target */
 	struct spec_strs params; /* for the file system: "key" or "key=value" */
 };
 
@@ -31,13 +34,17 @@ int mount_options_parse(const struct spec_mount *m, struct mount_options *ret, s
 /* A detached mount of a new file system; `attrs` are MOUNT_ATTR_*. Descriptor or -errno. */
 int mount_new(const char *type, const char *source, const struct spec_strs *params, uint64_t attrs,
 	      struct err *e);
+/* The names of all options that are known, for `features`; NULL past the last. */
+const char *mount_option_name(size_t i);
 /* A detached copy of what the host has at `path`. */
 int mount_clone_path(const char *path, bool recursive, struct err *e);
 /* A detached copy of what is at the descriptor (O_PATH will do). */
 int mount_clone_fd(int fd, bool recursive);
 /* Changes attributes (and propagation, MS_* or 0). 0 or -errno. */
 int mount_set(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive);
-/* Applies all of `o` to a mount. */
+/* Shows the owners of a mount through the maps of a user namespace. 0 or -errno. */
+int mount_set_idmap(int fd, int userns_fd, bool recursive);
+/* Applies all of `o` but the id map to a mount. */
 int mount_set_options(int fd, const struct mount_options *o, struct err *e);
 /* Puts a detached mount on the target. 0 or -errno. */
 int mount_attach(int fd, int target_fd);

@@ -46,7 +46,8 @@ int process_set_user(const struct process *p, struct err *e)
 	}
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "cannot keep capabilities");
-	if (syscall(SYS_setgroups, p->n_gids, p->gids) < 0)
+	/* In a user namespace whose maker was not root it is denied, and there are none to set. */
+	if (syscall(SYS_setgroups, p->n_gids, p->gids) < 0 && (errno != EPERM || p->n_gids))
 		return err_sys(e, "cannot set the additional groups");
 	if (syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
 		return err_sys(e, "cannot become group %u", p->gid);
@@ -58,15 +59,20 @@ int process_set_user(const struct process *p, struct err *e)
 	return 0;
 }
 
-static int load_filter(const struct process *p, struct err *e)
+static int load_filter(const struct process *p, int *ret_listener, struct err *e)
 {
+	int rc;
+
 	struct sock_fprog prog = {
 		.len = (unsigned short)(p->filter->len / sizeof(struct sock_filter)),
 		.filter = (struct sock_filter *)p->filter->p,
 	};
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+	rc = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->filter_flags, &prog);
+	if (rc < 0)
 		return err_sys(e, "cannot load the seccomp filter");
+	if (p->filter_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		*ret_listener = rc;
 	return 0;
 }
 
@@ -78,16 +84,17 @@ static int raise_effective(struct err *e)
 	return cap_sets_apply(&all, e);
 }
 
-int process_restrict(const struct process *p, struct err *e)
+int process_restrict(const struct process *p, int *ret_listener, struct err *e)
 {
 	bool filter = p->filter && p->filter->len;
 	bool nnp = p->spec->no_new_privileges;
 	int rc = 0;
 
+	*ret_listener = -1;
 	if (filter && !nnp) {
 		rc = raise_effective(e);
 		if (rc == 0)
-			rc = load_filter(p, e);
+			rc = load_filter(p, ret_listener, e);
 	}
 	if (rc == 0 && p->spec->has_capabilities)
 		rc = cap_sets_apply(&p->caps, e);
@@ -95,7 +102,7 @@ int process_restrict(const struct process *p, struct err *e)
 		return rc;
 	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "cannot set no_new_privs");
-	return filter && nnp ? load_filter(p, e) : 0;
+	return filter && nnp ? load_filter(p, ret_listener, e) : 0;
 }
 
 const char *process_getenv(const struct spec_strs *env, const char *name)
@@ -150,11 +157,59 @@ static int exec_path(const struct process *p, const char *path, char **argv, int
 		       code == ENOEXEC ? "exec format error" : strerror(code));
 }
 
+/* The program behind a bare name, in `ret` (CANDIDATE_MAX bytes); false when there is none. */
+static bool search_path(const struct process *p, const char *name, char *ret)
+{
+	const char *path = process_getenv(&p->spec->env, "PATH");
+
+	for (path = path ? path : DEFAULT_PATH; *path;) {
+		size_t n = strcspn(path, ":");
+		int len = snprintf(ret, CANDIDATE_MAX, "%.*s/%s", (int)n, path, name);
+		struct stat st;
+
+		path += n + (path[n] == ':');
+		/* Relative folders (and the empty one) are not searched, as in Go's os/exec. */
+		if (ret[0] != '/' || n == 0 || len >= CANDIDATE_MAX)
+			continue;
+		if (stat(ret, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
+			return true;
+	}
+	return false;
+}
+
+static int not_found(const char *name, int *ret_exit_code, struct err *e)
+{
+	*ret_exit_code = 127;
+	return err_set(e, -ENOENT, "exec: \"%.200s\": executable file not found in $PATH", name);
+}
+
+int process_find(const struct process *p, int *ret_exit_code, struct err *e)
+{
+	char candidate[CANDIDATE_MAX];
+	const char *name = p->spec->args.v[0];
+	struct stat st;
+
+	if (!strchr(name, '/'))
+		return search_path(p, name, candidate) ? 0 : not_found(name, ret_exit_code, e);
+	*ret_exit_code = 127;
+	if (stat(name, &st) < 0)
+		return err_set(e, -errno, "exec: \"%.200s\": stat %.200s: %s", name, name,
+			       errno == ENOENT    ? "no such file or directory"
+			       : errno == ENOTDIR ? "not a directory"
+						  : strerror(errno));
+	*ret_exit_code = 126;
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, -EISDIR, "exec: \"%.200s\": is a directory", name);
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+		return err_set(e, -EACCES, "exec: \"%.200s\": permission denied", name);
+	*ret_exit_code = 0;
+	return 0;
+}
+
 int process_exec(const struct process *p, int *ret_exit_code, struct err *e)
 {
 	const struct spec_strs *args = &p->spec->args;
 	auto_free char **argv = xcalloc(args->n + 1, sizeof(*argv));
-	const char *path = process_getenv(&p->spec->env, "PATH");
 	char candidate[CANDIDATE_MAX];
 	const char *name = args->v[0];
 
@@ -162,19 +217,7 @@ int process_exec(const struct process *p, int *ret_exit_code, struct err *e)
 		argv[i] = args->v[i];
 	if (strchr(name, '/'))
 		return exec_path(p, name, argv, ret_exit_code, e);
-	for (path = path ? path : DEFAULT_PATH; *path;) {
-		size_t n = strcspn(path, ":");
-		int len = snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)n, path, name);
-		struct stat st;
-
-		path += n + (path[n] == ':');
-		/* Relative folders (and the empty one) are not searched, as in Go's os/exec. */
-		if (candidate[0] != '/' || n == 0 || len >= (int)sizeof(candidate))
-			continue;
-		if (stat(candidate, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
-			continue;
+	if (search_path(p, name, candidate))
 		return exec_path(p, candidate, argv, ret_exit_code, e);
-	}
-	*ret_exit_code = 127;
-	return err_set(e, -ENOENT, "exec: \"%.200s\": executable file not found in $PATH", name);
+	return not_found(name, ret_exit_code, e);
 }

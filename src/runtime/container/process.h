@@ -16,9 +16,18 @@ struct process {
 	const uint32_t *gids;
 	size_t n_gids;
 	struct cap_sets caps;
-	const struct buf *filter; /* struct sock_filter array, or NULL */
-	char **env;               /* NULL-terminated; the strings are the spec's or the heap's */
+	const struct buf *filter;  /* struct sock_filter array, or NULL */
+	unsigned int filter_flags; /* SECCOMP_FILTER_FLAG_* */
+	char **env;                /* NULL-terminated; the strings are the spec's or the heap's */
+	const char *personality;   /* of linux.personality.domain, or NULL */
 };
+
+/* Judges scheduler and ioPriority. 0 or -EINVAL, naming the property. */
+int process_attrs_check(const struct spec_process *p, struct err *e);
+/* Scheduler, ioPriority and personality; before capabilities go. */
+int process_set_attrs(const struct process *p, struct err *e);
+/* The labels of AppArmor and SELinux for the program; `proc` is a procfs that can be trusted. */
+int process_set_labels(const struct process *p, int proc, struct err *e);
 
 /* Resource limits and the file mode mask. */
 int process_set_limits(const struct process *p, struct err *e);
@@ -27,8 +36,17 @@ int process_set_limits(const struct process *p, struct err *e);
  * its parent after this.
  */
 int process_set_user(const struct process *p, struct err *e);
-/* Capabilities, no_new_privs and the filter, in the order in which each is still allowed. */
-int process_restrict(const struct process *p, struct err *e);
+/*
+ * Capabilities, no_new_privs and the filter, in the order in which each is still allowed. With
+ * SECCOMP_FILTER_FLAG_NEW_LISTENER in filter_flags *ret_listener is the filter's descriptor, else
+ * -1.
+ */
+int process_restrict(const struct process *p, int *ret_listener, struct err *e);
+/*
+ * Whether the program can be found and executed, as far as one can know before: what
+ * process_exec() would say.
+ */
+int process_find(const struct process *p, int *ret_exit_code, struct err *e);
 /*
  * Executes the program. Returns only on failure: -errno, *ret_exit_code 127 (not found) or 126
  * (cannot be executed), and Docker's sentence.

@@ -29,7 +29,7 @@ static bool is_type(const struct spec_mount *m, const char *type)
 	return m->type && strcmp(m->type, type) == 0;
 }
 
-static bool is_bind(const struct spec_mount *m)
+bool rootfs_is_bind(const struct spec_mount *m)
 {
 	if (!m->type || strcmp(m->type, "bind") == 0)
 		return true;
@@ -50,71 +50,41 @@ static bool on_proc(int fd)
  * A fresh procfs that is attached nowhere: no file of it can be covered or exchanged by what an
  * image or a volume brings (CVE-2025-52881).
  */
-static int open_proc(struct rootfs *r, struct err *e)
+int rootfs_open_proc(struct rootfs *r, struct err *e)
 {
 	struct stat st;
 
 	r->proc = mount_new("proc", "proc", NULL,
-			    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
+			    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, NULL);
+	/* Without a pid namespace of its own a user namespace may not: the host's will do. */
+	if (r->proc == -EPERM)
+		r->proc = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->proc < 0)
-		return r->proc;
+		return err_code(e, r->proc, "cannot open a private proc");
 	if (!on_proc(r->proc) || fstat(r->proc, &st) < 0 || st.st_ino != PROC_ROOT_INO)
 		return err_set(e, -EINVAL, "the private proc is not what it should be");
 	return 0;
 }
 
-/* Before the namespace is made private: a copy of a shared mount stays in its group. */
-static int open_sources(struct rootfs *r, struct err *e)
-{
-	size_t n = r->spec->mounts.n;
-
-	r->sources = xcalloc(n + 1, sizeof(*r->sources));
-	r->mounted = xcalloc(n + 1, sizeof(*r->mounted));
-	r->late_ro = xcalloc(n + 1, sizeof(*r->late_ro));
-	for (size_t i = 0; i < n; i++)
-		r->sources[i] = r->mounted[i] = -1;
-	for (size_t i = 0; i < n; i++) {
-		const struct spec_mount *m = &r->spec->mounts.v[i];
-		bool recursive = false;
-
-		if (!is_bind(m))
-			continue;
-		if (!m->source)
-			return err_set(e, -EINVAL,
-				       "config.json: mounts: the bind mount on %.128s "
-				       "has no source",
-				       m->destination);
-		for (size_t k = 0; k < m->options.n; k++)
-			recursive |= strcmp(m->options.v[k], "rbind") == 0;
-		r->sources[i] = mount_clone_path(m->source, recursive, e);
-		if (r->sources[i] < 0)
-			return r->sources[i];
-	}
-	return 0;
-}
-
 int rootfs_open(struct rootfs *r, struct err *e)
 {
-	int rc = open_sources(r, e);
+	int rc = r->sources ? 0 : rootfs_sources(r, e);
 
 	if (rc < 0)
 		return rc;
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, "cannot make the mount namespace private");
-	if (r->overlay && r->overlay->lower.n)
+	if (r->root < 0)
 		r->root = mount_overlay(r->overlay, e);
-	else if (r->spec->root.path)
-		r->root = mount_clone_path(r->spec->root.path, true, e);
-	else
-		r->root = err_set(e, -EINVAL, "config.json: root.path is missing");
 	if (r->root < 0)
 		return r->root;
 	rc = mount_set(r->root, 0, 0, MS_PRIVATE, true);
 	if (rc < 0)
 		return err_code(e, rc, "cannot make the root private");
-	if (move_mount(r->root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(e, "cannot attach the root");
-	return open_proc(r, e);
+	rc = mount_attach(r->root, r->at);
+	if (rc < 0)
+		return err_code(e, rc, "cannot attach the root");
+	return rootfs_open_proc(r, e);
 }
 
 /* What lxcfs and the like may put over single files of /proc; nothing else may be put there. */
@@ -198,7 +168,7 @@ static int mount_fs(struct rootfs *r, size_t i, struct mount_options *o, struct 
 
 	if (target < 0)
 		return target;
-	if (is_type(m, "cgroup"))
+	if (is_type(m, "cgroup") || is_type(m, "cgroup2"))
 		return rootfs_cgroup_mount(r, m, attrs, target, e);
 	rc = check_proc_target(m, target, target, e);
 	if (rc < 0 && !is_type(m, "proc"))
@@ -213,12 +183,27 @@ static int mount_fs(struct rootfs *r, size_t i, struct mount_options *o, struct 
 	r->mounted[i] = fd;
 	if (dev) {
 		r->dev = fd;
-		rc = rootfs_fill_dev(fd, r->spec, true, e);
+		rc = r->own_userns ? 0 : rootfs_fill_dev(r, fd, e);
 		if (rc < 0)
 			return rc;
 	}
+	if (o->copy_up) {
+		bool mode = false;
+
+		for (size_t k = 0; k < o->params.n; k++)
+			mode |= strncmp(o->params.v[k], "mode=", 5) == 0;
+		rc = rootfs_copy_up(target, fd, !mode, e);
+		if (rc < 0)
+			return err_wrap(e, "tmpcopyup of %.128s", m->destination);
+	}
 	rc = mount_attach(fd, target);
-	return rc < 0 ? err_code(e, rc, "cannot mount %s on %s", m->type, m->destination) : 0;
+	if (rc < 0)
+		return err_code(e, rc, "cannot mount %s on %s", m->type, m->destination);
+	if (o->propagation)
+		rc = mount_set(fd, 0, 0, o->propagation, o->propagation_rec);
+	if (rc < 0)
+		return err_code(e, rc, "cannot set the propagation of %s", m->destination);
+	return dev && r->own_userns ? rootfs_fill_dev(r, fd, e) : 0;
 }
 
 static int mount_one(struct rootfs *r, size_t i, struct err *e)
@@ -243,6 +228,12 @@ static int open_null(struct rootfs *r, struct err *e)
 	struct stat st;
 	int dev = r->dev;
 
+	if (r->own_userns) {
+		/* The first of the default devices: the host's, which the container cannot change.
+		 */
+		r->null = TAKE_FD(r->devices[0]);
+		return 0;
+	}
 	if (dev < 0) {
 		own = dev =
 			mount_new("tmpfs", "null", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
@@ -273,20 +264,27 @@ int rootfs_mount(struct rootfs *r, struct err *e)
 	return rc;
 }
 
+/* The container's own devpts; where it has none, the host's, which is still in sight. */
+static int open_master(struct rootfs *r)
+{
+	int fd = path_open(r->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, PATH_NO_LINKS);
+
+	if (fd != -ENOENT)
+		return fd;
+	fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * The terminal is reached by descriptors alone: TIOCGPTPEER needs no path that could have been
  * exchanged (CVE-2025-52565).
  */
-int rootfs_console(struct rootfs *r, int *ret_master, int *ret_slave, struct err *e)
+int rootfs_open_terminal(struct rootfs *r, int *ret_master, int *ret_slave, struct err *e)
 {
-	auto_close int master =
-		path_open(r->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, PATH_NO_LINKS);
+	auto_close int master = open_master(r);
 	auto_close int slave = -1;
-	auto_close int target = -1;
-	auto_close int copy = -1;
 	struct statfs st;
 	int unlock = 0;
-	int rc;
 
 	if (master < 0)
 		return err_code(e, master, "cannot open a terminal: /dev/pts/ptmx");
@@ -297,15 +295,26 @@ int rootfs_console(struct rootfs *r, int *ret_master, int *ret_slave, struct err
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		return err_sys(e, "cannot open the terminal's other end");
+	*ret_master = TAKE_FD(master);
+	*ret_slave = TAKE_FD(slave);
+	return 0;
+}
+
+int rootfs_console(struct rootfs *r, int *ret_master, int *ret_slave, struct err *e)
+{
+	auto_close int target = -1;
+	auto_close int copy = -1;
+	int rc = rootfs_open_terminal(r, ret_master, ret_slave, e);
+
+	if (rc < 0)
+		return rc;
 	target = path_make_file(r->root, "/dev/console", PATH_NO_LINKS);
 	if (target < 0)
 		return err_code(e, target, "cannot make /dev/console");
-	copy = mount_clone_fd(slave, false);
+	copy = mount_clone_fd(*ret_slave, false);
 	rc = copy < 0 ? copy : mount_attach(copy, target);
 	if (rc < 0)
 		return err_code(e, rc, "cannot mount the terminal on /dev/console");
-	*ret_master = TAKE_FD(master);
-	*ret_slave = TAKE_FD(slave);
 	return 0;
 }
 
@@ -368,10 +377,28 @@ static int set_late_readonly(struct rootfs *r, struct err *e)
 	return rc < 0 ? err_code(e, rc, "cannot make a mount read-only") : 0;
 }
 
+/*
+ * For a host whose root is a ramfs, which cannot be pivoted away: the root is moved over it. What
+ * lies below can be reached by no path, but it is there: proc and sysfs of the host are taken out
+ * of it.
+ */
+static int move_root(struct err *e)
+{
+	(void)umount2("/proc", MNT_DETACH);
+	(void)umount2("/sys", MNT_DETACH);
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
+		return err_sys(e, "cannot move the root");
+	if (chroot(".") < 0 || chdir("/") < 0)
+		return err_sys(e, "cannot enter the new root");
+	return 0;
+}
+
 static int pivot(struct rootfs *r, struct err *e)
 {
 	if (fchdir(r->root) < 0)
 		return err_sys(e, "cannot enter the root");
+	if (r->no_pivot)
+		return move_root(e);
 	/* The old root comes to lie over the new one, and is taken away from there. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "cannot change the root");

@@ -80,6 +80,59 @@ static int mount_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err 
 	return 0;
 }
 
+/*
+ * Without a cgroup namespace a new mount would show the host's whole tree: the container's own
+ * group is shown instead.
+ */
+static int show_group(int group, int target, uint64_t attrs)
+{
+	auto_close int fd = mount_clone_fd(group, false);
+	int rc = fd < 0 ? fd : mount_set(fd, attrs, 0, MS_PRIVATE, false);
+
+	return rc < 0 ? rc : mount_attach(fd, target);
+}
+
+static int show_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err *e)
+{
+	for (int h = 0; r->cgroup && h < CGROUP_HIERARCHIES; h++) {
+		const char *name = cgroup_controller_name(h);
+		auto_close int dir = -1;
+		int rc;
+
+		if (r->cgroup->dir[h] < 0 || !name)
+			continue;
+		if (mkdirat(tmpfs, name, 0755) < 0)
+			return err_sys(e, "cannot make /sys/fs/cgroup/%s", name);
+		dir = openat(tmpfs, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		rc = dir < 0 ? -errno : show_group(r->cgroup->dir[h], dir, attrs);
+		if (rc < 0)
+			return err_code(e, rc, "cannot show the control group of %s", name);
+	}
+	return 0;
+}
+
+static int mount_v2(struct rootfs *r, const struct spec_mount *m, uint64_t attrs, int target,
+		    struct err *e)
+{
+	auto_close int fd = -1;
+	int rc;
+
+	if (!r->own_cgroupns) {
+		if (!r->cgroup)
+			return err_set(e, -EINVAL,
+				       "config.json: mounts: %.128s needs a control group or a "
+				       "cgroup namespace",
+				       m->destination);
+		rc = show_group(r->cgroup->dir[CGROUP_UNIFIED], target, attrs);
+	} else {
+		fd = mount_new("cgroup2", "cgroup", NULL, attrs, e);
+		if (fd < 0)
+			return fd;
+		rc = mount_attach(fd, target);
+	}
+	return rc < 0 ? err_code(e, rc, "cannot mount %s", m->destination) : 0;
+}
+
 int rootfs_cgroup_mount(struct rootfs *r, const struct spec_mount *m, uint64_t attrs, int target,
 			struct err *e)
 {
@@ -88,13 +141,8 @@ int rootfs_cgroup_mount(struct rootfs *r, const struct spec_mount *m, uint64_t a
 	auto_close int fd = -1;
 	int rc;
 
-	if (v2) {
-		fd = mount_new("cgroup2", "cgroup", NULL, attrs, e);
-		if (fd < 0)
-			return fd;
-		rc = mount_attach(fd, target);
-		return rc < 0 ? err_code(e, rc, "cannot mount %s", m->destination) : 0;
-	}
+	if (v2 || strcmp(m->type, "cgroup2") == 0)
+		return mount_v2(r, m, attrs, target, e);
 	spec_strs_add(&params, "mode=755");
 	fd = mount_new("tmpfs", "cgroup", &params, attrs & ~(uint64_t)MOUNT_ATTR_RDONLY, e);
 	spec_strs_done(&params);
@@ -103,7 +151,7 @@ int rootfs_cgroup_mount(struct rootfs *r, const struct spec_mount *m, uint64_t a
 	rc = mount_attach(fd, target);
 	if (rc < 0)
 		return err_code(e, rc, "cannot mount %s", m->destination);
-	rc = mount_all_v1(r, fd, attrs, e);
+	rc = r->own_cgroupns ? mount_all_v1(r, fd, attrs, e) : show_all_v1(r, fd, attrs, e);
 	if (rc == 0 && (attrs & MOUNT_ATTR_RDONLY))
 		rc = mount_set(fd, MOUNT_ATTR_RDONLY, 0, 0, false);
 	return rc;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "runtime/container/mount.h"
 #include "runtime/container/path.h"
 #include "runtime/container/rootfs.h"
 
@@ -50,14 +51,41 @@ static int make_node(int dir, const char *name, mode_t mode, dev_t dev, uid_t ui
 	return 0;
 }
 
-int rootfs_fill_dev(int dev, const struct spec *s, bool own, struct err *e)
+const char *rootfs_default_device(size_t i, unsigned int *ret_major, unsigned int *ret_minor)
+{
+	if (i >= ARRAY_LEN(defaults))
+		return NULL;
+	*ret_major = defaults[i].major;
+	*ret_minor = defaults[i].minor;
+	return defaults[i].name;
+}
+
+/* In a user namespace nodes cannot be made: the host's is mounted on a file. */
+static int show_device(int source, int dir, const char *name, struct err *e)
+{
+	auto_close int made =
+		openat(dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
+	auto_close int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int copy = -1;
+	int rc;
+
+	if (target < 0)
+		return err_sys(e, "cannot make the device %s", name);
+	copy = mount_clone_fd(source, false);
+	rc = copy < 0 ? copy : mount_attach(copy, target);
+	return rc < 0 ? err_code(e, rc, "cannot mount the device %s", name) : 0;
+}
+
+int rootfs_fill_dev(struct rootfs *r, int dev, struct err *e)
 {
 	mode_t old = umask(0);
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(defaults); i++)
-		rc = make_node(dev, defaults[i].name, S_IFCHR | 0666,
-			       makedev(defaults[i].major, defaults[i].minor), 0, 0, e);
+		rc = r->own_userns
+			     ? show_device(r->devices[i], dev, defaults[i].name, e)
+			     : make_node(dev, defaults[i].name, S_IFCHR | 0666,
+					 makedev(defaults[i].major, defaults[i].minor), 0, 0, e);
 	umask(old);
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(links); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
@@ -65,8 +93,9 @@ int rootfs_fill_dev(int dev, const struct spec *s, bool own, struct err *e)
 	return rc;
 }
 
-static int make_device(struct rootfs *r, const struct spec_device *d, struct err *e)
+static int make_device(struct rootfs *r, size_t i, struct err *e)
 {
+	const struct spec_device *d = &r->spec->linux_.devices.v[i];
 	mode_t type = d->type[0] == 'b' ? S_IFBLK : d->type[0] == 'p' ? S_IFIFO : S_IFCHR;
 	mode_t mode = d->file_mode == SPEC_UNSET ? 0666 : (mode_t)(d->file_mode & 07777);
 	dev_t dev = type == S_IFIFO ? 0
@@ -91,6 +120,6 @@ int rootfs_make_devices(struct rootfs *r, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < r->spec->linux_.devices.n; i++)
-		rc = make_device(r, &r->spec->linux_.devices.v[i], e);
+		rc = make_device(r, i, e);
 	return rc;
 }

@@ -203,26 +203,72 @@ int seccomp_default_compile(uint64_t caps, struct buf *ret, struct err *e)
 	return rc < 0 ? rc : export(&c, true, ret, e);
 }
 
+static const char *const action_names[] = {
+	"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
+	"SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
+	"SCMP_ACT_NOTIFY",       "SCMP_ACT_TRACE",       "SCMP_ACT_TRAP",
+};
+
+static const struct {
+	const char *name;
+	enum scmp_compare op;
+} operators[] = {
+	{"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE},
+	{"SCMP_CMP_GT", SCMP_CMP_GT}, {"SCMP_CMP_LE", SCMP_CMP_LE},
+	{"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+	{"SCMP_CMP_NE", SCMP_CMP_NE},
+};
+
+static const char *const arch_names[] = {
+	"SCMP_ARCH_AARCH64",   "SCMP_ARCH_ARM",      "SCMP_ARCH_MIPS",     "SCMP_ARCH_MIPS64",
+	"SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL",   "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32",
+	"SCMP_ARCH_PARISC",    "SCMP_ARCH_PARISC64", "SCMP_ARCH_PPC",      "SCMP_ARCH_PPC64",
+	"SCMP_ARCH_PPC64LE",   "SCMP_ARCH_RISCV64",  "SCMP_ARCH_S390",     "SCMP_ARCH_S390X",
+	"SCMP_ARCH_X32",       "SCMP_ARCH_X86",      "SCMP_ARCH_X86_64",
+};
+
+static const struct {
+	const char *name;
+	unsigned int flag;
+} filter_flags[] = {
+	{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
+	{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+};
+
+const char *seccomp_action_name(size_t i)
+{
+	return i < ARRAY_LEN(action_names) ? action_names[i] : NULL;
+}
+
+const char *seccomp_operator_name(size_t i)
+{
+	return i < ARRAY_LEN(operators) ? operators[i].name : NULL;
+}
+
+const char *seccomp_arch_name(size_t i)
+{
+	return i < ARRAY_LEN(arch_names) ? arch_names[i] : NULL;
+}
+
+const char *seccomp_flag_name(size_t i)
+{
+	return i < ARRAY_LEN(filter_flags) ? filter_flags[i].name : NULL;
+}
+
 static int action_parse(const char *text, int64_t errno_ret, uint32_t *ret, struct err *e)
 {
 	uint16_t code = errno_ret == SPEC_UNSET ? EPERM : (uint16_t)errno_ret;
-	const struct {
-		const char *name;
-		uint32_t action;
-	} actions[] = {
-		{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
-		{"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(code)},
-		{"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
-		{"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
-		{"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
-		{"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
-		{"SCMP_ACT_LOG", SCMP_ACT_LOG},
-		{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(code)},
+	const uint32_t actions[] = {
+		SCMP_ACT_ALLOW,        SCMP_ACT_ERRNO(code), SCMP_ACT_KILL_THREAD,
+		SCMP_ACT_KILL_PROCESS, SCMP_ACT_KILL_THREAD, SCMP_ACT_LOG,
+		SCMP_ACT_NOTIFY,       SCMP_ACT_TRACE(code), SCMP_ACT_TRAP,
 	};
 
 	for (size_t i = 0; text && i < ARRAY_LEN(actions); i++) {
-		if (strcmp(actions[i].name, text) == 0) {
-			*ret = actions[i].action;
+		if (strcmp(action_names[i], text) == 0) {
+			*ret = actions[i];
 			return 0;
 		}
 	}
@@ -232,29 +278,71 @@ static int action_parse(const char *text, int64_t errno_ret, uint32_t *ret, stru
 
 static int arg_parse(const struct spec_seccomp_arg *a, struct scmp_arg_cmp *ret, struct err *e)
 {
-	static const struct {
-		const char *name;
-		enum scmp_compare op;
-	} ops[] = {
-		{"SCMP_CMP_NE", SCMP_CMP_NE},
-		{"SCMP_CMP_LT", SCMP_CMP_LT},
-		{"SCMP_CMP_LE", SCMP_CMP_LE},
-		{"SCMP_CMP_EQ", SCMP_CMP_EQ},
-		{"SCMP_CMP_GE", SCMP_CMP_GE},
-		{"SCMP_CMP_GT", SCMP_CMP_GT},
-		{"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
-	};
-
-	for (size_t i = 0; a->op && i < ARRAY_LEN(ops); i++) {
-		if (strcmp(ops[i].name, a->op) != 0 || a->index < 0 || a->index > 5)
+	for (size_t i = 0; a->op && i < ARRAY_LEN(operators); i++) {
+		if (strcmp(operators[i].name, a->op) != 0 || a->index < 0 || a->index > 5)
 			continue;
 		*ret = (struct scmp_arg_cmp){.arg = (unsigned int)a->index,
-					     .op = ops[i].op,
+					     .op = operators[i].op,
 					     .datum_a = a->value,
 					     .datum_b = a->value_two};
 		return 0;
 	}
 	return err_set(e, -EINVAL, "config.json: linux.seccomp: a condition of an argument is bad");
+}
+
+static int flags_parse(const struct spec_seccomp *s, unsigned int *ret, struct err *e)
+{
+	unsigned int bits = 0;
+
+	for (size_t i = 0; i < s->flags.n; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(filter_flags) &&
+		       strcmp(filter_flags[k].name, s->flags.v[i]) != 0)
+			k++;
+		if (k == ARRAY_LEN(filter_flags))
+			return err_set(e, -EINVAL,
+				       "config.json: linux.seccomp.flags: %.64s is not known",
+				       s->flags.v[i]);
+		bits |= filter_flags[k].flag;
+	}
+	*ret = bits;
+	return 0;
+}
+
+/* Whether a rule asks a listener, who must then be named; nobody may answer for all calls. */
+static int check_notify(const struct spec_seccomp *s, unsigned int *flags, struct err *e)
+{
+	bool notify = false;
+
+	if (strcmp(s->default_action, "SCMP_ACT_NOTIFY") == 0)
+		return err_set(e, -EINVAL,
+			       "config.json: linux.seccomp.defaultAction cannot be "
+			       "SCMP_ACT_NOTIFY");
+	for (size_t i = 0; i < s->syscalls.n; i++) {
+		const struct spec_seccomp_rule *r = &s->syscalls.v[i];
+
+		if (!r->action || strcmp(r->action, "SCMP_ACT_NOTIFY") != 0)
+			continue;
+		notify = true;
+		for (size_t k = 0; k < r->names.n; k++)
+			if (strcmp(r->names.v[k], "sendmsg") == 0 ||
+			    strcmp(r->names.v[k], "recvmsg") == 0)
+				return err_set(e, -EINVAL,
+					       "config.json: linux.seccomp: SCMP_ACT_NOTIFY "
+					       "cannot be used for %s, which passes the listener "
+					       "on",
+					       r->names.v[k]);
+	}
+	if (notify && !s->listener_path)
+		return err_set(e, -EINVAL,
+			       "config.json: linux.seccomp: SCMP_ACT_NOTIFY needs listenerPath");
+	if (notify)
+		*flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	/* The kernel has one number for "which thread failed" and "the listener". */
+	if (notify && (*flags & SECCOMP_FILTER_FLAG_TSYNC))
+		*flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+	return 0;
 }
 
 static int add_spec_rule(struct compiler *c, const struct spec_seccomp_rule *r, struct err *e)
@@ -293,12 +381,17 @@ static int add_spec_arch(struct compiler *c, const char *name, struct err *e)
 	return add_arch(c, arch, e);
 }
 
-int seccomp_spec_compile(const struct spec_seccomp *s, struct buf *ret, struct err *e)
+int seccomp_spec_compile(const struct spec_seccomp *s, struct buf *ret, unsigned int *ret_flags,
+			 struct err *e)
 {
 	CLEANUP(compiler_done) struct compiler c = {0};
 	uint32_t action;
 	int rc = action_parse(s->default_action, s->default_errno_ret, &action, e);
 
+	if (rc == 0)
+		rc = flags_parse(s, ret_flags, e);
+	if (rc == 0)
+		rc = check_notify(s, ret_flags, e);
 	if (rc == 0)
 		rc = compiler_init(&c, action, e);
 	for (size_t i = 0; rc == 0 && i < s->architectures.n; i++)

@@ -16,8 +16,25 @@
  * BPF (an array of struct sock_filter) in `ret`, whose bound should be SECCOMP_BPF_MAX.
  */
 int seccomp_default_compile(uint64_t caps, struct buf *ret, struct err *e);
-/* The same for a policy in the OCI form (linux.seccomp). -ENOSYS for what is not supported. */
-int seccomp_spec_compile(const struct spec_seccomp *s, struct buf *ret, struct err *e);
+/*
+ * The same for a policy in the OCI form (linux.seccomp); *ret_flags are SECCOMP_FILTER_FLAG_* for
+ * its loading. -ENOSYS for what is not supported.
+ */
+int seccomp_spec_compile(const struct spec_seccomp *s, struct buf *ret, unsigned int *ret_flags,
+			 struct err *e);
+/* The names of the actions, operators and architectures; NULL past the last. For `features`. */
+const char *seccomp_action_name(size_t i);
+const char *seccomp_operator_name(size_t i);
+const char *seccomp_arch_name(size_t i);
+const char *seccomp_flag_name(size_t i);
+
+struct hook_state;
+
+/*
+ * Hands the descriptor of a filter with SCMP_ACT_NOTIFY to the socket that linux.seccomp names,
+ * with the container's state (runtime-spec, "Container Process State"). seccomp_listener.c.
+ */
+int seccomp_listener_send(const struct hook_state *state, int listener, struct err *e);
 
 #define SECCOMP_BPF_MAX (4096 * 8) /* bytes: the kernel's limit of 4096 instructions */
 

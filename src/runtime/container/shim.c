@@ -26,7 +26,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "runtime/container/mount.h"
+#include "runtime/container/self.h"
 #include "runtime/container/shim_config.h"
 
 #define BACKLOG 64
@@ -35,32 +35,6 @@ struct documents {
 	struct spec spec;
 	struct shim_config config;
 };
-
-/*
- * A container could execute /proc/self/exe and write to the file behind it (CVE-2019-5736). On a
- * read-only mount of its own, which nobody can reach to change, it cannot. shim_spawn() executes
- * the binary from such a mount; when it was not so, it executes itself again from one.
- */
-static int protect_binary(char **argv, struct err *e)
-{
-	auto_close int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	auto_close int copy = -1;
-	struct statfs st;
-	int rc;
-
-	if (exe < 0 || fstatfs(exe, &st) < 0)
-		return err_sys(e, "cannot look at the shim's own binary");
-	if (st.f_flags & ST_RDONLY)
-		return 0;
-	copy = mount_clone_path("/proc/self/exe", false, e);
-	if (copy < 0)
-		return copy;
-	rc = mount_set(copy, MOUNT_ATTR_RDONLY, 0, 0, false);
-	if (rc < 0)
-		return err_code(e, rc, "cannot protect the shim's own binary");
-	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
-	return err_sys(e, "cannot execute the shim's own binary");
-}
 
 /* Nothing of whoever spawned the shim is kept open but the channel. */
 static int become_daemon(int channel, struct err *e)
@@ -278,7 +252,7 @@ int shim_main(int argc, char **argv)
 		return 2;
 	}
 	shim_init(&s);
-	if (protect_binary(argv, &e) < 0 || become_daemon(channel, &e) < 0 ||
+	if (self_protect(argv, &e) < 0 || become_daemon(channel, &e) < 0 ||
 	    setup(&s, argv[1], &e) < 0)
 		return report_failure(channel, &e);
 	if (channel >= 0) {

@@ -106,7 +106,7 @@ static void on_signal(struct shim *s)
 static void on_sync(struct shim *s)
 {
 	struct err e = ERR_INIT;
-	int rc = launch_result(&s->container, &s->start_code, &e);
+	int rc = launch_result(&s->container, NULL, &s->start_code, &e);
 
 	s->starting = false;
 	if (rc < 0) {

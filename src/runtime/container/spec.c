@@ -1,14 +1,13 @@
 /*
- * The tables of config.json (runtime-spec 1.2, config.md and config-linux.md), and the helpers
- * that fill a spec by hand. Properties that the specification has and this runtime has not are
- * listed as such, so that they are refused by name instead of being taken for typing errors.
+ * The tables of config.json (runtime-spec 1.2, config.md and config-linux.md). Properties that the
+ * specification has and this runtime has not are listed as such, so that they are refused by name
+ * instead of being taken for typing errors.
  */
 #include "runtime/container/spec.h"
 
-#include <string.h>
-
 #include "base/limits.h"
 #include "runtime/container/jtable.h"
+#include "runtime/container/spec_internal.h"
 
 static const struct jt_type user_type = {
 	sizeof(struct spec_user),
@@ -48,6 +47,26 @@ static const struct jt_type console_size_type = {
 		JT_END,
 	}};
 
+static const struct jt_type io_priority_type = {
+	sizeof(struct spec_io_priority),
+	(const struct jt_field[]){
+		JT_STR_(struct spec_io_priority, class_, "class"),
+		JT_I64_(struct spec_io_priority, priority, "priority"),
+		JT_END,
+	}};
+
+static const struct jt_type scheduler_type = {
+	sizeof(struct spec_scheduler), (const struct jt_field[]){
+					       JT_STR_(struct spec_scheduler, policy, "policy"),
+					       JT_I64_(struct spec_scheduler, nice, "nice"),
+					       JT_I64_(struct spec_scheduler, priority, "priority"),
+					       JT_STRS_(struct spec_scheduler, flags, "flags"),
+					       JT_U64_(struct spec_scheduler, runtime, "runtime"),
+					       JT_U64_(struct spec_scheduler, deadline, "deadline"),
+					       JT_U64_(struct spec_scheduler, period, "period"),
+					       JT_END,
+				       }};
+
 static const struct jt_type process_type = {
 	sizeof(struct spec_process),
 	(const struct jt_field[]){
@@ -62,10 +81,10 @@ static const struct jt_type process_type = {
 		JT_OBJS_(struct spec_process, rlimits, "rlimits", &rlimit_type),
 		JT_BOOL_(struct spec_process, no_new_privileges, "noNewPrivileges"),
 		JT_I64_(struct spec_process, oom_score_adj, "oomScoreAdj"),
-		JT_NO_("apparmorProfile"),
-		JT_NO_("selinuxLabel"),
-		JT_NO_("ioPriority"),
-		JT_NO_("scheduler"),
+		JT_STR_(struct spec_process, apparmor_profile, "apparmorProfile"),
+		JT_STR_(struct spec_process, selinux_label, "selinuxLabel"),
+		JT_OBJ_(struct spec_process, io_priority, "ioPriority", &io_priority_type),
+		JT_OBJ_(struct spec_process, scheduler, "scheduler", &scheduler_type),
 		JT_NO_("execCPUAffinity"),
 		JT_SKIP_("commandLine"),
 		JT_END,
@@ -78,16 +97,26 @@ static const struct jt_type root_type = {sizeof(struct spec_root),
 						 JT_END,
 					 }};
 
+static const struct jt_type id_map_type = {
+	sizeof(struct spec_id_map),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_id_map, container_id, "containerID"),
+		JT_I64_(struct spec_id_map, host_id, "hostID"),
+		JT_I64_(struct spec_id_map, size, "size"),
+		JT_END,
+	}};
+
 static const struct jt_type mount_type = {
-	sizeof(struct spec_mount), (const struct jt_field[]){
-					   JT_STR_(struct spec_mount, destination, "destination"),
-					   JT_STR_(struct spec_mount, type, "type"),
-					   JT_STR_(struct spec_mount, source, "source"),
-					   JT_STRS_(struct spec_mount, options, "options"),
-					   JT_NO_("uidMappings"),
-					   JT_NO_("gidMappings"),
-					   JT_END,
-				   }};
+	sizeof(struct spec_mount),
+	(const struct jt_field[]){
+		JT_STR_(struct spec_mount, destination, "destination"),
+		JT_STR_(struct spec_mount, type, "type"),
+		JT_STR_(struct spec_mount, source, "source"),
+		JT_STRS_(struct spec_mount, options, "options"),
+		JT_OBJS_(struct spec_mount, uid_maps, "uidMappings", &id_map_type),
+		JT_OBJS_(struct spec_mount, gid_maps, "gidMappings", &id_map_type),
+		JT_END,
+	}};
 
 static const struct jt_type namespace_type = {sizeof(struct spec_namespace),
 					      (const struct jt_field[]){
@@ -125,33 +154,97 @@ static const struct jt_type memory_type = {
 		JT_I64_(struct spec_memory, reservation, "reservation"),
 		JT_I64_(struct spec_memory, swap, "swap"),
 		JT_I64_(struct spec_memory, swappiness, "swappiness"),
+		JT_I64_(struct spec_memory, kernel_tcp, "kernelTCP"),
 		JT_BOOL_(struct spec_memory, disable_oom_killer, "disableOOMKiller"),
 		JT_BOOL_(struct spec_memory, check_before_update, "checkBeforeUpdate"),
 		JT_SKIP_("kernel"),
-		JT_NO_("kernelTCP"),
 		JT_SKIP_("useHierarchy"),
 		JT_END,
 	}};
 
-static const struct jt_type cpu_type = {sizeof(struct spec_cpu),
-					(const struct jt_field[]){
-						JT_I64_(struct spec_cpu, shares, "shares"),
-						JT_I64_(struct spec_cpu, quota, "quota"),
-						JT_I64_(struct spec_cpu, period, "period"),
-						JT_I64_(struct spec_cpu, burst, "burst"),
-						JT_I64_(struct spec_cpu, idle, "idle"),
-						JT_STR_(struct spec_cpu, cpus, "cpus"),
-						JT_STR_(struct spec_cpu, mems, "mems"),
-						JT_NO_("realtimeRuntime"),
-						JT_NO_("realtimePeriod"),
-						JT_END,
-					}};
+static const struct jt_type cpu_type = {
+	sizeof(struct spec_cpu),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_cpu, shares, "shares"),
+		JT_I64_(struct spec_cpu, quota, "quota"),
+		JT_I64_(struct spec_cpu, period, "period"),
+		JT_I64_(struct spec_cpu, burst, "burst"),
+		JT_I64_(struct spec_cpu, idle, "idle"),
+		JT_STR_(struct spec_cpu, cpus, "cpus"),
+		JT_STR_(struct spec_cpu, mems, "mems"),
+		JT_I64_(struct spec_cpu, realtime_runtime, "realtimeRuntime"),
+		JT_I64_(struct spec_cpu, realtime_period, "realtimePeriod"),
+		JT_END,
+	}};
 
 static const struct jt_type pids_type = {sizeof(struct spec_pids),
 					 (const struct jt_field[]){
 						 JT_I64_(struct spec_pids, limit, "limit"),
 						 JT_END,
 					 }};
+
+static const struct jt_type weight_device_type = {
+	sizeof(struct spec_weight_device),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_weight_device, major, "major"),
+		JT_I64_(struct spec_weight_device, minor, "minor"),
+		JT_I64_(struct spec_weight_device, weight, "weight"),
+		JT_I64_(struct spec_weight_device, leaf_weight, "leafWeight"),
+		JT_END,
+	}};
+
+static const struct jt_type throttle_type = {
+	sizeof(struct spec_throttle_device),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_throttle_device, major, "major"),
+		JT_I64_(struct spec_throttle_device, minor, "minor"),
+		JT_I64_(struct spec_throttle_device, rate, "rate"),
+		JT_END,
+	}};
+
+static const struct jt_type block_io_type = {
+	sizeof(struct spec_block_io),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_block_io, weight, "weight"),
+		JT_I64_(struct spec_block_io, leaf_weight, "leafWeight"),
+		JT_OBJS_(struct spec_block_io, weight_devices, "weightDevice", &weight_device_type),
+		JT_OBJS_(struct spec_block_io, read_bps, "throttleReadBpsDevice", &throttle_type),
+		JT_OBJS_(struct spec_block_io, write_bps, "throttleWriteBpsDevice", &throttle_type),
+		JT_OBJS_(struct spec_block_io, read_iops, "throttleReadIOPSDevice", &throttle_type),
+		JT_OBJS_(struct spec_block_io, write_iops, "throttleWriteIOPSDevice",
+			 &throttle_type),
+		JT_END,
+	}};
+
+static const struct jt_type hugepage_type = {
+	sizeof(struct spec_hugepage), (const struct jt_field[]){
+					      JT_STR_(struct spec_hugepage, page_size, "pageSize"),
+					      JT_U64_(struct spec_hugepage, limit, "limit"),
+					      JT_END,
+				      }};
+
+static const struct jt_type network_priority_type = {
+	sizeof(struct spec_network_priority),
+	(const struct jt_field[]){
+		JT_STR_(struct spec_network_priority, name, "name"),
+		JT_I64_(struct spec_network_priority, priority, "priority"),
+		JT_END,
+	}};
+
+static const struct jt_type network_type = {
+	sizeof(struct spec_network),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_network, class_id, "classID"),
+		JT_OBJS_(struct spec_network, priorities, "priorities", &network_priority_type),
+		JT_END,
+	}};
+
+static const struct jt_type rdma_type = {
+	sizeof(struct spec_rdma), (const struct jt_field[]){
+					  JT_I64_(struct spec_rdma, hca_handles, "hcaHandles"),
+					  JT_I64_(struct spec_rdma, hca_objects, "hcaObjects"),
+					  JT_END,
+				  }};
 
 static const struct jt_type resources_type = {
 	sizeof(struct spec_resources),
@@ -161,10 +254,10 @@ static const struct jt_type resources_type = {
 		JT_OBJ_(struct spec_resources, cpu, "cpu", &cpu_type),
 		JT_OBJ_(struct spec_resources, pids, "pids", &pids_type),
 		JT_PAIRS_(struct spec_resources, unified, "unified"),
-		JT_NO_("blockIO"),
-		JT_NO_("hugepageLimits"),
-		JT_NO_("network"),
-		JT_NO_("rdma"),
+		JT_OBJ_(struct spec_resources, block_io, "blockIO", &block_io_type),
+		JT_OBJS_(struct spec_resources, hugepages, "hugepageLimits", &hugepage_type),
+		JT_OBJ_(struct spec_resources, network, "network", &network_type),
+		JT_MAP_(struct spec_resources, rdma, "rdma", &rdma_type),
 		JT_END,
 	}};
 
@@ -196,8 +289,23 @@ static const struct jt_type seccomp_type = {
 		JT_STRS_(struct spec_seccomp, architectures, "architectures"),
 		JT_STRS_(struct spec_seccomp, flags, "flags"),
 		JT_OBJS_(struct spec_seccomp, syscalls, "syscalls", &seccomp_rule_type),
-		JT_NO_("listenerPath"),
-		JT_NO_("listenerMetadata"),
+		JT_STR_(struct spec_seccomp, listener_path, "listenerPath"),
+		JT_STR_(struct spec_seccomp, listener_metadata, "listenerMetadata"),
+		JT_END,
+	}};
+
+static const struct jt_type personality_type = {
+	sizeof(struct spec_personality), (const struct jt_field[]){
+						 JT_STR_(struct spec_personality, domain, "domain"),
+						 JT_STRS_(struct spec_personality, flags, "flags"),
+						 JT_END,
+					 }};
+
+static const struct jt_type time_offset_type = {
+	sizeof(struct spec_time_offset),
+	(const struct jt_field[]){
+		JT_I64_(struct spec_time_offset, secs, "secs"),
+		JT_I64_(struct spec_time_offset, nanosecs, "nanosecs"),
 		JT_END,
 	}};
 
@@ -213,12 +321,33 @@ static const struct jt_type linux_type = {
 		JT_STRS_(struct spec_linux, masked_paths, "maskedPaths"),
 		JT_STRS_(struct spec_linux, readonly_paths, "readonlyPaths"),
 		JT_PAIRS_(struct spec_linux, sysctl, "sysctl"),
-		JT_NO_("uidMappings"),
-		JT_NO_("gidMappings"),
-		JT_NO_("timeOffsets"),
+		JT_OBJS_(struct spec_linux, uid_maps, "uidMappings", &id_map_type),
+		JT_OBJS_(struct spec_linux, gid_maps, "gidMappings", &id_map_type),
+		JT_MAP_(struct spec_linux, time_offsets, "timeOffsets", &time_offset_type),
+		JT_OBJ_(struct spec_linux, personality, "personality", &personality_type),
 		JT_NO_("intelRdt"),
 		JT_NO_("mountLabel"),
-		JT_NO_("personality"),
+		JT_END,
+	}};
+
+static const struct jt_type hook_type = {sizeof(struct spec_hook),
+					 (const struct jt_field[]){
+						 JT_STR_(struct spec_hook, path, "path"),
+						 JT_STRS_(struct spec_hook, args, "args"),
+						 JT_STRS_(struct spec_hook, env, "env"),
+						 JT_I64_(struct spec_hook, timeout, "timeout"),
+						 JT_END,
+					 }};
+
+static const struct jt_type hooks_type = {
+	sizeof(struct spec_hooks),
+	(const struct jt_field[]){
+		JT_OBJS_(struct spec_hooks, prestart, "prestart", &hook_type),
+		JT_OBJS_(struct spec_hooks, create_runtime, "createRuntime", &hook_type),
+		JT_OBJS_(struct spec_hooks, create_container, "createContainer", &hook_type),
+		JT_OBJS_(struct spec_hooks, start_container, "startContainer", &hook_type),
+		JT_OBJS_(struct spec_hooks, poststart, "poststart", &hook_type),
+		JT_OBJS_(struct spec_hooks, poststop, "poststop", &hook_type),
 		JT_END,
 	}};
 
@@ -232,7 +361,7 @@ static const struct jt_type spec_type = {
 				     JT_OBJS_(struct spec, mounts, "mounts", &mount_type),
 				     JT_OBJ_(struct spec, linux_, "linux", &linux_type),
 				     JT_PAIRS_(struct spec, annotations, "annotations"),
-				     JT_NO_("hooks"),
+				     JT_OBJ_(struct spec, hooks, "hooks", &hooks_type),
 				     JT_SKIP_("solaris"),
 				     JT_SKIP_("windows"),
 				     JT_SKIP_("vm"),
@@ -267,112 +396,44 @@ int spec_write(const struct spec *s, struct buf *ret)
 	return jt_write(&spec_type, s, ret);
 }
 
-/* Grows a list by one zeroed entry: to powers of two, so that no capacity need be kept. */
-static void *list_add(void *list, size_t size)
+int spec_process_parse(const char *json, size_t n, struct spec_process *p, struct err *e)
 {
-	struct {
-		char *v;
-		size_t n;
-	} *l = list;
+	int rc = jt_parse(&process_type, json, n, true, "process.json", p, e);
 
-	if ((l->n & (l->n - 1)) == 0)
-		l->v = xreallocarray(l->v, l->n ? l->n * 2 : 1, size);
-	memset(l->v + l->n * size, 0, size);
-	return l->v + l->n++ * size;
+	if (rc == 0)
+		rc = spec_process_check(p, e);
+	if (rc < 0)
+		spec_process_done(p);
+	return rc;
 }
 
-void spec_strs_add(struct spec_strs *l, const char *s)
+void spec_process_done(struct spec_process *p)
 {
-	*(char **)list_add(l, sizeof(char *)) = xstrdup(s);
+	jt_done(&process_type, p);
 }
 
-void spec_strs_done(struct spec_strs *l)
+void spec_resources_init(struct spec_resources *r)
 {
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i]);
-	free(l->v);
-	*l = (struct spec_strs){0};
+	jt_init(&resources_type, r);
 }
 
-void spec_u32s_add(struct spec_u32s *l, uint32_t v)
+int spec_resources_parse(const char *json, size_t n, struct spec_resources *r, struct err *e)
 {
-	*(uint32_t *)list_add(l, sizeof(v)) = v;
+	int rc = jt_parse(&resources_type, json, n, true, "resources", r, e);
+
+	if (rc == 0)
+		rc = spec_resources_check(r, e);
+	if (rc < 0)
+		spec_resources_done(r);
+	return rc;
 }
 
-void spec_pairs_add(struct spec_pairs *l, const char *key, const char *value)
+void spec_resources_done(struct spec_resources *r)
 {
-	struct spec_pair *p = list_add(l, sizeof(*p));
-
-	p->key = xstrdup(key);
-	p->value = xstrdup(value);
+	jt_done(&resources_type, r);
 }
 
-static void strs_add_commas(struct spec_strs *l, const char *text)
+void spec_device_init(struct spec_device *d)
 {
-	while (text && *text) {
-		size_t n = strcspn(text, ",");
-		auto_free char *one = xstrndup(text, n);
-
-		if (n)
-			spec_strs_add(l, one);
-		text += n + (text[n] == ',');
-	}
-}
-
-struct spec_mount *spec_add_mount(struct spec *s, const char *destination, const char *type,
-				  const char *source, const char *options)
-{
-	struct spec_mount *m = list_add(&s->mounts, sizeof(*m));
-
-	m->destination = xstrdup(destination);
-	m->type = xstrdup(type);
-	m->source = xstrdup(source);
-	strs_add_commas(&m->options, options);
-	return m;
-}
-
-struct spec_namespace *spec_add_namespace(struct spec *s, const char *type, const char *path)
-{
-	struct spec_namespace *ns = list_add(&s->linux_.namespaces, sizeof(*ns));
-
-	ns->type = xstrdup(type);
-	ns->path = xstrdup(path);
-	return ns;
-}
-
-struct spec_rlimit *spec_add_rlimit(struct spec *s, const char *type, uint64_t soft, uint64_t hard)
-{
-	struct spec_rlimit *r = list_add(&s->process.rlimits, sizeof(*r));
-
-	r->type = xstrdup(type);
-	r->soft = soft;
-	r->hard = hard;
-	return r;
-}
-
-struct spec_device_rule *spec_add_device_rule(struct spec *s, bool allow, char type, int64_t major,
-					      int64_t minor, const char *access)
-{
-	struct spec_device_rule *r = list_add(&s->linux_.resources.devices, sizeof(*r));
-
-	r->allow = allow;
-	r->type = xasprintf("%c", type);
-	r->major = major;
-	r->minor = minor;
-	r->access = xstrdup(access);
-	return r;
-}
-
-struct spec_device *spec_add_device(struct spec *s, const char *path, char type, int64_t major,
-				    int64_t minor, const char *access)
-{
-	struct spec_device *d = list_add(&s->linux_.devices, sizeof(*d));
-
 	jt_init(&device_type, d);
-	d->path = xstrdup(path);
-	d->type = xasprintf("%c", type);
-	d->major = major;
-	d->minor = minor;
-	spec_add_device_rule(s, true, type == 'u' ? 'c' : type, major, minor, access);
-	return d;
 }

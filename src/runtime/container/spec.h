@@ -67,6 +67,21 @@ struct spec_console_size {
 	int64_t width;
 };
 
+struct spec_io_priority {
+	char *class_; /* "IOPRIO_CLASS_BE", ...; NULL: as inherited */
+	int64_t priority;
+};
+
+struct spec_scheduler {
+	char *policy; /* "SCHED_OTHER", ...; NULL: as inherited */
+	int64_t nice;
+	int64_t priority;
+	struct spec_strs flags; /* "SCHED_FLAG_RESET_ON_FORK", ... */
+	uint64_t runtime;       /* nanoseconds, of SCHED_DEADLINE */
+	uint64_t deadline;
+	uint64_t period;
+};
+
 struct spec_process {
 	bool terminal;
 	struct spec_console_size console_size;
@@ -82,6 +97,44 @@ struct spec_process {
 	} rlimits;
 	bool no_new_privileges;
 	int64_t oom_score_adj; /* SPEC_UNSET: inherited */
+	char *apparmor_profile;
+	char *selinux_label;
+	struct spec_io_priority io_priority;
+	struct spec_scheduler scheduler;
+};
+
+/* A range of a user namespace's ids. */
+struct spec_id_map {
+	int64_t container_id;
+	int64_t host_id;
+	int64_t size;
+};
+
+struct spec_id_maps {
+	struct spec_id_map *v;
+	size_t n;
+};
+
+/* A program of the host that is run at a point of the container's life. */
+struct spec_hook {
+	char *path;
+	struct spec_strs args; /* args[0] included; empty: the path alone */
+	struct spec_strs env;
+	int64_t timeout; /* seconds; SPEC_UNSET: as long as it takes */
+};
+
+struct spec_hook_list {
+	struct spec_hook *v;
+	size_t n;
+};
+
+struct spec_hooks {
+	struct spec_hook_list prestart;
+	struct spec_hook_list create_runtime;
+	struct spec_hook_list create_container;
+	struct spec_hook_list start_container;
+	struct spec_hook_list poststart;
+	struct spec_hook_list poststop;
 };
 
 struct spec_root {
@@ -94,10 +147,12 @@ struct spec_mount {
 	char *type;        /* NULL or "bind" for bind mounts */
 	char *source;
 	struct spec_strs options;
+	struct spec_id_maps uid_maps; /* of the mount's owners, with "idmap" and "ridmap" */
+	struct spec_id_maps gid_maps;
 };
 
 struct spec_namespace {
-	char *type; /* pid, mount, uts, ipc, network, cgroup */
+	char *type; /* pid, mount, uts, ipc, network, cgroup, user, time */
 	char *path; /* NULL: a new one */
 };
 
@@ -125,6 +180,7 @@ struct spec_memory {
 	int64_t reservation;
 	int64_t swap; /* memory and swap together, as v1 counts */
 	int64_t swappiness;
+	int64_t kernel_tcp;
 	bool disable_oom_killer;
 	bool check_before_update;
 };
@@ -135,12 +191,70 @@ struct spec_cpu {
 	int64_t period;
 	int64_t burst;
 	int64_t idle;
+	int64_t realtime_runtime; /* microseconds, v1 alone */
+	int64_t realtime_period;
 	char *cpus; /* "0-2,7" */
 	char *mems;
 };
 
 struct spec_pids {
 	int64_t limit;
+};
+
+struct spec_weight_device {
+	int64_t major;
+	int64_t minor;
+	int64_t weight;
+	int64_t leaf_weight;
+};
+
+/* Bytes or operations a second. */
+struct spec_throttle_device {
+	int64_t major;
+	int64_t minor;
+	int64_t rate;
+};
+
+struct spec_throttle {
+	struct spec_throttle_device *v;
+	size_t n;
+};
+
+struct spec_block_io {
+	int64_t weight; /* 10..1000 */
+	int64_t leaf_weight;
+	struct {
+		struct spec_weight_device *v;
+		size_t n;
+	} weight_devices;
+	struct spec_throttle read_bps;
+	struct spec_throttle write_bps;
+	struct spec_throttle read_iops;
+	struct spec_throttle write_iops;
+};
+
+struct spec_hugepage {
+	char *page_size; /* "2MB" */
+	uint64_t limit;  /* bytes */
+};
+
+struct spec_network_priority {
+	char *name; /* of an interface */
+	int64_t priority;
+};
+
+struct spec_network {
+	int64_t class_id;
+	struct {
+		struct spec_network_priority *v;
+		size_t n;
+	} priorities;
+};
+
+struct spec_rdma {
+	char *name; /* of a device */
+	int64_t hca_handles;
+	int64_t hca_objects;
 };
 
 struct spec_resources {
@@ -151,6 +265,16 @@ struct spec_resources {
 	struct spec_memory memory;
 	struct spec_cpu cpu;
 	struct spec_pids pids;
+	struct spec_block_io block_io;
+	struct {
+		struct spec_hugepage *v;
+		size_t n;
+	} hugepages;
+	struct spec_network network; /* v1 alone */
+	struct {
+		struct spec_rdma *v;
+		size_t n;
+	} rdma;
 	struct spec_pairs unified; /* v2 files written as they are */
 };
 
@@ -180,6 +304,20 @@ struct spec_seccomp {
 		struct spec_seccomp_rule *v;
 		size_t n;
 	} syscalls;
+	char *listener_path; /* a socket that gets the descriptor of SCMP_ACT_NOTIFY */
+	char *listener_metadata;
+};
+
+struct spec_personality {
+	char *domain; /* "LINUX" or "LINUX32"; NULL: as inherited */
+	struct spec_strs flags;
+};
+
+/* How far a clock of a time namespace is from the host's. */
+struct spec_time_offset {
+	char *clock; /* "monotonic" or "boottime" */
+	int64_t secs;
+	int64_t nanosecs;
 };
 
 struct spec_linux {
@@ -192,12 +330,19 @@ struct spec_linux {
 		size_t n;
 	} devices;
 	struct spec_resources resources;
-	char *cgroups_path; /* below each hierarchy's root: "/parent/id" */
+	char *cgroups_path; /* "/parent/id", or systemd's "slice:prefix:name" */
 	char *rootfs_propagation;
 	struct spec_seccomp seccomp;
 	struct spec_strs masked_paths;
 	struct spec_strs readonly_paths;
 	struct spec_pairs sysctl;
+	struct spec_id_maps uid_maps; /* of the container's user namespace */
+	struct spec_id_maps gid_maps;
+	struct {
+		struct spec_time_offset *v;
+		size_t n;
+	} time_offsets;
+	struct spec_personality personality;
 };
 
 struct spec {
@@ -212,6 +357,7 @@ struct spec {
 	} mounts;
 	struct spec_linux linux_; /* "linux" is a macro of gnu17 */
 	struct spec_pairs annotations;
+	struct spec_hooks hooks;
 };
 
 /* Every optional number is SPEC_UNSET after it. Needed before filling a struct by hand. */
@@ -229,6 +375,12 @@ enum spec_flags {
  * ...". -ENOSYS: the property is known to the specification, but not to this runtime.
  */
 int spec_parse(const char *json, size_t n, unsigned int flags, struct spec *s, struct err *e);
+/* process.json and resources.json: the same parts of a config.json as documents of their own. */
+int spec_process_parse(const char *json, size_t n, struct spec_process *p, struct err *e);
+void spec_process_done(struct spec_process *p);
+int spec_resources_parse(const char *json, size_t n, struct spec_resources *r, struct err *e);
+void spec_resources_init(struct spec_resources *r);
+void spec_resources_done(struct spec_resources *r);
 /* What spec_parse() checks beyond syntax: for structs filled by hand. 0 or -EINVAL/-ENOSYS. */
 int spec_validate(const struct spec *s, struct err *e);
 /* Writes config.json. 0, or -EMSGSIZE past the bound of `ret`. */
@@ -250,5 +402,7 @@ struct spec_device *spec_add_device(struct spec *s, const char *path, char type,
 /* `type` is one of "acbp", `major` and `minor` may be SPEC_UNSET. */
 struct spec_device_rule *spec_add_device_rule(struct spec *s, bool allow, char type, int64_t major,
 					      int64_t minor, const char *access);
+/* Whether the container has a namespace of the type ("pid") that is not the caller's own. */
+bool spec_has_namespace(const struct spec *s, const char *type);
 /* The RLIMIT_* number of a name, or -EINVAL. */
 int spec_rlimit_number(const char *type);

@@ -11,7 +11,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "runtime/container/cgroup.h"
-#include "runtime/container/spec.h"
+#include "runtime/container/process.h"
+#include "runtime/container/spec_internal.h"
 
 #define HOSTNAME_MAX 64
 #define CPUSET_MAX 1024
@@ -54,7 +55,7 @@ int spec_rlimit_number(const char *type)
 	return -EINVAL;
 }
 
-static int check_process(const struct spec_process *p, struct err *e)
+int spec_process_check(const struct spec_process *p, struct err *e)
 {
 	const int64_t ids[] = {p->user.uid, p->user.gid};
 
@@ -89,43 +90,37 @@ static int check_process(const struct spec_process *p, struct err *e)
 				       "of %s is above the hard one",
 				       r->type);
 	}
-	return 0;
+	return process_attrs_check(p, e);
 }
 
 static int check_namespaces(const struct spec *s, struct err *e)
 {
-	static const char *const known[] = {"pid",     "mount",  "uts", "ipc",
-					    "network", "cgroup", NULL};
-	static const char *const later[] = {"user", "time", NULL};
+	static const char *const known[] = {"pid",    "mount", "uts",  "ipc", "network",
+					    "cgroup", "user",  "time", NULL};
 	bool mount = false;
 
 	for (size_t i = 0; i < s->linux_.namespaces.n; i++) {
 		const struct spec_namespace *ns = &s->linux_.namespaces.v[i];
 
-		if (!ns->type || (!one_of(ns->type, known) && !one_of(ns->type, later)))
+		if (!ns->type || !one_of(ns->type, known))
 			return err_set(e, -EINVAL,
 				       "config.json: linux.namespaces: type %.64s is "
 				       "not known",
 				       ns->type ? ns->type : "(none)");
-		if (one_of(ns->type, later))
-			return err_set(e, -ENOSYS,
-				       "config.json: linux.namespaces: %s namespaces "
-				       "are not supported",
-				       ns->type);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(s->linux_.namespaces.v[j].type, ns->type) == 0)
 				return err_set(e, -EINVAL,
 					       "config.json: linux.namespaces: %s is "
 					       "there twice",
 					       ns->type);
-		if (ns->path && ns->path[0] != '/')
+		if (ns->path && *ns->path && ns->path[0] != '/')
 			return err_set(e, -EINVAL,
 				       "config.json: linux.namespaces: the path of %s "
 				       "must be absolute",
 				       ns->type);
 		if (strcmp(ns->type, "mount") == 0) {
 			mount = true;
-			if (ns->path)
+			if (ns->path && *ns->path)
 				return err_set(e, -ENOSYS,
 					       "config.json: linux.namespaces: to join "
 					       "a mount namespace is not supported");
@@ -138,7 +133,7 @@ static int check_namespaces(const struct spec *s, struct err *e)
 	return 0;
 }
 
-static bool has_namespace(const struct spec *s, const char *type)
+bool spec_has_namespace(const struct spec *s, const char *type)
 {
 	for (size_t i = 0; i < s->linux_.namespaces.n; i++)
 		if (strcmp(s->linux_.namespaces.v[i].type, type) == 0)
@@ -148,8 +143,9 @@ static bool has_namespace(const struct spec *s, const char *type)
 
 static int check_mounts(const struct spec *s, struct err *e)
 {
-	static const char *const types[] = {"proc",   "sysfs", "tmpfs", "devpts", "mqueue",
-					    "cgroup", "bind",  "none",  NULL};
+	static const char *const types[] = {"proc",   "sysfs",   "tmpfs",   "devpts",
+					    "mqueue", "cgroup",  "cgroup2", "bind",
+					    "none",   "overlay", "ramfs",   NULL};
 
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const struct spec_mount *m = &s->mounts.v[i];
@@ -164,6 +160,11 @@ static int check_mounts(const struct spec *s, struct err *e)
 				       "config.json: mounts: the type %.64s of %.128s is "
 				       "not supported",
 				       m->type, m->destination);
+		if (!m->uid_maps.n != !m->gid_maps.n)
+			return err_set(e, -EINVAL,
+				       "config.json: mounts[%zu]: uidMappings and gidMappings go "
+				       "together",
+				       i);
 	}
 	return 0;
 }
@@ -181,11 +182,13 @@ static int check_sysctl(const struct spec *s, struct err *e)
 		bool ok = false;
 
 		if (one_of(k, ipc) || strncmp(k, "fs.mqueue.", 10) == 0)
-			ok = has_namespace(s, "ipc");
+			ok = spec_has_namespace(s, "ipc");
 		else if (strncmp(k, "net.", 4) == 0)
-			ok = has_namespace(s, "network");
+			ok = spec_has_namespace(s, "network");
 		else if (strcmp(k, "kernel.domainname") == 0)
-			ok = has_namespace(s, "uts");
+			ok = spec_has_namespace(s, "uts");
+		else if (strncmp(k, "user.", 5) == 0)
+			ok = spec_has_namespace(s, "user");
 		if (!ok || strstr(k, ".."))
 			return err_set(e, -EINVAL,
 				       "config.json: linux.sysctl: %.128s is not kept "
@@ -221,7 +224,6 @@ static int check_cpuset(const char *name, const char *text, struct err *e)
 static int check_devices(const struct spec_linux *l, struct err *e)
 {
 	static const char *const types[] = {"c", "u", "b", "p", NULL};
-	static const char *const rule_types[] = {"a", "c", "b", NULL};
 
 	for (size_t i = 0; i < l->devices.n; i++) {
 		const struct spec_device *d = &l->devices.v[i];
@@ -232,10 +234,17 @@ static int check_devices(const struct spec_linux *l, struct err *e)
 				       "absolute path and a type of c, u, b or p",
 				       i);
 	}
-	for (size_t i = 0; i < l->resources.devices.n; i++) {
-		const struct spec_device_rule *d = &l->resources.devices.v[i];
+	return 0;
+}
 
-		if ((d->type && !one_of(d->type, rule_types)) ||
+static int check_device_rules(const struct spec_resources *r, struct err *e)
+{
+	static const char *const types[] = {"a", "c", "b", NULL};
+
+	for (size_t i = 0; i < r->devices.n; i++) {
+		const struct spec_device_rule *d = &r->devices.v[i];
+
+		if ((d->type && !one_of(d->type, types)) ||
 		    (d->access && d->access[strspn(d->access, "rwm")]))
 			return err_set(e, -EINVAL,
 				       "config.json: linux.resources.devices[%zu] is "
@@ -243,6 +252,139 @@ static int check_devices(const struct spec_linux *l, struct err *e)
 				       i);
 	}
 	return 0;
+}
+
+/* Ranges that do not wrap; the kernel judges overlaps. */
+static int check_maps(const struct spec_id_maps *l, const char *what, struct err *e)
+{
+	if (l->n > LIMIT_ID_MAPS)
+		return err_set(e, -EINVAL, "config.json: %s has more than %d entries", what,
+			       LIMIT_ID_MAPS);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct spec_id_map *m = &l->v[i];
+
+		if (m->container_id < 0 || m->host_id < 0 || m->size <= 0 ||
+		    m->container_id > UINT32_MAX - 1 || m->host_id > UINT32_MAX - 1 ||
+		    m->size > UINT32_MAX - m->container_id || m->size > UINT32_MAX - m->host_id)
+			return err_set(e, -EINVAL, "config.json: %s[%zu] is out of range", what, i);
+	}
+	return 0;
+}
+
+static int check_user_namespace(const struct spec *s, struct err *e)
+{
+	const struct spec_linux *l = &s->linux_;
+	bool user = spec_has_namespace(s, "user"), path = false;
+	int rc;
+
+	for (size_t i = 0; i < l->namespaces.n; i++)
+		if (strcmp(l->namespaces.v[i].type, "user") == 0)
+			path = l->namespaces.v[i].path && *l->namespaces.v[i].path;
+	if (!user && (l->uid_maps.n || l->gid_maps.n))
+		return err_set(e, -EINVAL,
+			       "config.json: linux.%s needs a user namespace in "
+			       "linux.namespaces",
+			       l->uid_maps.n ? "uidMappings" : "gidMappings");
+	if (user && !path && (!l->uid_maps.n || !l->gid_maps.n))
+		return err_set(e, -EINVAL,
+			       "config.json: a user namespace needs linux.uidMappings and "
+			       "linux.gidMappings");
+	rc = check_maps(&l->uid_maps, "linux.uidMappings", e);
+	return rc < 0 ? rc : check_maps(&l->gid_maps, "linux.gidMappings", e);
+}
+
+static int check_time_offsets(const struct spec *s, struct err *e)
+{
+	static const char *const clocks[] = {"monotonic", "boottime", NULL};
+
+	if (s->linux_.time_offsets.n && !spec_has_namespace(s, "time"))
+		return err_set(e, -EINVAL,
+			       "config.json: linux.timeOffsets needs a time namespace in "
+			       "linux.namespaces");
+	for (size_t i = 0; i < s->linux_.time_offsets.n; i++)
+		if (!one_of(s->linux_.time_offsets.v[i].clock, clocks))
+			return err_set(e, -EINVAL,
+				       "config.json: linux.timeOffsets: the clock %.64s is not "
+				       "known",
+				       s->linux_.time_offsets.v[i].clock);
+	return 0;
+}
+
+static int check_hook_list(const struct spec_hook_list *l, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (!l->v[i].path || l->v[i].path[0] != '/')
+			return err_set(e, -EINVAL,
+				       "config.json: hooks.%s[%zu].path must be absolute", name, i);
+		if (l->v[i].timeout != SPEC_UNSET &&
+		    (l->v[i].timeout <= 0 || l->v[i].timeout > INT32_MAX / 1000))
+			return err_set(e, -EINVAL,
+				       "config.json: hooks.%s[%zu].timeout is out of range", name,
+				       i);
+	}
+	return 0;
+}
+
+static int check_hooks(const struct spec_hooks *h, struct err *e)
+{
+	int rc = check_hook_list(&h->prestart, "prestart", e);
+
+	if (rc == 0)
+		rc = check_hook_list(&h->create_runtime, "createRuntime", e);
+	if (rc == 0)
+		rc = check_hook_list(&h->create_container, "createContainer", e);
+	if (rc == 0)
+		rc = check_hook_list(&h->start_container, "startContainer", e);
+	if (rc == 0)
+		rc = check_hook_list(&h->poststart, "poststart", e);
+	return rc < 0 ? rc : check_hook_list(&h->poststop, "poststop", e);
+}
+
+static int check_personality(const struct spec_personality *p, struct err *e)
+{
+	static const char *const domains[] = {"LINUX", "LINUX32", NULL};
+
+	if (p->flags.n)
+		return err_set(e, -ENOSYS, "config.json: linux.personality.flags is not supported");
+	if (p->domain && !one_of(p->domain, domains))
+		return err_set(e, -EINVAL,
+			       "config.json: linux.personality.domain must be LINUX or LINUX32");
+	return 0;
+}
+
+static int check_hugepages(const struct spec_resources *r, struct err *e)
+{
+	for (size_t i = 0; i < r->hugepages.n; i++) {
+		const char *size = r->hugepages.v[i].page_size;
+		size_t digits = size ? strspn(size, "0123456789") : 0;
+
+		if (!digits || digits > 10 || strlen(size) != digits + 2 ||
+		    !strchr("KMG", size[digits]) || size[digits + 1] != 'B')
+			return err_set(e, -EINVAL,
+				       "config.json: linux.resources.hugepageLimits[%zu].pageSize "
+				       "must be of the form 2MB",
+				       i);
+	}
+	return 0;
+}
+
+int spec_resources_check(const struct spec_resources *r, struct err *e)
+{
+	int rc = check_cpuset("cpus", r->cpu.cpus, e);
+
+	if (rc == 0)
+		rc = check_cpuset("mems", r->cpu.mems, e);
+	if (rc == 0)
+		rc = check_hugepages(r, e);
+	if (rc == 0)
+		rc = check_device_rules(r, e);
+	for (size_t i = 0; rc == 0 && i < r->network.priorities.n; i++)
+		if (!r->network.priorities.v[i].name || r->network.priorities.v[i].priority < 0)
+			rc = err_set(e, -EINVAL,
+				     "config.json: linux.resources.network.priorities[%zu] must "
+				     "have a name and a priority",
+				     i);
+	return rc;
 }
 
 static int check_linux(const struct spec_linux *l, struct err *e)
@@ -254,9 +396,9 @@ static int check_linux(const struct spec_linux *l, struct err *e)
 	int rc = check_devices(l, e);
 
 	if (rc == 0)
-		rc = check_cpuset("cpus", l->resources.cpu.cpus, e);
+		rc = spec_resources_check(&l->resources, e);
 	if (rc == 0)
-		rc = check_cpuset("mems", l->resources.cpu.mems, e);
+		rc = check_personality(&l->personality, e);
 	if (rc == 0 && l->cgroups_path)
 		rc = cgroup_path_clean(l->cgroups_path, &path, e);
 	if (rc == 0 && l->rootfs_propagation && !one_of(l->rootfs_propagation, propagations))
@@ -270,13 +412,19 @@ int spec_validate(const struct spec *s, struct err *e)
 
 	if (!s->oci_version || strncmp(s->oci_version, "1.", 2) != 0)
 		return err_set(e, -EINVAL, "config.json: ociVersion must be 1.x");
-	rc = check_process(&s->process, e);
+	rc = spec_process_check(&s->process, e);
 	if (rc == 0)
 		rc = check_namespaces(s, e);
+	if (rc == 0)
+		rc = check_user_namespace(s, e);
+	if (rc == 0)
+		rc = check_time_offsets(s, e);
 	if (rc == 0)
 		rc = check_mounts(s, e);
 	if (rc == 0)
 		rc = check_sysctl(s, e);
+	if (rc == 0)
+		rc = check_hooks(&s->hooks, e);
 	if (rc == 0)
 		rc = check_linux(&s->linux_, e);
 	if (rc < 0)
@@ -284,7 +432,7 @@ int spec_validate(const struct spec *s, struct err *e)
 	if (s->hostname && strlen(s->hostname) > HOSTNAME_MAX)
 		return err_set(e, -EINVAL, "config.json: hostname is longer than %d characters",
 			       HOSTNAME_MAX);
-	if ((s->hostname || s->domainname) && !has_namespace(s, "uts"))
+	if ((s->hostname || s->domainname) && !spec_has_namespace(s, "uts"))
 		return err_set(e, -EINVAL, "config.json: hostname needs a uts namespace");
 	return 0;
 }

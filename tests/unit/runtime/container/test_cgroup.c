@@ -36,7 +36,22 @@ static void paths(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(cgroup_path_clean(bad[i], &out, &e), -EINVAL);
-	assert_int_equal(cgroup_path_clean("system.slice:docker:id", &out, &e), -ENOSYS);
+	assert_int_equal(cgroup_path_clean("system.slice:docker:id", &out, &e), 0);
+	assert_string_equal(out, "/system.slice/docker-id.scope");
+	free(out);
+	assert_int_equal(cgroup_path_clean("a-b-c.slice::id", &out, &e), 0);
+	assert_string_equal(out, "/a.slice/a-b.slice/a-b-c.slice/id.scope");
+	free(out);
+	assert_int_equal(cgroup_path_clean(":p:x.slice", &out, &e), 0);
+	assert_string_equal(out, "/system.slice/p-x.slice");
+	free(out);
+	assert_int_equal(cgroup_path_clean("-.slice:p:n", &out, &e), 0);
+	assert_string_equal(out, "/p-n.scope");
+	free(out);
+	assert_int_equal(cgroup_path_clean("a:b", &out, &e), -EINVAL);
+	assert_int_equal(cgroup_path_clean("a:b:c", &out, &e), -EINVAL);
+	assert_int_equal(cgroup_path_clean("a--b.slice:b:c", &out, &e), -EINVAL);
+	assert_int_equal(cgroup_path_clean("a.slice:b:", &out, &e), -EINVAL);
 }
 
 static void shares_as_weights(void **state)

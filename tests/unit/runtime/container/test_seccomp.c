@@ -159,6 +159,7 @@ static void the_form_of_the_specification(void **state)
 		{.action = (char *)"SCMP_ACT_ERRNO", .errno_ret = 28},
 		{.action = (char *)"SCMP_ACT_KILL_PROCESS", .errno_ret = SPEC_UNSET},
 	};
+	unsigned int flags = 0;
 	struct spec_seccomp s = {.default_action = (char *)"SCMP_ACT_ALLOW",
 				 .default_errno_ret = SPEC_UNSET,
 				 .syscalls = {rules, 2}};
@@ -168,19 +169,19 @@ static void the_form_of_the_specification(void **state)
 	spec_strs_add(&rules[1].names, "no_such_call");
 	rules[1].args.v = &arg;
 	rules[1].args.n = 1;
-	assert_ok(seccomp_spec_compile(&s, &p, &e), &e);
+	assert_ok(seccomp_spec_compile(&s, &p, &flags, &e), &e);
 	assert_int_equal(judge(&p, SYS_mkdir, 0, 0), REFUSE(28));
 	assert_int_equal(judge(&p, SYS_close, 7, 0), SECCOMP_RET_KILL_PROCESS);
 	assert_int_equal(judge(&p, SYS_close, 8, 0), ALLOW);
 	assert_int_equal(judge(&p, 600, 0, 0), ALLOW);
 	s.default_action = (char *)"SCMP_ACT_WHAT";
-	assert_int_equal(seccomp_spec_compile(&s, &p, &e), -EINVAL);
+	assert_int_equal(seccomp_spec_compile(&s, &p, &flags, &e), -EINVAL);
 	s.default_action = (char *)"SCMP_ACT_ALLOW";
 	arg.op = (char *)"LIKE";
-	assert_int_equal(seccomp_spec_compile(&s, &p, &e), -EINVAL);
+	assert_int_equal(seccomp_spec_compile(&s, &p, &flags, &e), -EINVAL);
 	spec_strs_add(&s.architectures, "SCMP_ARCH_PDP11");
 	arg.op = (char *)"SCMP_CMP_EQ";
-	assert_int_equal(seccomp_spec_compile(&s, &p, &e), -EINVAL);
+	assert_int_equal(seccomp_spec_compile(&s, &p, &flags, &e), -EINVAL);
 	spec_strs_done(&s.architectures);
 	spec_strs_done(&rules[0].names);
 	spec_strs_done(&rules[1].names);

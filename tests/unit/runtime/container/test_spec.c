@@ -69,13 +69,11 @@ static void unknown_properties_are_named_or_passed_over(void **state)
 
 static void what_is_not_supported_is_named(void **state)
 {
-	refused(HEAD "}," NS "},\"hooks\":{\"prestart\":[{\"path\":\"/x\"}]}}", -ENOSYS, "hooks");
-	refused(HEAD ",\"apparmorProfile\":\"x\"}," NS "}}", -ENOSYS, "process.apparmorProfile");
-	refused(HEAD "},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}}",
-		-ENOSYS, "user");
+	refused(HEAD "}," NS ",\"intelRdt\":{\"closID\":\"x\"}}}", -ENOSYS, "linux.intelRdt");
+	refused(HEAD "}," NS ",\"personality\":{\"flags\":[\"x\"]}}}", -ENOSYS,
+		"linux.personality.flags");
 	refused(HEAD "}," NS "},\"mounts\":[{\"destination\":\"/x\",\"type\":\"nfs\"}]}", -ENOSYS,
 		"nfs");
-	refused(HEAD "}," NS ",\"cgroupsPath\":\"system.slice:a:b\"}}", -ENOSYS, "cgroupsPath");
 }
 
 static void bad_values_are_named(void **state)

@@ -1,0 +1,71 @@
+/*
+ * Keeping the runtime's program out of reach: see self.h.
+ */
+#include "runtime/container/self.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "runtime/container/mount.h"
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+/* Whether nobody can write to it: its mount is read-only, or it is sealed. */
+static int is_safe(bool *ret, struct err *e)
+{
+	auto_close int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct statfs st;
+
+	if (exe < 0 || fstatfs(exe, &st) < 0)
+		return err_sys(e, "cannot look at the runtime's own binary");
+	*ret = (st.f_flags & ST_RDONLY) || fcntl(exe, F_GET_SEALS) == SEALS;
+	return 0;
+}
+
+/* For a user who may not mount. */
+static int sealed_copy(struct err *e)
+{
+	auto_close int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	auto_close int copy = memfd_create("runtime", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct stat st;
+	off_t at = 0;
+
+	if (exe < 0 || copy < 0 || fstat(exe, &st) < 0)
+		return err_sys(e, "cannot copy the runtime's own binary");
+	while (at < st.st_size)
+		if (sendfile(copy, exe, &at, (size_t)(st.st_size - at)) <= 0)
+			return err_sys(e, "cannot copy the runtime's own binary");
+	if (fcntl(copy, F_ADD_SEALS, SEALS) < 0)
+		return err_sys(e, "cannot seal the copy of the runtime's own binary");
+	return TAKE_FD(copy);
+}
+
+int self_protect(char **argv, struct err *e)
+{
+	auto_close int copy = -1;
+	bool safe = false;
+	int rc = is_safe(&safe, e);
+
+	if (rc < 0 || safe)
+		return rc;
+	copy = mount_clone_path("/proc/self/exe", false, NULL);
+	if (copy < 0)
+		copy = sealed_copy(e);
+	else
+		rc = mount_set(copy, MOUNT_ATTR_RDONLY, 0, 0, false);
+	if (copy < 0)
+		return copy;
+	if (rc < 0)
+		return err_code(e, rc, "cannot protect the runtime's own binary");
+	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+	return err_sys(e, "cannot execute the runtime's own binary");
+}

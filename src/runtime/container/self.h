@@ -1,0 +1,15 @@
+/*
+ * The runtime's own program against what it starts. Called first of all by the shim and by those
+ * commands of shoal-oci that make processes in a container.
+ */
+#pragma once
+
+#include "base/err.h"
+
+/*
+ * A container could execute /proc/self/exe and later write to the file behind it (CVE-2019-5736).
+ * On a read-only mount of its own, which nobody can reach to change, it cannot: unless that is so
+ * already, the caller is executed again from such a mount, or where it may not mount from a sealed
+ * copy in memory, and this does not return.
+ */
+int self_protect(char **argv, struct err *e);
