@@ -9,7 +9,7 @@ from source import c_files, includes
 
 # base files that need libc alone: what the shim and the OCI command may use.
 BASE_LIBC = {"err", "mem", "buf", "log", "clock", "id", "file", "limits"}
-FREESTANDING = ("runtime/container", "main/shoal-shim", "main/shoal-oci")
+FREESTANDING = ("runtime/container", "runtime/oci", "main/shoal-shim", "main/shoal-oci")
 
 # What stands below each folder, nearest last. The folder itself is always allowed.
 BELOW = {
@@ -18,6 +18,7 @@ BELOW = {
     "scheduler": ["base", "model"],
     "net": ["base", "model"],
     "runtime/container": ["base"],
+    "runtime/oci": ["base", "runtime/container"],
     "runtime/image": ["base", "model"],
     "runtime": ["base", "model"],
     "manager": ["base", "model", "scheduler"],
@@ -68,7 +69,8 @@ def arrow(name, target):
     if is_under(name, FREESTANDING) and there == "base":
         stem = target.split("/")[-1].removesuffix(".h")
         return None if stem in BASE_LIBC else "is not of the libc-only part of base"
-    if is_under(name, FREESTANDING) and here == "main" and there != "runtime/container":
+    if is_under(name, FREESTANDING) and here == "main" and there not in (
+            "runtime/container", "runtime/oci"):
         return "stands above the runtime's own floor"
     if here == "main" or there == here or there in BELOW.get(here, []):
         return None
