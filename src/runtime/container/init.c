@@ -119,18 +119,20 @@ static void reset_signals(void)
 }
 
 /*
- * v1: the group is joined here, by the one thread there is; v2: the clone did it. The namespace
- * comes after that, so that the container's own group is its root.
+ * v1: the group is joined here, by the one thread there is, and while it still has the rights of
+ * its parent; v2: the clone did it.
  */
-static int join_cgroup(struct init *i, struct err *e)
+static int join_cgroup(const struct init_args *a, struct err *e)
 {
-	int rc = 0;
+	return a->cgroup && !a->cgroup->v2 && !a->in_cgroup ? cgroup_join_self(a->cgroup, e) : 0;
+}
 
-	if (i->a->cgroup && !i->a->cgroup->v2)
-		rc = cgroup_join_self(i->a->cgroup, e);
-	if (rc == 0 && i->a->new_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
-		rc = err_sys(e, "cannot make a cgroup namespace");
-	return rc;
+/* After the group was joined, so that it is the namespace's root. */
+static int make_cgroupns(struct init *i, struct err *e)
+{
+	if (i->a->new_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(e, "cannot make a cgroup namespace");
+	return 0;
 }
 
 /*
@@ -261,7 +263,7 @@ static int make_rootfs(struct init *i, struct err *e)
 	int rc = rootfs_open(&i->root, e);
 
 	if (rc == 0)
-		rc = join_cgroup(i, e);
+		rc = make_cgroupns(i, e);
 	if (rc == 0)
 		rc = rootfs_mount(&i->root, e);
 	if (rc == 0 && i->spec->process.terminal)
@@ -515,9 +517,11 @@ _Noreturn void init_run(const struct init_args *a)
 	if (!(a->unshared & CLONE_NEWUSER))
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	init_begin(&i, a, &e);
-	if (a->unshared & CLONE_NEWUSER)
+	rc = join_cgroup(a, &e);
+	if (rc == 0 && (a->unshared & CLONE_NEWUSER))
 		await_go(&i);
-	rc = setup(&i, &e);
+	if (rc == 0)
+		rc = setup(&i, &e);
 	/* Whoever creates a container is told at once that its program is not there. */
 	if (rc == 0 && a->launch->id && !i.spec->hooks.start_container.n)
 		rc = process_find(&i.process, &exit_code, &e);
@@ -549,7 +553,7 @@ static int join_container(struct init *i, struct err *e)
  */
 static int setup_exec(struct init *i, struct err *e)
 {
-	int rc = i->a->cgroup && !i->a->cgroup->v2 ? cgroup_join_self(i->a->cgroup, e) : 0;
+	int rc = join_cgroup(i->a, e);
 
 	if (rc == 0)
 		rc = join_container(i, e);

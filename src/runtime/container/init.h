@@ -53,6 +53,7 @@ struct rootfs;
 struct init_args {
 	const struct launch *launch;
 	const struct cgroup *cgroup; /* NULL: none wanted */
+	bool in_cgroup;              /* joined already */
 	const struct buf *filter;
 	unsigned int filter_flags;
 	const struct joined *join; /* namespaces to join; NULL: done already */

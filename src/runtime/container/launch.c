@@ -117,14 +117,17 @@ static pid_t pid_of(int pidfd)
  * may not join the host's. So where both happen a process between joins first, and then clones the
  * init as its own sibling.
  */
-_Noreturn static void run_bridge(const struct making *m, const struct init_args *a)
+_Noreturn static void run_bridge(const struct making *m, struct init_args *a)
 {
 	struct sync_message msg = {.type = SYNC_BRIDGE, .fds = SYNC_FD_PIDFD};
 	struct err e = ERR_INIT;
 	int pidfd = -1;
 	pid_t pid;
-	int rc = namespaces_join(m->ns.join, &e);
+	int rc = a->cgroup && !a->cgroup->v2 ? cgroup_join_self(a->cgroup, &e) : 0;
 
+	a->in_cgroup = true;
+	if (rc == 0)
+		rc = namespaces_join(m->ns.join, &e);
 	if (rc == 0 && m->ns.joins_user)
 		rc = userns_become_root(&e);
 	if (rc == 0) {

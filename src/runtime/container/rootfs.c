@@ -69,6 +69,7 @@ int rootfs_open_proc(struct rootfs *r, struct err *e)
 int rootfs_open(struct rootfs *r, struct err *e)
 {
 	int rc = r->sources ? 0 : rootfs_sources(r, e);
+	auto_close int at = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (rc < 0)
 		return rc;
@@ -81,7 +82,7 @@ int rootfs_open(struct rootfs *r, struct err *e)
 	rc = mount_set(r->root, 0, 0, MS_PRIVATE, true);
 	if (rc < 0)
 		return err_code(e, rc, "cannot make the root private");
-	rc = mount_attach(r->root, r->at);
+	rc = mount_attach(r->root, at);
 	if (rc < 0)
 		return err_code(e, rc, "cannot attach the root");
 	return rootfs_open_proc(r, e);
@@ -228,9 +229,8 @@ static int open_null(struct rootfs *r, struct err *e)
 	struct stat st;
 	int dev = r->dev;
 
-	if (r->own_userns) {
-		/* The first of the default devices: the host's, which the container cannot change.
-		 */
+	if (r->own_userns && dev < 0) {
+		/* The first of the default devices: the host's, which the container cannot change. */
 		r->null = TAKE_FD(r->devices[0]);
 		return 0;
 	}

@@ -28,10 +28,9 @@ struct rootfs {
 	bool *late_ro; /* mounts that become read-only when all is in place */
 	int *mounted;  /* their descriptors */
 	int *devices;  /* with own_userns: mounts of the host's devices, the default ones first */
-	int at;        /* the folder over which the root is attached, -1: the working directory */
 };
 
-#define ROOTFS_INIT ((struct rootfs){.root = -1, .proc = -1, .dev = -1, .null = -1, .at = -1})
+#define ROOTFS_INIT ((struct rootfs){.root = -1, .proc = -1, .dev = -1, .null = -1})
 
 /*
  * Opens on the host what the container shows of it: the sources of bind mounts (with their id

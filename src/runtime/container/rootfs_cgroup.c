@@ -84,9 +84,12 @@ static int mount_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err 
  * Without a cgroup namespace a new mount would show the host's whole tree: the container's own
  * group is shown instead.
  */
-static int show_group(int group, int target, uint64_t attrs)
+static int show_group(const struct cgroup *c, const char *controller, int target, uint64_t attrs)
 {
-	auto_close int fd = mount_clone_fd(group, false);
+	/* Once more by its path: what our parent has opened is in its own mount namespace. */
+	auto_free char *path = xasprintf("%s%s%s%s", CGROUP_ROOT, controller ? "/" : "",
+					 controller ? controller : "", c->path);
+	auto_close int fd = mount_clone_path(path, false, NULL);
 	int rc = fd < 0 ? fd : mount_set(fd, attrs, 0, MS_PRIVATE, false);
 
 	return rc < 0 ? rc : mount_attach(fd, target);
@@ -104,7 +107,7 @@ static int show_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err *
 		if (mkdirat(tmpfs, name, 0755) < 0)
 			return err_sys(e, "cannot make /sys/fs/cgroup/%s", name);
 		dir = openat(tmpfs, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		rc = dir < 0 ? -errno : show_group(r->cgroup->dir[h], dir, attrs);
+		rc = dir < 0 ? -errno : show_group(r->cgroup, name, dir, attrs);
 		if (rc < 0)
 			return err_code(e, rc, "cannot show the control group of %s", name);
 	}
@@ -123,7 +126,7 @@ static int mount_v2(struct rootfs *r, const struct spec_mount *m, uint64_t attrs
 				       "config.json: mounts: %.128s needs a control group or a "
 				       "cgroup namespace",
 				       m->destination);
-		rc = show_group(r->cgroup->dir[CGROUP_UNIFIED], target, attrs);
+		rc = show_group(r->cgroup, NULL, target, attrs);
 	} else {
 		fd = mount_new("cgroup2", "cgroup", NULL, attrs, e);
 		if (fd < 0)

@@ -66,13 +66,11 @@ static int show_device(int source, int dir, const char *name, struct err *e)
 	auto_close int made =
 		openat(dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
 	auto_close int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	auto_close int copy = -1;
 	int rc;
 
 	if (target < 0)
 		return err_sys(e, "cannot make the device %s", name);
-	copy = mount_clone_fd(source, false);
-	rc = copy < 0 ? copy : mount_attach(copy, target);
+	rc = mount_attach(source, target);
 	return rc < 0 ? err_code(e, rc, "cannot mount the device %s", name) : 0;
 }
 

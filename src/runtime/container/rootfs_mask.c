@@ -37,6 +37,9 @@ static int mask_one(struct rootfs *r, const char *path, int *empty, struct err *
 		return err_sys(e, "cannot look at %s", path);
 	if (!S_ISDIR(st.st_mode)) {
 		cover = mount_clone_fd(r->null, false);
+		/* A mount that our parent has made is copied only once it is attached itself. */
+		if (cover == -EINVAL && r->own_userns)
+			cover = fcntl(r->null, F_DUPFD_CLOEXEC, 3);
 	} else {
 		/* One empty file system serves all folders; the first copy is attached itself. */
 		if (*empty < 0) {

@@ -144,9 +144,6 @@ int rootfs_sources(struct rootfs *r, struct err *e)
 	r->late_ro = xcalloc(n + 1, sizeof(*r->late_ro));
 	for (size_t i = 0; i < n; i++)
 		r->sources[i] = r->mounted[i] = -1;
-	r->at = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (r->at < 0)
-		return err_sys(e, "cannot open the working directory");
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = open_source(r, i, &shared, e);
 	if (rc == 0 && r->own_userns)
@@ -175,6 +172,5 @@ void rootfs_done(struct rootfs *r)
 	free(r->late_ro);
 	free(r->devices);
 	fd_close_at(&r->root);
-	fd_close_at(&r->at);
 	*r = ROOTFS_INIT;
 }

@@ -101,7 +101,8 @@ int oci_state_make(const struct oci *o, const char *id, struct oci_container *re
 			       ? err_set(e, -EEXIST, "container with id exists: %s", id)
 			       : err_sys(e, "cannot make the state directory %s/%s", o->root, id);
 	c.dir = openat(c.parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (c.dir < 0 || flock(c.dir, LOCK_EX) < 0) {
+	/* Root of a user namespace must be able to pass through, whatever the umask is. */
+	if (c.dir < 0 || fchmod(c.dir, 0711) < 0 || flock(c.dir, LOCK_EX) < 0) {
 		rc = err_sys(e, "cannot lock the state directory %s/%s", o->root, id);
 		(void)unlinkat(c.parent, id, AT_REMOVEDIR);
 		return rc;
