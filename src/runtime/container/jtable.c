@@ -159,6 +159,16 @@ static void path_pop(struct jt_reader *r, size_t old)
 	r->path[old] = 0;
 }
 
+/* As much as spec_add_*() expects behind a list: up to the next power of two. */
+static void *list_room(size_t n, size_t size)
+{
+	size_t room = 1;
+
+	while (room < n)
+		room *= 2;
+	return xcalloc(room, size);
+}
+
 static int read_objects(struct jt_reader *r, const struct jt_field *f, json_t *v,
 			struct jt_list *ret)
 {
@@ -167,7 +177,7 @@ static int read_objects(struct jt_reader *r, const struct jt_field *f, json_t *v
 
 	if (!json_is_array(v) || json_array_size(v) > LIMIT_SPEC_LIST)
 		return bad(r, f->name, "must be a list of objects");
-	ret->v = xcalloc(json_array_size(v) + 1, f->type->size);
+	ret->v = list_room(json_array_size(v), f->type->size);
 	json_array_foreach(v, i, item)
 	{
 		void *at = (char *)ret->v + i * f->type->size;
@@ -194,7 +204,7 @@ static int read_map(struct jt_reader *r, const struct jt_field *f, json_t *v, st
 
 	if (!json_is_object(v) || json_object_size(v) > LIMIT_SPEC_LIST)
 		return bad(r, f->name, "must be an object of objects");
-	ret->v = xcalloc(json_object_size(v) + 1, f->type->size);
+	ret->v = list_room(json_object_size(v), f->type->size);
 	json_object_foreach(v, key, item)
 	{
 		void *at = (char *)ret->v + ret->n * f->type->size;

@@ -230,7 +230,8 @@ static int open_null(struct rootfs *r, struct err *e)
 	int dev = r->dev;
 
 	if (r->own_userns && dev < 0) {
-		/* The first of the default devices: the host's, which the container cannot change. */
+		/* The first of the default devices: the host's, which the container cannot change.
+		 */
 		r->null = TAKE_FD(r->devices[0]);
 		return 0;
 	}

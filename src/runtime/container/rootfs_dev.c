@@ -117,7 +117,10 @@ int rootfs_make_devices(struct rootfs *r, struct err *e)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < r->spec->linux_.devices.n; i++)
-		rc = make_device(r, i, e);
+	for (size_t i = 0; rc == 0 && i < r->spec->linux_.devices.n; i++) {
+		/* Reserved: it is the link to the container's own devpts, as runc has it. */
+		if (strcmp(r->spec->linux_.devices.v[i].path, "/dev/ptmx") != 0)
+			rc = make_device(r, i, e);
+	}
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "runtime/container/defaults.h"
 #include "runtime/container/rootfs.h"
 
 static void make_absolute(char **path, const char *bundle)
@@ -21,6 +22,22 @@ static void make_absolute(char **path, const char *bundle)
 		return;
 	*path = xasprintf("%s/%s", bundle, old);
 	free(old);
+}
+
+/*
+ * Whatever the rules say, the devices that every container has may be used (runtime-spec, "Default
+ * Devices"); as runc adds them, at the end. Without rules everything is allowed.
+ */
+static void add_device_rules(struct spec *s)
+{
+	const struct default_device_rule *d = container_defaults.device_rules;
+
+	if (!s->linux_.resources.devices.n)
+		return;
+	for (; d->type; d++)
+		if (d->allow)
+			spec_add_device_rule(s, true, d->type, d->major < 0 ? SPEC_UNSET : d->major,
+					     d->minor < 0 ? SPEC_UNSET : d->minor, d->access);
 }
 
 int bundle_load(const char *path, char **ret_path, struct spec *ret, struct err *e)
@@ -41,6 +58,7 @@ int bundle_load(const char *path, char **ret_path, struct spec *ret, struct err 
 	rc = spec_parse(buf_text(&text), text.len, SPEC_STRICT, ret, e);
 	if (rc < 0)
 		return rc;
+	add_device_rules(ret);
 	make_absolute(&ret->root.path, bundle);
 	for (size_t i = 0; i < ret->mounts.n; i++)
 		if (rootfs_is_bind(&ret->mounts.v[i]))

@@ -57,6 +57,77 @@ static void defaults_survive_writing_and_reading(void **state)
 	assert_int_equal(t.process.capabilities.ambient.n, 0);
 }
 
+/* Under ASan: what was read leaves as much room behind its lists as what was filled by hand. */
+static void lists_that_were_read_can_grow(void **state)
+{
+	for (int n = 0; n < 10; n++) {
+		auto_buf b = BUF_INIT(LIMIT_SPEC_JSON);
+		struct err e = ERR_INIT;
+		auto_spec s;
+
+		buf_adds(&b, HEAD "}," NS ",\"resources\":{\"devices\":[");
+		for (int i = 0; i < n; i++)
+			buf_addf(&b, "%s{\"allow\":true,\"type\":\"c\",\"major\":%d}", i ? "," : "",
+				 i);
+		buf_adds(&b, "]}}}");
+		assert_ok(parse(buf_text(&b), &s, &e), &e);
+		for (int i = 0; i < 20; i++)
+			spec_add_device_rule(&s, true, 'c', n + i, 0, "r");
+		assert_int_equal(s.linux_.resources.devices.n, n + 20);
+		for (int i = 0; i < n + 20; i++)
+			assert_int_equal(s.linux_.resources.devices.v[i].major, i);
+	}
+}
+
+static void properties_of_all_kinds_survive(void **state)
+{
+	static const char json[] = HEAD
+		",\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":3,\"flags\":"
+		"[\"SCHED_FLAG_RECLAIM\"]},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_IDLE\"}},"
+		"\"hooks\":{\"poststop\":[{\"path\":\"/x\",\"args\":[\"x\"],\"timeout\":3}]},"
+		"\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"},{\"type\":"
+		"\"time\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],"
+		"\"gidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],\"timeOffsets\":"
+		"{\"boottime\":{\"secs\":-5,\"nanosecs\":1}},\"resources\":{\"rdma\":{\"mlx\":"
+		"{\"hcaHandles\":3}},\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":"
+		"9223372036854771712}],\"network\":{\"classID\":7,\"priorities\":[{\"name\":\"lo\","
+		"\"priority\":5}]},\"blockIO\":{\"weight\":10,\"throttleReadBpsDevice\":[{"
+		"\"major\":"
+		"8,\"minor\":0,\"rate\":600}]}}}}";
+	auto_buf once = BUF_INIT(LIMIT_SPEC_JSON), again = BUF_INIT(LIMIT_SPEC_JSON);
+	struct err e = ERR_INIT;
+	auto_spec s;
+	auto_spec t;
+
+	assert_ok(parse(json, &s, &e), &e);
+	assert_string_equal(s.linux_.resources.rdma.v[0].name, "mlx");
+	assert_int_equal(s.linux_.resources.rdma.v[0].hca_objects, SPEC_UNSET);
+	assert_string_equal(s.linux_.time_offsets.v[0].clock, "boottime");
+	assert_int_equal(s.linux_.time_offsets.v[0].secs, -5);
+	assert_int_equal(s.hooks.poststop.v[0].timeout, 3);
+	assert_int_equal(spec_write(&s, &once), 0);
+	assert_ok(parse(buf_text(&once), &t, &e), &e);
+	assert_int_equal(spec_write(&t, &again), 0);
+	assert_string_equal(buf_text(&once), buf_text(&again));
+}
+
+static void bad_values_of_the_rest_are_named(void **state)
+{
+	refused(HEAD "},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}}",
+		-EINVAL, "linux.uidMappings");
+	refused(HEAD "}," NS ",\"uidMappings\":[{\"containerID\":0,\"hostID\":4294967295,"
+		     "\"size\":2}]}}",
+		-EINVAL, "user namespace");
+	refused(HEAD "}," NS "},\"hooks\":{\"prestart\":[{\"path\":\"x\"}]}}", -EINVAL,
+		"hooks.prestart[0].path");
+	refused(HEAD ",\"scheduler\":{\"policy\":\"X\"}}," NS "}}", -EINVAL, "scheduler.policy");
+	refused(HEAD ",\"ioPriority\":{\"class\":\"X\"}}," NS "}}", -EINVAL, "ioPriority.class");
+	refused(HEAD "}," NS ",\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2 MB\","
+		     "\"limit\":1}]}}}",
+		-EINVAL, "hugepageLimits[0].pageSize");
+	refused(HEAD "}," NS ",\"resources\":{\"rdma\":[1]}}}", -EINVAL, "rdma");
+}
+
 static void unknown_properties_are_named_or_passed_over(void **state)
 {
 	const char *json = HEAD ",\"colour\":1}," NS "}}";
@@ -182,6 +253,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(defaults_survive_writing_and_reading),
+		TEST(lists_that_were_read_can_grow),
+		TEST(properties_of_all_kinds_survive),
+		TEST(bad_values_of_the_rest_are_named),
 		TEST(unknown_properties_are_named_or_passed_over),
 		TEST(what_is_not_supported_is_named),
 		TEST(bad_values_are_named),
