@@ -148,7 +148,8 @@ static void make_files(void)
 		 "cp " BUSYBOX " %s/root/bin/true && cp " BUSYBOX " %s/root/bin/sleep", dir, dir);
 	if (system(command) != 0)
 		die(command);
-	write_bundle("long", "/bin/sleep", "100000");
+	for (size_t k = 0; k < ARRAY_LEN(programs); k++)
+		write_bundle(programs[k].name, "/bin/sleep", "100000");
 	for (int i = 0; i < PARALLEL; i++) {
 		auto_free char *name = xasprintf("short%d", i);
 
@@ -195,7 +196,7 @@ static int64_t run_once(struct program *p, const char *bundle)
 
 static void simple(struct program *p, const char *verb, const char *flag)
 {
-	CLEANUP(words_done) struct words w = words_of(p, "long");
+	CLEANUP(words_done) struct words w = words_of(p, p->name);
 	char *create[] = {p->path,       W("--root"), w.root, W("create"),
 			  W("--bundle"), w.bundle,    w.id,   NULL};
 	char *plain[] = {p->path, W("--root"), w.root, W(verb), w.id, NULL};
@@ -206,7 +207,7 @@ static void simple(struct program *p, const char *verb, const char *flag)
 
 static int64_t exec_once(struct program *p)
 {
-	CLEANUP(words_done) struct words w = words_of(p, "long");
+	CLEANUP(words_done) struct words w = words_of(p, p->name);
 	char *argv[] = {p->path, W("--root"), w.root, W("exec"), w.id, W("/bin/true"), NULL};
 
 	return call(p, argv);
@@ -259,6 +260,32 @@ static double measure_parallel(struct program *p)
 	return (double)(each * PARALLEL) * 1e9 / (double)(clock_mono_ns() - began);
 }
 
+/* The container in which things are executed; each program has its own. */
+static void begin(struct program *p)
+{
+	(void)run_once(p, "short0");
+	simple(p, "create", "");
+	simple(p, "start", "");
+	p->peak_kb = 0;
+}
+
+static void measure_once(struct program *p, int i)
+{
+	p->bare[i] = start_once(p);
+	p->run[i] = run_once(p, "short0");
+	p->exec[i] = exec_once(p);
+}
+
+static void finish(struct program *p)
+{
+	simple(p, "delete", "--force");
+	print_times(p, "start", p->bare);
+	print_times(p, "run", p->run);
+	print_times(p, "exec", p->exec);
+	printf("oci_parallel_%s %.1f 1/s\n", p->name, measure_parallel(p));
+	printf("oci_peak_%s %ld KB\n", p->name, p->peak_kb);
+}
+
 int main(int argc, char **argv)
 {
 	char command[512];
@@ -270,30 +297,19 @@ int main(int argc, char **argv)
 	programs[2].path = find("runc");
 	hide_unified();
 	make_files();
-	/* One after the other: they have a group in common. */
-	for (size_t k = 0; k < ARRAY_LEN(programs); k++) {
-		struct program *p = &programs[k];
-
-		if (!p->path)
-			continue;
-		(void)run_once(p, "short0");
-		simple(p, "create", "");
-		simple(p, "start", "");
-		p->peak_kb = 0;
-		for (int i = 0; i < runs; i++) {
-			p->bare[i] = start_once(p);
-			p->run[i] = run_once(p, "short0");
-			p->exec[i] = exec_once(p);
-		}
-		simple(p, "delete", "--force");
-		print_times(p, "start", p->bare);
-		print_times(p, "run", p->run);
-		print_times(p, "exec", p->exec);
-		printf("oci_parallel_%s %.1f 1/s\n", p->name, measure_parallel(p));
-		printf("oci_peak_%s %ld KB\n", p->name, p->peak_kb);
-	}
+	for (size_t k = 0; k < ARRAY_LEN(programs); k++)
+		if (programs[k].path)
+			begin(&programs[k]);
+	for (int i = 0; i < runs; i++)
+		for (size_t k = 0; k < ARRAY_LEN(programs); k++)
+			if (programs[k].path)
+				measure_once(&programs[k], i);
+	for (size_t k = 0; k < ARRAY_LEN(programs); k++)
+		if (programs[k].path)
+			finish(&programs[k]);
 	snprintf(command, sizeof(command),
-		 "rm -rf %s; find /sys/fs/cgroup -depth -name 'bench-oci-%d' -exec rmdir {} +", dir,
-		 (int)getpid());
+		 "rm -rf %s /sys/fs/cgroup/unified/bench-oci-%d; find /sys/fs/cgroup -depth -name "
+		 "'bench-oci-%d' -exec rmdir {} +",
+		 dir, (int)getpid(), (int)getpid());
 	return system(command) == 0 ? 0 : 1;
 }

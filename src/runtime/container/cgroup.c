@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -193,9 +195,16 @@ static int open_root(const char *root, int h, bool v2)
 {
 	auto_free char *path = v2 ? xstrdup(root)
 				  : xasprintf("%s/%s", root, v1_names[h] ? v1_names[h] : "unified");
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs st;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	/* On a hybrid host v2's tree may not be mounted where its folder is. */
+	if (h == CGROUP_UNIFIED && !v2 &&
+	    (fstatfs(fd, &st) < 0 || st.f_type != CGROUP2_SUPER_MAGIC))
+		return -ENOENT;
+	return TAKE_FD(fd);
 }
 
 static bool is_v2(const char *root)

@@ -3,9 +3,12 @@
  * never passed over in silence.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/mem.h"
 #include "runtime/container/cgroup_internal.h"
 
 int cgroup_need(const struct cgroup *c, int h, const char *what, struct err *e)
@@ -122,25 +125,38 @@ static void number_text(int64_t n, char ret[24])
 		snprintf(ret, 24, "%lld", (long long)n);
 }
 
+/* A rule is one write; the two files stay open for all of them. */
+static int write_rule(const struct spec_device_rule *d, const int files[2], struct err *e)
+{
+	const char *access = d->access && *d->access ? d->access : "rwm";
+	char major[24], minor[24], text[96];
+	int n;
+
+	number_text(d->major, major);
+	number_text(d->minor, minor);
+	if (!d->type || d->type[0] == 'a')
+		n = snprintf(text, sizeof(text), "a");
+	else
+		n = snprintf(text, sizeof(text), "%s %s:%s %s", d->type, major, minor, access);
+	if (write(files[d->allow], text, (size_t)n) != n)
+		return err_sys(e, "cannot write %s to the control group's devices.%s", text,
+			       d->allow ? "allow" : "deny");
+	return 0;
+}
+
 int cgroup_v1_set_devices(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
-	for (size_t i = 0; i < r->devices.n; i++) {
-		const struct spec_device_rule *d = &r->devices.v[i];
-		const char *file = d->allow ? "devices.allow" : "devices.deny";
-		const char *access = d->access && *d->access ? d->access : "rwm";
-		char major[24], minor[24], text[96];
-		int rc = cgroup_need(c, CGROUP_DEVICES, "device rules", e);
+	auto_close int allow = -1;
+	auto_close int deny = -1;
+	int rc = r->devices.n ? cgroup_need(c, CGROUP_DEVICES, "device rules", e) : 0;
 
-		number_text(d->major, major);
-		number_text(d->minor, minor);
-		if (!d->type || d->type[0] == 'a')
-			snprintf(text, sizeof(text), "a");
-		else
-			snprintf(text, sizeof(text), "%s %s:%s %s", d->type, major, minor, access);
-		if (rc == 0)
-			rc = cgroup_write(c->dir[CGROUP_DEVICES], file, text, e);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	if (rc < 0 || !r->devices.n)
+		return rc;
+	allow = openat(c->dir[CGROUP_DEVICES], "devices.allow", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	deny = openat(c->dir[CGROUP_DEVICES], "devices.deny", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (allow < 0 || deny < 0)
+		return err_sys(e, "cannot open the control group's devices.allow and devices.deny");
+	for (size_t i = 0; rc == 0 && i < r->devices.n; i++)
+		rc = write_rule(&r->devices.v[i], (const int[]){deny, allow}, e);
+	return rc;
 }

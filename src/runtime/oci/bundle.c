@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -24,6 +25,27 @@ static void make_absolute(char **path, const char *bundle)
 	free(old);
 }
 
+static bool is_number(int64_t have, int64_t want)
+{
+	return want < 0 ? have < 0 : have == want;
+}
+
+/* Whether the last word on a device has been said already, by the same rule. */
+static bool is_allowed(const struct spec_resources *r, const struct default_device_rule *want)
+{
+	for (size_t i = r->devices.n; i-- > 0;) {
+		const struct spec_device_rule *d = &r->devices.v[i];
+
+		if (!d->allow)
+			return false;
+		if (d->type && d->type[0] == want->type && is_number(d->major, want->major) &&
+		    is_number(d->minor, want->minor) && d->access &&
+		    strcmp(d->access, want->access) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Whatever the rules say, the devices that every container has may be used (runtime-spec, "Default
  * Devices"); as runc adds them, at the end. Without rules everything is allowed.
@@ -35,7 +57,7 @@ static void add_device_rules(struct spec *s)
 	if (!s->linux_.resources.devices.n)
 		return;
 	for (; d->type; d++)
-		if (d->allow)
+		if (d->allow && !is_allowed(&s->linux_.resources, d))
 			spec_add_device_rule(s, true, d->type, d->major < 0 ? SPEC_UNSET : d->major,
 					     d->minor < 0 ? SPEC_UNSET : d->minor, d->access);
 }

@@ -17,12 +17,24 @@
 
 #define END_MS 10000 /* for a killed container to be gone */
 
+/* An end that nobody has to help with: the init is gone, and its group is empty. */
+static bool is_over(const struct oci_container *c, const struct cgroup *g)
+{
+	struct pollfd pf = {.fd = c->pidfd, .events = POLLIN};
+
+	return (c->pidfd < 0 || poll(&pf, 1, 0) > 0) && cgroup_remove(g, NULL) == 0;
+}
+
 /* SIGKILL to all of it: by the group, and by the pid where the group has none. */
 static int kill_all(const struct oci_container *c, struct err *e)
 {
 	struct cgroup g;
 	int rc = oci_state_cgroup(c, &g, NULL);
 
+	if (rc == 0 && is_over(c, &g)) {
+		cgroup_done(&g);
+		return 0;
+	}
 	(void)oci_signal(c, SIGKILL);
 	if (rc < 0)
 		return 0;

@@ -162,11 +162,14 @@ static int prepare(struct execution *x, char **argv, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	s = oci_status(&x->state);
+	s = oci_status_of_process(&x->state);
 	if (s == OCI_STOPPED || s == OCI_CREATING)
 		return err_set(e, -EINVAL, "cannot exec in a %s container: %s", oci_status_name(s),
 			       x->state.id);
-	if (s == OCI_PAUSED && !x->f->ignore_paused)
+	rc = open_group(x, e);
+	if (rc < 0)
+		return rc;
+	if (x->has_group && !x->f->ignore_paused && cgroup_is_frozen(&x->group))
 		return err_set(e, -EINVAL,
 			       "cannot exec in a paused container (use --ignore-paused): %s",
 			       x->state.id);
@@ -175,7 +178,7 @@ static int prepare(struct execution *x, char **argv, struct err *e)
 		rc = x->f->process ? read_process(x, e) : set_process(x, argv + 1, e);
 	if (rc == 0)
 		rc = process_check_terminal(x->f, &x->spec.process, x->f->detach, e);
-	return rc < 0 ? rc : open_group(x, e);
+	return rc;
 }
 
 static int start(struct execution *x, struct err *e)

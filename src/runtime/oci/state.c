@@ -225,21 +225,25 @@ static bool is_locked(const struct oci_container *c)
 	return again >= 0 && flock(again, LOCK_SH | LOCK_NB) < 0;
 }
 
-enum oci_status oci_status(const struct oci_container *c)
+enum oci_status oci_status_of_process(const struct oci_container *c)
 {
-	struct cgroup g;
-	bool frozen;
-
 	if (!c->record.id || c->record.pid == SPEC_UNSET)
 		return is_locked(c) ? OCI_CREATING : OCI_STOPPED;
 	if (c->pidfd < 0)
 		return OCI_STOPPED;
 	if (is_there(c, OCI_SOCKET_EARLY))
 		return OCI_CREATING;
-	if (is_there(c, OCI_SOCKET))
-		return OCI_CREATED;
-	if (oci_state_cgroup(c, &g, NULL) < 0)
-		return OCI_RUNNING;
+	return is_there(c, OCI_SOCKET) ? OCI_CREATED : OCI_RUNNING;
+}
+
+enum oci_status oci_status(const struct oci_container *c)
+{
+	enum oci_status s = oci_status_of_process(c);
+	struct cgroup g;
+	bool frozen;
+
+	if (s != OCI_RUNNING || oci_state_cgroup(c, &g, NULL) < 0)
+		return s;
 	frozen = cgroup_is_frozen(&g);
 	cgroup_done(&g);
 	return frozen ? OCI_PAUSED : OCI_RUNNING;

@@ -69,6 +69,8 @@ void oci_state_unlock(const struct oci_container *c);
 int oci_state_remove(struct oci_container *c, struct err *e);
 
 enum oci_status oci_status(const struct oci_container *c);
+/* The same but for OCI_PAUSED, for who looks at the group anyway. */
+enum oci_status oci_status_of_process(const struct oci_container *c);
 const char *oci_status_name(enum oci_status s);
 /* Sends a signal to the container's init, and to no other process. -ESRCH when it is gone. */
 int oci_signal(const struct oci_container *c, int signal);
