@@ -83,6 +83,14 @@ static pid_t spawn(char **argv)
 	return pid;
 }
 
+static bool shell(const char *command)
+{
+	char *argv[] = {(char *)"/bin/sh", (char *)"-c", (char *)command, NULL};
+	int status;
+
+	return waitpid(spawn(argv), &status, 0) > 0 && status == 0;
+}
+
 /* Nanoseconds until its end, which must be a good one. */
 static int64_t call(struct program *p, char **argv)
 {
@@ -146,7 +154,7 @@ static void make_files(void)
 	}
 	snprintf(command, sizeof(command),
 		 "cp " BUSYBOX " %s/root/bin/true && cp " BUSYBOX " %s/root/bin/sleep", dir, dir);
-	if (system(command) != 0)
+	if (!shell(command))
 		die(command);
 	for (size_t k = 0; k < ARRAY_LEN(programs); k++)
 		write_bundle(programs[k].name, "/bin/sleep", "100000");
@@ -230,9 +238,13 @@ static int by_value(const void *a, const void *b)
 
 static void print_times(const struct program *p, const char *what, int64_t *v)
 {
+	int64_t median, p95;
+
 	qsort(v, (size_t)runs, sizeof(*v), by_value);
-	printf("oci_%s_%s_median %.3f ms\n", what, p->name, (double)v[runs / 2] / 1e6);
-	printf("oci_%s_%s_p95 %.3f ms\n", what, p->name, (double)v[runs * 95 / 100] / 1e6);
+	median = v[runs / 2];
+	p95 = v[runs * 95 / 100];
+	printf("oci_%s_%s_median %.3f ms\n", what, p->name, (double)median / 1e6);
+	printf("oci_%s_%s_p95 %.3f ms\n", what, p->name, (double)p95 / 1e6);
 }
 
 /* Each of the eight runs containers of its own one after the other. */
@@ -311,5 +323,5 @@ int main(int argc, char **argv)
 		 "rm -rf %s /sys/fs/cgroup/unified/bench-oci-%d; find /sys/fs/cgroup -depth -name "
 		 "'bench-oci-%d' -exec rmdir {} +",
 		 dir, (int)getpid(), (int)getpid());
-	return system(command) == 0 ? 0 : 1;
+	return shell(command) ? 0 : 1;
 }

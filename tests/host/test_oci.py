@@ -1,7 +1,6 @@
 """shoal-oci's commands with real containers: needs root, a static busybox and the built command."""
 
 import array
-import ctypes
 import json
 import os
 import pathlib
@@ -162,6 +161,20 @@ def test_two_at_once_with_one_id(oci, rootfs):
         codes = sorted(c.wait(timeout=60) for c in calls)
     assert codes == [0, 1, 1, 1, 1, 1]
     assert oci.state(ident)["status"] == "created"
+
+
+def test_bounds(oci, rootfs):
+    """LIMIT_OCI_ID, LIMIT_PRESERVE_FDS, LIMIT_OCI_STATE."""
+    _, path = oci.bundle(["/bin/true"], rootfs)
+    assert oci.call("run", "-b", path, "x" * 255).code == 0
+    assert "255" in oci.call("run", "-b", path, "x" * 256, check=False).err
+    assert "1024" in oci.run("true", rootfs, flags=["--preserve-fds", "1025"], check=1).err
+    assert "1024" in oci.run("true", rootfs, check=1,
+                             env={**os.environ, "LISTEN_FDS": "1025"}).err
+
+    def annotate(spec):
+        spec["annotations"] = {"k%d" % i: "x" * 1000 for i in range(70)}
+    assert "annotations" in oci.run("true", rootfs, annotate, check=1).err
 
 
 @pytest.mark.parametrize("ident", ["", ".", "..", "a/b", "../x", "a b", "x" * 300, "-x\n"])
@@ -677,17 +690,19 @@ def test_the_program_cannot_be_written_through_proc(oci, rootfs, tmp_path):
     assert not (root / "tmp/wrote").exists() and copy.read_bytes() == before
 
 
-def test_it_starts_fast_and_small():
-    """Little enough that only a dynamic or a bloated build goes past it, on a busy machine too."""
-    best = min(start_time() for _ in range(20))
-    assert best < 0.005
-    ctypes.CDLL(None)
-    usage = subprocess.run(["/bin/sh", "-c", "%s --version; grep -c . /proc/self/maps" % OCI],
-                           stdout=subprocess.PIPE, check=True)
-    assert usage.returncode == 0
-
-
-def start_time():
+def spawn_time(*argv):
     t = time.monotonic()
-    subprocess.run([str(OCI), "--version"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - t
+
+
+def test_it_starts_as_fast_as_a_program_without_libraries():
+    """Beside a static busybox in turns: the machine may be busy."""
+    if b"__asan_init" in OCI.read_bytes():
+        pytest.skip("a build with sanitizers")
+    own, other = [], []
+    for _ in range(30):
+        own.append(spawn_time(OCI, "--version"))
+        other.append(spawn_time("/bin/busybox", "true"))
+    assert min(own) < min(other) + 0.001
+    assert OCI.stat().st_size < 2 << 20

@@ -111,6 +111,31 @@ static void properties_of_all_kinds_survive(void **state)
 	assert_string_equal(buf_text(&once), buf_text(&again));
 }
 
+static void id_maps_are_bounded(void **state)
+{
+	for (int n = LIMIT_ID_MAPS; n <= LIMIT_ID_MAPS + 1; n++) {
+		auto_buf b = BUF_INIT(LIMIT_SPEC_JSON);
+		struct err e = ERR_INIT;
+		struct spec s;
+		int rc;
+
+		buf_adds(&b, HEAD "},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":"
+				  "\"user\"}],\"uidMappings\":[");
+		for (int i = 0; i < n; i++)
+			buf_addf(&b, "%s{\"containerID\":%d,\"hostID\":%d,\"size\":1}",
+				 i ? "," : "", i, i);
+		buf_adds(&b, "],\"gidMappings\":[{\"containerID\":0,\"hostID\":0,\"size\":1}]}}");
+		rc = parse(buf_text(&b), &s, &e);
+		if (n == LIMIT_ID_MAPS) {
+			assert_ok(rc, &e);
+			spec_done(&s);
+		} else {
+			assert_int_equal(rc, -EINVAL);
+			assert_non_null(strstr(e.msg, "linux.uidMappings"));
+		}
+	}
+}
+
 static void bad_values_of_the_rest_are_named(void **state)
 {
 	refused(HEAD "},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}}",
@@ -256,6 +281,7 @@ int main(void)
 		TEST(lists_that_were_read_can_grow),
 		TEST(properties_of_all_kinds_survive),
 		TEST(bad_values_of_the_rest_are_named),
+		TEST(id_maps_are_bounded),
 		TEST(unknown_properties_are_named_or_passed_over),
 		TEST(what_is_not_supported_is_named),
 		TEST(bad_values_are_named),
