@@ -1,6 +1,7 @@
 /*
- * What the container runtime reads from others: an image's passwd and group, config.json and
- * shim.json, frames of a shim's client, output for the log. The first byte chooses.
+ * What the container runtime reads from others: an image's passwd and group, config.json with
+ * its seccomp policy, shim.json, process.json, frames of a shim's client, output for the log. The
+ * first byte chooses.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 
 #include "base/limits.h"
 #include "runtime/container/json_log.h"
+#include "runtime/container/seccomp_filter.h"
 #include "runtime/container/shim_config.h"
 #include "runtime/container/shim_proto.h"
 #include "runtime/container/spec.h"
@@ -30,10 +32,24 @@ static void try_users(const char *text, size_t n)
 		user_info_done(&u);
 }
 
+/* Any policy that was read compiles to whole instructions, or is refused. */
+static void try_filter(const struct spec *s)
+{
+	struct buf b = BUF_INIT(SECCOMP_BPF_MAX);
+	unsigned int flags = 0;
+
+	if (s->linux_.seccomp.default_action &&
+	    seccomp_spec_compile(&s->linux_.seccomp, &b, &flags, NULL) == 0)
+		assert(b.len && b.len % 8 == 0);
+	buf_done(&b);
+}
+
 /* What was read can be written and read again. */
 static void try_documents(const char *text, size_t n)
 {
 	struct buf b = BUF_INIT(LIMIT_SPEC_JSON * 2);
+	struct spec_resources r;
+	struct spec_process p;
 	struct shim_config c;
 	struct spec s, t;
 
@@ -41,10 +57,15 @@ static void try_documents(const char *text, size_t n)
 		assert(spec_write(&s, &b) == 0);
 		assert(spec_parse(buf_text(&b), b.len, SPEC_STRICT, &t, NULL) == 0);
 		spec_done(&t);
+		try_filter(&s);
 		spec_done(&s);
 	}
 	if (shim_config_parse(text, n, &c, NULL) == 0)
 		shim_config_done(&c);
+	if (spec_process_parse(text, n, &p, NULL) == 0)
+		spec_process_done(&p);
+	if (spec_resources_parse(text, n, &r, NULL) == 0)
+		spec_resources_done(&r);
 	buf_done(&b);
 }
 

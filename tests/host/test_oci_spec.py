@@ -734,3 +734,60 @@ def test_an_oom_kill_ends_it_with_137(each, rootfs):
     def change(spec):
         spec["linux"]["resources"]["memory"] = {"limit": 8 << 20, "swap": 8 << 20}
     assert each.run("tail /dev/zero", rootfs, change).code == 137
+
+
+# An ordinary user
+
+
+@pytest.fixture
+def ordinary():
+    """What a user who is not root has: the command, a bundle, a folder for states."""
+    base = pathlib.Path("/var/tmp/shoal-oci-user-%d" % os.getpid())
+    base.mkdir(mode=0o755)
+    shutil.copy(OCI, base / "oci")
+    (base / "b").mkdir()
+    (base / "x").mkdir()
+    shimlib.make_rootfs(base / "b/rootfs")
+    for p in [base, *base.rglob("*")]:
+        os.lchown(p, 12345, 12345)
+
+    def call(*argv, check=True, **kw):
+        r = subprocess.run(
+            ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", base / "oci",
+             *map(str, argv)], env={"XDG_RUNTIME_DIR": str(base / "x"), "PATH": os.environ["PATH"]},
+            cwd=base / "b", stdin=subprocess.DEVNULL, check=False, timeout=60,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kw})
+        assert not check or r.returncode == 0, r.stderr
+        return r.stdout.decode() if r.stdout is not None else ""
+
+    call("spec", "--rootless")
+    spec = json.loads((base / "b/config.json").read_text())
+    spec["process"]["terminal"] = False
+    call.base, call.spec = base, spec
+    yield call
+    call("delete", "--force", "u", check=False)
+    assert list((base / "x/shoal-oci").iterdir()) == []
+    shutil.rmtree(base)
+
+
+def write_args(ordinary, *args):
+    ordinary.spec["process"]["args"] = list(args)
+    (ordinary.base / "b/config.json").write_text(json.dumps(ordinary.spec))
+
+
+def test_an_ordinary_user_runs_a_container(ordinary):
+    write_args(ordinary, "/bin/sh", "-c", "id -u; cat /proc/self/uid_map; echo x > /dev/null; "
+               "echo $$; touch /x 2>/dev/null || echo ro; grep NoNew /proc/self/status")
+    assert ordinary("run", "u").split() == ["0", "0", "12345", "1", "1", "ro", "NoNewPrivs:", "1"]
+
+
+def test_the_life_of_an_ordinary_users_container(ordinary):
+    write_args(ordinary, *SLEEP)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    ordinary("create", "u", **quiet)
+    ordinary("start", "u")
+    assert json.loads(ordinary("state", "u"))["status"] == "running"
+    assert ordinary("exec", "u", "sh", "-c", "id -u; cat /proc/1/comm").split() == ["0", "sleep"]
+    ordinary("kill", "u", "KILL")
+    wait_for(lambda: json.loads(ordinary("state", "u"))["status"] == "stopped")
+    ordinary("delete", "u")

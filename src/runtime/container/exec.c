@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "runtime/container/launch_internal.h"
 #include "runtime/container/seccomp_filter.h"
+#include "runtime/container/userns.h"
 
 static const struct {
 	const char *file;
@@ -45,12 +47,42 @@ static unsigned int foreign(pid_t pid)
 	return flags;
 }
 
+/*
+ * Who is not root on the host may join the pid namespace only by way of the user namespace that it
+ * belongs to, which a process between does: we would not come back.
+ */
+_Noreturn static void run_bridge(const struct exec *x, const struct init_args *a)
+{
+	struct init_args child = *a;
+	struct err e = ERR_INIT;
+	int pidfd = -1, rc = 0;
+	pid_t pid;
+
+	/* From here on the container could look into this process (CVE-2016-9962). */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	child.unshared &= ~(unsigned int)(CLONE_NEWPID | CLONE_NEWUSER);
+	if (setns(x->pidfd, CLONE_NEWUSER | CLONE_NEWPID) < 0)
+		rc = err_sys(&e, "cannot join the container's user namespace");
+	if (rc == 0)
+		rc = userns_become_root(&e);
+	if (rc == 0) {
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		pid = launch_clone(CLONE_PARENT, -1, 0, &pidfd);
+		if (pid == 0)
+			init_exec(&child);
+		if (pid < 0)
+			err_sys(&e, "cannot make a process in the container");
+	}
+	bridge_end(a->sync, pidfd, &e);
+}
+
 /* The clone, in the container's pid namespace; afterwards the caller is back in its own. */
 static int clone_exec(const struct exec *x, const struct init_args *a, struct container *c,
 		      int other, struct err *e)
 {
 	auto_close int back = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	bool pid = a->unshared & CLONE_NEWPID;
+	bool bridge = geteuid() != 0 && (a->unshared & CLONE_NEWUSER);
+	bool pid = !bridge && (a->unshared & CLONE_NEWPID);
 	struct init_args child = *a;
 	int into = a->cgroup && a->cgroup->v2 ? a->cgroup->dir[CGROUP_UNIFIED] : -1;
 	int rc = 0;
@@ -61,6 +93,8 @@ static int clone_exec(const struct exec *x, const struct init_args *a, struct co
 	c->pid = launch_clone(0, into, SIGCHLD, &c->pidfd);
 	if (c->pid == 0) {
 		close(other);
+		if (bridge)
+			run_bridge(x, a);
 		init_exec(&child);
 	}
 	if (c->pid < 0) {
@@ -90,6 +124,8 @@ static int start(const struct exec *x, const struct buf *filter, unsigned int fl
 	a.sync = pair[1];
 	rc = clone_exec(x, &a, c, pair[0], e);
 	close(pair[1]);
+	if (rc == 0 && geteuid() != 0 && (a.unshared & CLONE_NEWUSER))
+		rc = bridge_cross(c, e);
 	if (rc == 0)
 		rc = launch_set_oom_score(c->pid, &x->launch->spec->process, e);
 	return rc < 0 ? rc : launch_await(c, SYNC_READY, ret_exit_code, e);

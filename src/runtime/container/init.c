@@ -493,6 +493,7 @@ static void init_begin(struct init *i, const struct init_args *a, struct err *e)
 	i->root.overlay = &a->launch->config->overlay;
 	i->root.cgroup = a->cgroup;
 	i->root.own_cgroupns = a->new_cgroupns;
+	i->root.own_userns = a->own_userns;
 	i->root.no_pivot = a->launch->no_pivot;
 	i->process.spec = &i->spec->process;
 	i->process.filter = a->filter;

@@ -61,6 +61,7 @@ struct init_args {
 	int sync;
 	unsigned int unshared; /* CLONE_NEW* flags that the clone had */
 	bool new_cgroupns;
+	bool own_userns; /* made or joined */
 	bool new_timens;
 	const struct exec *exec; /* init_exec() alone */
 };

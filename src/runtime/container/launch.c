@@ -112,6 +112,17 @@ static pid_t pid_of(int pidfd)
 	return p ? (pid_t)strtol(p + 4, NULL, 10) : -1;
 }
 
+_Noreturn void bridge_end(int sync, int pidfd, const struct err *e)
+{
+	struct sync_message m = {.type = SYNC_BRIDGE, .fds = SYNC_FD_PIDFD};
+
+	if (e->code)
+		m = (struct sync_message){.type = SYNC_FAILED, .code = e->code};
+	snprintf(m.text, sizeof(m.text), "%s", e->code ? err_text(e) : "");
+	(void)sync_send(sync, &m, &pidfd, e->code ? 0 : 1);
+	_exit(0);
+}
+
 /*
  * New namespaces belong to the user namespace of who makes them, and root of a new user namespace
  * may not join the host's. So where both happen a process between joins first, and then clones the
@@ -119,7 +130,6 @@ static pid_t pid_of(int pidfd)
  */
 _Noreturn static void run_bridge(const struct making *m, struct init_args *a)
 {
-	struct sync_message msg = {.type = SYNC_BRIDGE, .fds = SYNC_FD_PIDFD};
 	struct err e = ERR_INIT;
 	int pidfd = -1;
 	pid_t pid;
@@ -135,18 +145,12 @@ _Noreturn static void run_bridge(const struct making *m, struct init_args *a)
 		if (pid == 0)
 			init_run(a);
 		if (pid < 0)
-			rc = err_sys(&e, "cannot make the container's namespaces");
+			err_sys(&e, "cannot make the container's namespaces");
 	}
-	if (rc < 0) {
-		msg = (struct sync_message){.type = SYNC_FAILED, .code = e.code};
-		snprintf(msg.text, sizeof(msg.text), "%s", err_text(&e));
-	}
-	(void)sync_send(a->sync, &msg, &pidfd, rc < 0 ? 0 : 1);
-	_exit(0);
+	bridge_end(a->sync, pidfd, &e);
 }
 
-/* The bridge ends at once; the init is our child by CLONE_PARENT. */
-static int cross_bridge(struct container *c, struct err *e)
+int bridge_cross(struct container *c, struct err *e)
 {
 	pid_t bridge = c->pid;
 	int rc;
@@ -175,6 +179,7 @@ static int start_init(const struct making *m, struct container *c, struct err *e
 		.root = m->has_root ? &m->root : NULL,
 		.unshared = ns->flags,
 		.new_cgroupns = ns->cgroup,
+		.own_userns = ns->user || ns->joins_user,
 		.new_timens = ns->time,
 	};
 	int pair[2];
@@ -195,7 +200,7 @@ static int start_init(const struct making *m, struct container *c, struct err *e
 		c->pid = 0;
 		return err_sys(e, "cannot make the container's namespaces");
 	}
-	return bridge ? cross_bridge(c, e) : 0;
+	return bridge ? bridge_cross(c, e) : 0;
 }
 
 int launch_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
@@ -214,6 +219,19 @@ int launch_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
 	return 0;
 }
 
+static int make_cgroup(const struct launch *l, struct container *c, struct err *e)
+{
+	int rc = cgroup_create(CGROUP_ROOT, l->spec->linux_.cgroups_path,
+			       &l->spec->linux_.resources, &c->cgroup, e);
+
+	c->has_cgroup = rc == 0;
+	if (l->cgroup_optional && (rc == -EACCES || rc == -EPERM || rc == -EROFS)) {
+		*e = ERR_INIT;
+		return 0;
+	}
+	return rc;
+}
+
 static int prepare(struct making *m, struct container *c, struct err *e)
 {
 	const struct launch *l = m->l;
@@ -229,12 +247,7 @@ static int prepare(struct making *m, struct container *c, struct err *e)
 		m->has_root = true;
 		rc = rootfs_sources(&m->root, e);
 	}
-	if (rc == 0 && l->spec->linux_.cgroups_path) {
-		rc = cgroup_create(CGROUP_ROOT, l->spec->linux_.cgroups_path,
-				   &l->spec->linux_.resources, &c->cgroup, e);
-		c->has_cgroup = rc == 0;
-	}
-	return rc;
+	return rc == 0 && l->spec->linux_.cgroups_path ? make_cgroup(l, c, e) : rc;
 }
 
 static int begin(struct making *m, struct container *c, struct err *e)

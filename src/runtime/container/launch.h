@@ -25,6 +25,7 @@ struct launch {
 	unsigned int preserve_fds; /* 3 and following that the program gets */
 	bool detached;             /* the process survives its parent: from launch_detach() on, or
 				    * from launch_start() on */
+	bool cgroup_optional;      /* without the right to make its group it goes without one */
 	bool no_pivot;
 	bool no_new_keyring;
 };

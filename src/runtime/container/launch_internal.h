@@ -26,6 +26,13 @@ void namespaces_done(struct namespaces *ns);
 /* clone3() with a descriptor of the child; `cgroup_fd` -1: the group stays. */
 pid_t launch_clone(unsigned int flags, int cgroup_fd, int exit_signal, int *ret_pidfd);
 /*
+ * A process that joins namespaces and then clones the init as its own sibling (CLONE_PARENT): its
+ * end, which tells what it has made, and its parent's half: c->pid is the bridge's and becomes the
+ * init's.
+ */
+_Noreturn void bridge_end(int sync, int pidfd, const struct err *e);
+int bridge_cross(struct container *c, struct err *e);
+/*
  * Waits for the init's word and takes its descriptors. 0, or why it failed; *ret_exit_code, which
  * may be NULL, is then what the init says, else it is left alone.
  */

@@ -83,15 +83,16 @@ static int scheduler_parse(const struct spec_scheduler *s, struct sched_attr *re
 		return err_set(e, -EINVAL,
 			       "config.json: process.scheduler.priority is for SCHED_FIFO and "
 			       "SCHED_RR alone");
-	if ((s->runtime || s->deadline || s->period) && ret->sched_policy != SCHED_DEADLINE)
+	if ((s->runtime > 0 || s->deadline > 0 || s->period > 0) &&
+	    ret->sched_policy != SCHED_DEADLINE)
 		return err_set(e, -EINVAL,
 			       "config.json: process.scheduler.runtime, deadline and period are "
 			       "for SCHED_DEADLINE alone");
 	ret->sched_nice = s->nice == SPEC_UNSET ? 0 : (int32_t)s->nice;
 	ret->sched_priority = s->priority < 0 || s->priority > 99 ? 0 : (unsigned int)s->priority;
-	ret->sched_runtime = s->runtime;
-	ret->sched_deadline = s->deadline;
-	ret->sched_period = s->period;
+	ret->sched_runtime = (uint64_t)MAX_OF(s->runtime, 0);
+	ret->sched_deadline = (uint64_t)MAX_OF(s->deadline, 0);
+	ret->sched_period = (uint64_t)MAX_OF(s->period, 0);
 	return 0;
 }
 

@@ -35,7 +35,7 @@ struct rootfs {
 /*
  * Opens on the host what the container shows of it: the sources of bind mounts (with their id
  * maps), the root, devices. Where the container has a user namespace of its own, or mounts with id
- * maps, the parent calls it, since the init may not; else rootfs_open() does.
+ * maps, the parent calls it when it is root, since the init may not; else rootfs_open() does.
  */
 int rootfs_sources(struct rootfs *r, struct err *e);
 /* Whether that is so. */

@@ -17,6 +17,9 @@
 
 bool rootfs_needs_parent(const struct spec *s)
 {
+	/* A user who may not mount on the host may do so in the container's own namespaces. */
+	if (geteuid() != 0)
+		return false;
 	if (spec_has_namespace(s, "user"))
 		return true;
 	for (size_t i = 0; i < s->mounts.n; i++) {

@@ -61,9 +61,9 @@ static const struct jt_type scheduler_type = {
 					       JT_I64_(struct spec_scheduler, nice, "nice"),
 					       JT_I64_(struct spec_scheduler, priority, "priority"),
 					       JT_STRS_(struct spec_scheduler, flags, "flags"),
-					       JT_U64_(struct spec_scheduler, runtime, "runtime"),
-					       JT_U64_(struct spec_scheduler, deadline, "deadline"),
-					       JT_U64_(struct spec_scheduler, period, "period"),
+					       JT_I64_(struct spec_scheduler, runtime, "runtime"),
+					       JT_I64_(struct spec_scheduler, deadline, "deadline"),
+					       JT_I64_(struct spec_scheduler, period, "period"),
 					       JT_END,
 				       }};
 

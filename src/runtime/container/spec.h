@@ -77,9 +77,9 @@ struct spec_scheduler {
 	int64_t nice;
 	int64_t priority;
 	struct spec_strs flags; /* "SCHED_FLAG_RESET_ON_FORK", ... */
-	uint64_t runtime;       /* nanoseconds, of SCHED_DEADLINE */
-	uint64_t deadline;
-	uint64_t period;
+	int64_t runtime;        /* nanoseconds, of SCHED_DEADLINE */
+	int64_t deadline;
+	int64_t period;
 };
 
 struct spec_process {

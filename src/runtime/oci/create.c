@@ -53,6 +53,8 @@ static int set_cgroup(struct creation *k, struct err *e)
 	char **path = &k->spec.linux_.cgroups_path;
 
 	if (!*path || !**path) {
+		/* Nobody has asked for it: who may not make groups runs without. */
+		k->l.cgroup_optional = geteuid() != 0;
 		free(*path);
 		*path = k->o->systemd_cgroup ? xasprintf(":shoal-oci:%s", k->state.id)
 					     : xasprintf("/shoal-oci/%s", k->state.id);
@@ -150,6 +152,8 @@ static int write_first(struct creation *k, struct err *e)
 /* The pid is written down before hooks run: they may ask for the state. */
 static int write_pid(struct creation *k, struct err *e)
 {
+	if (!k->c.has_cgroup)
+		str_set(&k->state.record.cgroup, NULL);
 	k->state.record.pid = k->c.pid;
 	k->state.record.start_time = oci_start_time(k->c.pid);
 	return oci_state_write(&k->state, e);
