@@ -564,6 +564,17 @@ def test_exec_with_a_terminal(oci, rootfs):
     assert oci.call("exec", "-t", ident, "tty").out == "/dev/pts/0\r\n"
 
 
+def test_a_terminal_of_exec_is_no_file_of_the_container(oci, rootfs):
+    """CVE-2025-52565's like: without a devpts nothing else is opened in its place."""
+    def no_devpts(spec):
+        spec["mounts"] = [m for m in spec["mounts"] if m["type"] != "devpts"]
+    ident = oci.start("rm -f /dev/ptmx; mkfifo /dev/ptmx; mkdir -p /dev/pts; mkfifo /dev/pts/ptmx;"
+                      "sleep 1000", rootfs, no_devpts)
+    wait_for(lambda: oci.call("exec", ident, "test", "-p", "/dev/pts/ptmx", check=False).code == 0)
+    r = oci.call("exec", "-t", ident, "tty", check=False)
+    assert r.code == 255 and "cannot open a terminal" in r.err
+
+
 def test_caps_of_exec_are_not_inheritable(oci, rootfs):
     """CVE-2022-29162."""
     ident = oci.start(SLEEP, rootfs)

@@ -265,48 +265,53 @@ int rootfs_mount(struct rootfs *r, struct err *e)
 	return rc;
 }
 
-/* The container's own devpts; where it has none, the host's, which is still in sight. */
-static int open_master(struct rootfs *r)
-{
-	int fd = path_open(r->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, PATH_NO_LINKS);
-
-	if (fd != -ENOENT)
-		return fd;
-	fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /*
  * The terminal is reached by descriptors alone: TIOCGPTPEER needs no path that could have been
  * exchanged (CVE-2025-52565).
  */
-int rootfs_open_terminal(struct rootfs *r, int *ret_master, int *ret_slave, struct err *e)
+static int open_pair(int opened, int *ret_master, int *ret_slave, struct err *e)
 {
-	auto_close int master = open_master(r);
-	auto_close int slave = -1;
+	auto_close int master = opened;
 	struct statfs st;
 	int unlock = 0;
+	int slave;
 
 	if (master < 0)
 		return err_code(e, master, "cannot open a terminal: /dev/pts/ptmx");
 	if (fstatfs(master, &st) < 0 || st.f_type != DEVPTS_SUPER_MAGIC)
 		return err_set(e, -EINVAL, "cannot open a terminal: /dev/pts is not a devpts");
-	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
+	/* The wish not to wait was for the opening alone: it would go to whoever gets the master. */
+	if (fcntl(master, F_SETFL, 0) < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(e, "cannot unlock the terminal");
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		return err_sys(e, "cannot open the terminal's other end");
 	*ret_master = TAKE_FD(master);
-	*ret_slave = TAKE_FD(slave);
+	*ret_slave = slave;
 	return 0;
+}
+
+static int open_own_master(struct rootfs *r)
+{
+	return path_open(r->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK, PATH_NO_LINKS);
+}
+
+int rootfs_open_terminal(struct rootfs *r, int *ret_master, int *ret_slave, struct err *e)
+{
+	return open_pair(open_own_master(r), ret_master, ret_slave, e);
 }
 
 int rootfs_console(struct rootfs *r, int *ret_master, int *ret_slave, struct err *e)
 {
 	auto_close int target = -1;
 	auto_close int copy = -1;
-	int rc = rootfs_open_terminal(r, ret_master, ret_slave, e);
+	int master = open_own_master(r);
+	int rc;
 
+	/* Without a devpts of its own it gets a terminal of the host's, which is still in sight. */
+	if (master == -ENOENT)
+		master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	rc = open_pair(master == -1 ? -errno : master, ret_master, ret_slave, e);
 	if (rc < 0)
 		return rc;
 	target = path_make_file(r->root, "/dev/console", PATH_NO_LINKS);

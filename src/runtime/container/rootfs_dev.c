@@ -63,11 +63,13 @@ const char *rootfs_default_device(size_t i, unsigned int *ret_major, unsigned in
 /* In a user namespace nodes cannot be made: the host's is mounted on a file. */
 static int show_device(int source, int dir, const char *name, struct err *e)
 {
-	auto_close int made =
-		openat(dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
-	auto_close int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int target = -1;
 	int rc;
 
+	/* What is there already is not opened: it may be anything. */
+	if (mknodat(dir, name, S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot make the device %s", name);
+	target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return err_sys(e, "cannot make the device %s", name);
 	rc = mount_attach(source, target);
