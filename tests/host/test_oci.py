@@ -684,21 +684,30 @@ def test_the_program_cannot_be_written_through_proc(oci, rootfs, tmp_path):
     before = copy.read_bytes()
     oci.program = str(copy)
     root = shimlib.make_rootfs(tmp_path / "own")
-    (root / "entry").write_text("#!/proc/self/exe\n")
+    # What runs is the command itself, inside; it waits at the log until somebody reads it.
+    (root / "entry").write_text("#!/proc/self/exe --log=/tmp/fifo\n")
     (root / "entry").chmod(0o755)
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
+    os.mkfifo(root / "tmp/fifo")
 
-    def mount(spec):
+    def powerful(spec):
         caps = ["CAP_" + c for c in "SYS_ADMIN SYS_PTRACE DAC_OVERRIDE DAC_READ_SEARCH".split()]
         spec["process"]["capabilities"] = {s: caps for s in ("bounding", "effective", "permitted")}
-    ident = oci.start("while :; do for p in /proc/[0-9]*; do exe=$(readlink $p/exe); case $exe in "
-                      "*busybox) ;; ?*) echo x 2>/dev/null >> $p/exe && echo wrote >> /tmp/wrote;; "
-                      "esac; done; done", root, mount)
-    for _ in range(10):
-        oci.call("exec", ident, "/entry", check=False)
-        oci.call("exec", ident, "true")
-    assert not (root / "tmp/wrote").exists() and copy.read_bytes() == before
+    # The attack is the container's own program: a running command could not be written to.
+    ident = oci.start("""
+        while :; do for p in $(ls /proc | grep '^[0-9]'); do
+            case $(readlink /proc/$p/exe) in *busybox|'') ;; *) break 2;; esac
+        done; done
+        exec 9< /proc/$p/exe || exit 3
+        cat /tmp/fifo > /dev/null
+        while :; do
+            echo x 2>/tmp/why > /proc/self/fd/9 && echo wrote > /tmp/result
+            grep -q 'Text file busy' /tmp/why || break
+        done
+        cp /tmp/why /tmp/done; sleep 1000""", root, powerful)
+    assert oci.call("exec", ident, "/entry", check=False).code == 1
+    wait_for(lambda: (root / "tmp/done").exists())
+    assert not (root / "tmp/result").exists()
+    assert copy.read_bytes() == before
 
 
 def spawn_time(*argv):

@@ -82,6 +82,12 @@ def test_shim_stands_on_container_only(tmp_path):
     write(tmp_path, "src/main/shoald.c", '#include "model/x.h"\n')
     write(tmp_path, "src/main/shoal-shim.c", '#include "runtime/container/x.h"\n#include "model/x.h"\n')
     one(floors.upward(tmp_path), "src/main/shoal-shim.c:2", "model/x.h")
+    write(tmp_path, "src/main/shoal-shim.c", '#include "runtime/container/x.h"\n')
+    write(tmp_path, "src/runtime/oci/y.h", "")
+    write(tmp_path, "src/main/shoal-oci.c", '#include "runtime/oci/y.h"\n')
+    assert floors.upward(tmp_path) == []
+    write(tmp_path, "src/runtime/oci/y.c", '#include "runtime/container/x.h"\n#include "model/x.h"\n')
+    one(floors.upward(tmp_path), "src/runtime/oci/y.c:2", "model/x.h")
 
 
 def test_libraries_have_one_user(tmp_path):
