@@ -280,7 +280,8 @@ static int open_pair(int opened, int *ret_master, int *ret_slave, struct err *e)
 		return err_code(e, master, "cannot open a terminal: /dev/pts/ptmx");
 	if (fstatfs(master, &st) < 0 || st.f_type != DEVPTS_SUPER_MAGIC)
 		return err_set(e, -EINVAL, "cannot open a terminal: /dev/pts is not a devpts");
-	/* The wish not to wait was for the opening alone: it would go to whoever gets the master. */
+	/* The wish not to wait was for the opening alone: it would go to whoever gets the master.
+	 */
 	if (fcntl(master, F_SETFL, 0) < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(e, "cannot unlock the terminal");
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
