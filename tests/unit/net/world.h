@@ -95,6 +95,10 @@ __attribute__((unused)) static int world_netns(void)
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(ioctl(s, SIOCSIFFLAGS, &lo), 0);
 	close(s);
+	/* A new namespace takes over from the machine's whether it forwards; here it never does. */
+	s = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(s, "0", 1), 1);
+	close(s);
 	world_visit(home);
 	close(home);
 	return fd;
