@@ -5,6 +5,8 @@ events, and a swarm of one node. The daemon has a network namespace and a bridge
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import time
@@ -120,6 +122,49 @@ def test_a_signal_goes_to_the_container(shoal):
     run.send_signal(signal.SIGTERM)
     assert run.stdout.readline() == "got it\n"
     assert run.wait(20) == 3
+
+
+class Terminal:
+    """`shoal` in a terminal of its own."""
+
+    def __init__(self, shoal, *argv):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen([str(SHOAL), "-H", shoal.host, *argv], stdin=slave,
+                                        stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        self.text = ""
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def until(self, text):
+        while text not in self.text:
+            assert select.select([self.master], [], [], 20)[0], self.text
+            self.text += os.read(self.master, 4096).decode()
+
+    def end(self):
+        status = self.process.wait(20)
+        os.close(self.master)
+        return status
+
+
+def test_run_in_a_terminal(shoal):
+    term = Terminal(shoal, "run", "-it", "--rm", IMAGE, "sh")
+    term.type(b"echo a$((1+1))b; tty\n")
+    term.until("a2b")
+    term.until("/dev/pts/0")
+    term.type(b"exit 5\n")
+    assert term.end() == 5
+
+
+def test_a_terminal_is_left_by_its_keys(shoal):
+    term = Terminal(shoal, "run", "-it", "--name", "left", IMAGE, "sh")
+    term.type(b"echo r$((1+1))y\n")
+    term.until("r2y")
+    term.type(b"\x10\x11")
+    assert term.end() == 0
+    assert json.loads(shoal("inspect", "left"))[0]["State"]["Running"]
+    shoal("rm", "-f", "left")
 
 
 def test_logs(shoal):
