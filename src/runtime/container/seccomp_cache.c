@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,6 +81,24 @@ static int filter_write(const char *cache, const char *path, uint64_t caps, stru
 	return rc < 0 ? err_code(e, rc, "cannot write %s", path) : 0;
 }
 
+/*
+ * One thread compiles, the others wait for its file: the first hundred containers of a daemon start
+ * at once, and each compilation takes milliseconds of the processor and megabytes.
+ */
+static int filter_make(const char *cache, const char *path, uint64_t caps, struct err *e)
+{
+	static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+	auto_buf made = BUF_INIT(SECCOMP_BPF_MAX);
+	int rc;
+
+	(void)pthread_mutex_lock(&making);
+	rc = seccomp_filter_load(path, &made, NULL);
+	if (rc < 0)
+		rc = filter_write(cache, path, caps, e);
+	(void)pthread_mutex_unlock(&making);
+	return rc;
+}
+
 int seccomp_filter_ensure(const char *cache, uint64_t caps, char **ret_path, struct err *e)
 {
 	auto_free char *path = xasprintf("%s/default-v%d-%08" PRIx32 "-%" PRIx64 ".bpf", cache,
@@ -87,7 +106,7 @@ int seccomp_filter_ensure(const char *cache, uint64_t caps, char **ret_path, str
 	auto_buf old = BUF_INIT(SECCOMP_BPF_MAX);
 
 	if (seccomp_filter_load(path, &old, NULL) < 0) {
-		int rc = filter_write(cache, path, caps, e);
+		int rc = filter_make(cache, path, caps, e);
 
 		if (rc < 0)
 			return rc;

@@ -10,6 +10,8 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -213,6 +215,52 @@ static void the_cache_is_made_once_and_damage_is_seen(void **state)
 	assert_int_equal(dir_remove(AT_FDCWD, dir, &e), 0);
 }
 
+#define THREADS 8
+
+/* What one thread of many finds: the file that stands there when it has been told so. */
+struct asker {
+	pthread_t thread;
+	pthread_barrier_t *together;
+	const char *dir;
+	struct stat found;
+	int rc;
+};
+
+static void *ask(void *data)
+{
+	struct asker *a = data;
+	auto_free char *path = NULL;
+
+	(void)pthread_barrier_wait(a->together);
+	a->rc = seccomp_filter_ensure(a->dir, 5, &path, NULL);
+	if (a->rc == 0 && stat(path, &a->found) < 0)
+		a->rc = -errno;
+	return NULL;
+}
+
+/* A file that were made twice would be another one for those who came first. */
+static void many_at_once_make_one_file(void **state)
+{
+	char dir[] = "/tmp/shoal-seccomp-XXXXXX";
+	struct asker askers[THREADS] = {0};
+	pthread_barrier_t together;
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(pthread_barrier_init(&together, NULL, THREADS), 0);
+	for (int i = 0; i < THREADS; i++) {
+		askers[i].together = &together;
+		askers[i].dir = dir;
+		assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
+		assert_int_equal(askers[i].rc, 0);
+		assert_int_equal(askers[i].found.st_ino, askers[0].found.st_ino);
+	}
+	assert_int_equal(pthread_barrier_destroy(&together), 0);
+	assert_int_equal(dir_remove(AT_FDCWD, dir, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +270,7 @@ int main(void)
 		TEST(the_table_is_clean),
 		TEST(the_form_of_the_specification),
 		TEST(the_cache_is_made_once_and_damage_is_seen),
+		TEST(many_at_once_make_one_file),
 	};
 
 	return RUN_TESTS(tests);
