@@ -7,6 +7,7 @@
 #include "api/query.h"
 #include "api/swarm.h"
 #include "base/mem.h"
+#include "base/nickname.h"
 
 struct service_status {
 	uint64_t running;
@@ -99,9 +100,27 @@ static void updated_write(const struct control_answer *answer, struct buf *ret)
 	(void)json_write(&updated_table, &c, ret);
 }
 
+/* Without a mode a service is replicated, once, as docker has it: SDKs leave the mode out. */
 static int spec_read(struct api_req *r, struct service_spec *ret)
 {
-	return json_read(&service_spec_table, buf_text(r->body), r->body->len, ret, &r->err);
+	struct service_mode *m = &ret->mode;
+	const uint64_t once = 1;
+	int rc = json_read(&service_spec_table, buf_text(r->body), r->body->len, ret, &r->err);
+
+	if (rc < 0)
+		return rc;
+	if (!m->replicated && !m->global && !m->replicated_job && !m->global_job)
+		m->replicated = xcalloc(1, sizeof *m->replicated);
+	if (m->replicated && !m->replicated->replicas)
+		m->replicated->replicas = xmemdup(&once, sizeof once);
+	return 0;
+}
+
+static bool name_is_taken(const char *name, void *arg)
+{
+	struct manager *m = arg;
+
+	return m && store_named(manager_store(m), KIND_SERVICE, name);
 }
 
 static void service_create(struct api_req *r)
@@ -112,6 +131,10 @@ static void service_create(struct api_req *r)
 	if (spec_read(r, &spec) < 0) {
 		api_reply_error(r, &r->err);
 		return;
+	}
+	if (!spec.name || !*spec.name) {
+		free(spec.name);
+		spec.name = nickname_choose(name_is_taken, api_manager(r));
 	}
 	api_control(r, &request, 201, created_write);
 	table_done(&service_spec_table, &spec);
