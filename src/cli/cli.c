@@ -25,11 +25,19 @@ int cli_fail(struct cli *c, const struct err *e)
 
 /* Help */
 
-static void print_flags(FILE *out, const struct flag *flags, size_t n)
+static int flag_order(const void *a, const void *b)
 {
+	return strcmp(((const struct flag *)a)->name, ((const struct flag *)b)->name);
+}
+
+/* By name: tables that share flags have them in another order. */
+static void print_flags(FILE *out, const struct flag *table, size_t n)
+{
+	auto_free struct flag *flags = xmemdup(table, n * sizeof *table);
 	static const char *const types[] = {"",      "string",   "list",  "int",    "uint",
 					    "float", "duration", "bytes", "decimal"};
 
+	qsort(flags, n, sizeof *flags, flag_order);
 	(void)fprintf(out, "\nOptions:\n");
 	for (size_t i = 0; i < n; i++) {
 		char title[64];

@@ -113,7 +113,47 @@ static const struct flag join_token_flags[] = {
 	{"quiet", 'q', FLAG_BOOL, "Only display token"},
 	{"rotate", 0, FLAG_BOOL, "Rotate join token"},
 };
+/* What `service create` and `service update` both take. */
+#define SERVICE_FLAGS                                                                              \
+	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},           \
+		{"hostname", 0, FLAG_STRING, "Container hostname"},                                \
+		{"init", 0, FLAG_BOOL, "Use an init inside each service container"},               \
+		{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},                                         \
+		{"limit-memory", 0, FLAG_BYTES, "Limit memory"},                                   \
+		{"limit-pids", 0, FLAG_INT, "Limit the number of processes (0 = unlimited)"},      \
+		{"no-resolve-image", 0, FLAG_BOOL,                                                 \
+		 "Do not query the registry for the image's digest"},                              \
+		{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},                             \
+		{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"}, \
+		{"replicas", 0, FLAG_UINT, "Number of tasks"},                                     \
+		{"replicas-max-per-node", 0, FLAG_UINT, "Most tasks a node (0 = unlimited)"},      \
+		{"reserve-cpu", 0, FLAG_CPUS, "Reserve CPUs"},                                     \
+		{"reserve-memory", 0, FLAG_BYTES, "Reserve memory"},                               \
+		{"restart-condition", 0, FLAG_STRING, "When to restart (none, on-failure, any)"},  \
+		{"restart-delay", 0, FLAG_DURATION,                                                \
+		 "Delay between restart attempts (default 5s)"},                                   \
+		{"restart-max-attempts", 0, FLAG_UINT, "Restarts before giving up"},               \
+		{"restart-window", 0, FLAG_DURATION,                                               \
+		 "Window used to evaluate the restart policy"},                                    \
+		{"stop-grace-period", 0, FLAG_DURATION,                                            \
+		 "Wait before killing a container (default 10s)"},                                 \
+		{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},                   \
+		{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},                                  \
+		{"update-delay", 0, FLAG_DURATION, "Delay between updates"},                       \
+		{"update-failure-action", 0, FLAG_STRING,                                          \
+		 "On update failure (pause, continue, rollback)"},                                 \
+		{"update-max-failure-ratio", 0, FLAG_FLOAT,                                        \
+		 "Failure rate to tolerate during an update"},                                     \
+		{"update-monitor", 0, FLAG_DURATION,                                               \
+		 "How long a task is watched after its update"},                                   \
+		{"update-order", 0, FLAG_STRING, "Update order (start-first, stop-first)"},        \
+		{"update-parallelism", 0, FLAG_UINT, "Tasks updated at once (0: all)"},            \
+		{"user", 'u', FLAG_STRING, "Username or UID"},                                     \
+	{                                                                                          \
+		"workdir", 'w', FLAG_STRING, "Working directory inside the container"              \
+	}
 static const struct flag create_flags[] = {
+	SERVICE_FLAGS,
 	{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},
 	{"cap-drop", 0, FLAG_LIST, "Drop Linux capabilities"},
 	{"constraint", 0, FLAG_LIST, "Placement constraints"},
@@ -123,45 +163,17 @@ static const struct flag create_flags[] = {
 	{"dns-option", 0, FLAG_LIST, "Set DNS options"},
 	{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},
 	{"endpoint-mode", 0, FLAG_STRING, "Endpoint mode (vip or dnsrr)"},
-	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},
 	{"env", 'e', FLAG_LIST, "Set environment variables"},
 	{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},
 	{"host", 0, FLAG_LIST, "Set custom host-to-IP mappings (host:ip)"},
-	{"hostname", 0, FLAG_STRING, "Container hostname"},
-	{"init", 0, FLAG_BOOL, "Use an init inside each service container"},
 	{"label", 'l', FLAG_LIST, "Service labels"},
-	{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},
-	{"limit-memory", 0, FLAG_BYTES, "Limit memory"},
-	{"limit-pids", 0, FLAG_INT, "Limit the number of processes (0 = unlimited)"},
 	{"mode", 0, FLAG_STRING, "Service mode (replicated)"},
 	{"mount", 0, FLAG_LIST, "Attach a filesystem mount to the service"},
 	{"name", 0, FLAG_STRING, "Service name"},
 	{"network", 0, FLAG_LIST, "Network attachments (NAME or name=NAME,alias=ALIAS)"},
-	{"no-resolve-image", 0, FLAG_BOOL, "Do not query the registry for the image's digest"},
 	{"publish", 'p', FLAG_LIST, "Publish a port as a node port"},
-	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
-	{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"},
-	{"replicas", 0, FLAG_UINT, "Number of tasks"},
-	{"replicas-max-per-node", 0, FLAG_UINT, "Most tasks a node (0 = unlimited)"},
-	{"reserve-cpu", 0, FLAG_CPUS, "Reserve CPUs"},
-	{"reserve-memory", 0, FLAG_BYTES, "Reserve memory"},
-	{"restart-condition", 0, FLAG_STRING, "When to restart (none, on-failure, any)"},
-	{"restart-delay", 0, FLAG_DURATION, "Delay between restart attempts (default 5s)"},
-	{"restart-max-attempts", 0, FLAG_UINT, "Restarts before giving up"},
-	{"restart-window", 0, FLAG_DURATION, "Window used to evaluate the restart policy"},
-	{"stop-grace-period", 0, FLAG_DURATION, "Wait before killing a container (default 10s)"},
-	{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},
 	{"sysctl", 0, FLAG_LIST, "Sysctl options"},
-	{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},
 	{"ulimit", 0, FLAG_LIST, "Ulimit options"},
-	{"update-delay", 0, FLAG_DURATION, "Delay between updates"},
-	{"update-failure-action", 0, FLAG_STRING, "On update failure (pause, continue, rollback)"},
-	{"update-max-failure-ratio", 0, FLAG_FLOAT, "Failure rate to tolerate during an update"},
-	{"update-monitor", 0, FLAG_DURATION, "How long a task is watched after its update"},
-	{"update-order", 0, FLAG_STRING, "Update order (start-first, stop-first)"},
-	{"update-parallelism", 0, FLAG_UINT, "Tasks updated at once (0: all)"},
-	{"user", 'u', FLAG_STRING, "Username or UID"},
-	{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},
 };
 
 static const struct flag node_update_flags[] = {
@@ -236,65 +248,38 @@ static const struct flag events_flags[] = {
 		{"user", 'u', FLAG_STRING, "Username or UID"},                                     \
 		{"uts", 0, FLAG_STRING, "UTS namespace to use"},                                   \
 		{"volume", 'v', FLAG_LIST, "Bind mount a volume"},                                 \
-		{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},           \
 	{                                                                                          \
-		"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"     \
+		"workdir", 'w', FLAG_STRING, "Working directory inside the container"              \
 	}
 static const struct flag container_create_flags[] = {CONTAINER_FLAGS};
 static const struct flag run_flags[] = {
 	CONTAINER_FLAGS,
+	{"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"},
 	{"sig-proxy", 0, FLAG_BOOL, "Proxy received signals to the process (default true)"},
 };
 static const struct flag update_flags[] = {
+	SERVICE_FLAGS,
 	{"args", 0, FLAG_STRING, "Service command args"},
 	{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},
 	{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},
 	{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},
 	{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"},
 	DETACH,
-	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},
 	{"env-add", 0, FLAG_LIST, "Add or update an environment variable"},
 	{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},
 	{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},
-	{"hostname", 0, FLAG_STRING, "Container hostname"},
 	{"image", 0, FLAG_STRING, "Service image tag"},
-	{"init", 0, FLAG_BOOL, "Use an init inside each service container"},
 	{"label-add", 0, FLAG_LIST, "Add or update a service label"},
 	{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},
-	{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},
-	{"limit-memory", 0, FLAG_BYTES, "Limit memory"},
-	{"limit-pids", 0, FLAG_INT, "Limit the number of processes (0 = unlimited)"},
 	{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},
 	{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},
 	{"network-add", 0, FLAG_LIST, "Add a network"},
 	{"network-rm", 0, FLAG_LIST, "Remove a network"},
-	{"no-resolve-image", 0, FLAG_BOOL, "Do not query the registry for the image's digest"},
 	{"publish-add", 0, FLAG_LIST, "Add or update a published port"},
 	{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},
-	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
-	{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"},
-	{"replicas", 0, FLAG_UINT, "Number of tasks"},
-	{"replicas-max-per-node", 0, FLAG_UINT, "Most tasks a node (0 = unlimited)"},
-	{"reserve-cpu", 0, FLAG_CPUS, "Reserve CPUs"},
-	{"reserve-memory", 0, FLAG_BYTES, "Reserve memory"},
-	{"restart-condition", 0, FLAG_STRING, "When to restart (none, on-failure, any)"},
-	{"restart-delay", 0, FLAG_DURATION, "Delay between restart attempts"},
-	{"restart-max-attempts", 0, FLAG_UINT, "Restarts before giving up"},
-	{"restart-window", 0, FLAG_DURATION, "Window used to evaluate the restart policy"},
 	{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},
-	{"stop-grace-period", 0, FLAG_DURATION, "Wait before killing a container"},
-	{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},
 	{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},
 	{"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"},
-	{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},
-	{"update-delay", 0, FLAG_DURATION, "Delay between updates"},
-	{"update-failure-action", 0, FLAG_STRING, "On update failure (pause, continue, rollback)"},
-	{"update-max-failure-ratio", 0, FLAG_FLOAT, "Failure rate to tolerate during an update"},
-	{"update-monitor", 0, FLAG_DURATION, "How long a task is watched after its update"},
-	{"update-order", 0, FLAG_STRING, "Update order (start-first, stop-first)"},
-	{"update-parallelism", 0, FLAG_UINT, "Tasks updated at once (0: all)"},
-	{"user", 'u', FLAG_STRING, "Username or UID"},
-	{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},
 };
 
 #define F(array) (array), ARRAY_LEN(array)

@@ -10,10 +10,9 @@
 #include "cli/spec_flags.h"
 #include "cli/text.h"
 
-static int config_fill(const struct flags *f, struct container_config *c, struct err *e)
+static int config_fill(const struct flags *f, bool attached, struct container_config *c,
+		       struct err *e)
 {
-	bool attached = !flag_true(f, "detach");
-
 	c->image = xstrdup(f->args[0]);
 	for (size_t i = 1; i < f->n_args; i++)
 		strs_add(&c->cmd, f->args[i]);
@@ -24,7 +23,7 @@ static int config_fill(const struct flags *f, struct container_config *c, struct
 	spec_text(&c->stop_signal, f, "stop-signal");
 	if (flag_is_set(f, "entrypoint"))
 		strs_add(&c->entrypoint, flag_text(f, "entrypoint"));
-	c->stop_timeout = spec_i64(f, "stop-timeout");
+	spec_opt_i64(&c->stop_timeout, f, "stop-timeout");
 	c->tty = flag_true(f, "tty");
 	c->open_stdin = flag_true(f, "interactive");
 	c->attach_stdin = c->stdin_once = c->open_stdin && attached;
@@ -131,7 +130,7 @@ static void limits_fill(const struct flags *f, struct host_config *h)
 	spec_number(&h->memory_reservation, f, "memory-reservation");
 	spec_number(&h->oom_score_adj, f, "oom-score-adj");
 	spec_number(&h->shm_size, f, "shm-size");
-	h->pids_limit = spec_i64(f, "pids-limit");
+	spec_opt_i64(&h->pids_limit, f, "pids-limit");
 }
 
 static int host_fill(const struct flags *f, struct host_config *h, struct err *e)
@@ -152,7 +151,7 @@ static int host_fill(const struct flags *f, struct host_config *h, struct err *e
 	spec_list(&h->extra_hosts, f, "add-host");
 	spec_list(&h->group_add, f, "group-add");
 	spec_list(&h->security_opt, f, "security-opt");
-	h->init = spec_bool(f, "init");
+	spec_opt_bool(&h->init, f, "init");
 	h->privileged = flag_true(f, "privileged");
 	h->publish_all = flag_true(f, "publish-all");
 	h->readonly_rootfs = flag_true(f, "read-only");
@@ -176,7 +175,8 @@ static int network_fill(const struct flags *f, struct container_create *ret, str
 	return 0;
 }
 
-int container_spec_fill(const struct flags *f, struct container_create *ret, struct err *e)
+int container_spec_fill(const struct flags *f, bool attached, struct container_create *ret,
+			struct err *e)
 {
 	if (flag_true(f, "rm") && flag_is_set(f, "restart") &&
 	    strcmp(flag_text(f, "restart"), "no") != 0)
@@ -192,7 +192,7 @@ int container_spec_fill(const struct flags *f, struct container_create *ret, str
 		ret->host.memory_swap = bytes;
 	}
 	volumes_fill(f, ret);
-	if (config_fill(f, &ret->config, e) < 0 || host_fill(f, &ret->host, e) < 0 ||
+	if (config_fill(f, attached, &ret->config, e) < 0 || host_fill(f, &ret->host, e) < 0 ||
 	    lists_fill(f, ret, e) < 0)
 		return e->code;
 	return network_fill(f, ret, e);

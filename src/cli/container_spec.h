@@ -6,5 +6,9 @@
 #include "cli/flags.h"
 #include "model/container.h"
 
-/* Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]". -EINVAL with a sentence. */
-int container_spec_fill(const struct flags *f, struct container_create *ret, struct err *e);
+/*
+ * Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]"; `attached`: somebody will be
+ * joined to its streams. -EINVAL with a sentence.
+ */
+int container_spec_fill(const struct flags *f, bool attached, struct container_create *ret,
+			struct err *e);

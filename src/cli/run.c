@@ -13,10 +13,10 @@
 #define STATUS_CANNOT_EXECUTE 126
 #define STATUS_NOT_FOUND 127
 
-static int body_make(const struct flags *f, struct buf *ret, struct err *e)
+static int body_make(const struct flags *f, bool attached, struct buf *ret, struct err *e)
 {
 	struct container_create spec = {0};
-	int rc = container_spec_fill(f, &spec, e);
+	int rc = container_spec_fill(f, attached, &spec, e);
 
 	if (rc == 0 && container_create_write(&spec, ret) < 0)
 		rc = err_set(e, -EMSGSIZE, "what is asked for is too large: more than %u bytes",
@@ -36,11 +36,12 @@ static int pull(struct cli *c, const char *image, struct err *e)
 	return call_do(c, "POST", buf_text(&path), NULL, e);
 }
 
-static int create(struct cli *c, const struct flags *f, struct id_view *ret, struct err *e)
+static int create(struct cli *c, const struct flags *f, bool attached, struct id_view *ret,
+		  struct err *e)
 {
 	auto_buf body = BUF_INIT(LIMIT_JSON_BODY);
 	auto_buf path = CALL_PATH;
-	int rc = body_make(f, &body, e);
+	int rc = body_make(f, attached, &body, e);
 
 	path_add(&path, "/containers/create");
 	if (flag_is_set(f, "name"))
@@ -120,7 +121,7 @@ int cli_container_run(struct cli *c, const struct flags *f)
 		(void)fprintf(c->err, "the input device is not a TTY\n");
 		return 1;
 	}
-	if (create(c, f, &made, &e) < 0)
+	if (create(c, f, !flag_true(f, "detach"), &made, &e) < 0)
 		return run_failed(c, &e, CLI_DAEMON_FAILED);
 	if (!flag_true(f, "detach"))
 		status = run_attached(c, f, made.id);
@@ -137,7 +138,7 @@ int cli_container_create(struct cli *c, const struct flags *f)
 	struct id_view made = {0};
 	struct err e = ERR_INIT;
 
-	if (create(c, f, &made, &e) < 0)
+	if (create(c, f, true, &made, &e) < 0)
 		return cli_fail(c, &e);
 	(void)fprintf(c->out, "%s\n", made.id);
 	table_done(&id_view_table, &made);

@@ -38,26 +38,30 @@ static void hosts_fill(const struct flags *f, struct container_spec *c)
 	}
 }
 
+void service_container(struct container_spec *c, const struct flags *f)
+{
+	spec_text(&c->hostname, f, "hostname");
+	spec_text(&c->dir, f, "workdir");
+	spec_text(&c->user, f, "user");
+	spec_text(&c->stop_signal, f, "stop-signal");
+	spec_opt_i64(&c->stop_grace, f, "stop-grace-period");
+	spec_opt_bool(&c->init, f, "init");
+	spec_bool(&c->tty, f, "tty");
+	spec_bool(&c->read_only, f, "read-only");
+	spec_words(&c->command, f, "entrypoint");
+}
+
 static int container_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
 			  struct err *e)
 {
 	c->image = xstrdup(f->args[0]);
 	for (size_t i = 1; i < f->n_args; i++)
 		strs_add(&c->args, f->args[i]);
-	if (flag_text(f, "entrypoint"))
-		spec_words(&c->command, flag_text(f, "entrypoint"));
+	service_container(c, f);
 	spec_labels(&c->labels, f, "container-label");
 	spec_labels(&c->sysctls, f, "sysctl");
 	spec_list(&c->cap_add, f, "cap-add");
 	spec_list(&c->cap_drop, f, "cap-drop");
-	c->hostname = xstrdup(flag_text(f, "hostname"));
-	c->dir = xstrdup(flag_text(f, "workdir"));
-	c->user = xstrdup(flag_text(f, "user"));
-	c->stop_signal = xstrdup(flag_text(f, "stop-signal"));
-	c->stop_grace = spec_i64(f, "stop-grace-period");
-	c->tty = flag_true(f, "tty");
-	c->read_only = flag_true(f, "read-only");
-	c->init = spec_bool(f, "init");
 	if (flag_list(f, "dns")->n || flag_list(f, "dns-search")->n ||
 	    flag_list(f, "dns-option")->n) {
 		c->dns = xcalloc(1, sizeof *c->dns);
@@ -71,21 +75,32 @@ static int container_fill(const struct flags *f, struct container_spec *c, struc
 	return lists_fill(f, c, t, e);
 }
 
-static struct resources *resources_of(const struct flags *f, const char *cpu, const char *memory,
-				      const char *pids)
+/* Makes *r only for what is given: an update that says nothing of resources changes no task. */
+static void resources_apply(struct resources **r, const struct flags *f, const char *cpu,
+			    const char *memory, const char *pids)
 {
-	struct resources *r;
-
 	if (!flag_is_set(f, cpu) && !flag_is_set(f, memory) && !(pids && flag_is_set(f, pids)))
-		return NULL;
-	r = xcalloc(1, sizeof *r);
-	r->nano_cpus = flag_get(f, cpu)->number;
-	r->memory = flag_get(f, memory)->number;
-	r->pids = pids ? flag_get(f, pids)->number : 0;
-	return r;
+		return;
+	if (!*r)
+		*r = xcalloc(1, sizeof **r);
+	spec_number(&(*r)->nano_cpus, f, cpu);
+	spec_number(&(*r)->memory, f, memory);
+	if (pids)
+		spec_number(&(*r)->pids, f, pids);
 }
 
-int restart_fill(const struct flags *f, struct task_spec *t, struct err *e)
+void service_resources(struct task_spec *t, const struct flags *f)
+{
+	struct resource_needs had = {0};
+	struct resource_needs *r = t->resources ? t->resources : &had;
+
+	resources_apply(&r->limits, f, "limit-cpu", "limit-memory", "limit-pids");
+	resources_apply(&r->reservations, f, "reserve-cpu", "reserve-memory", NULL);
+	if (r == &had && (had.limits || had.reservations))
+		t->resources = xmemdup(&had, sizeof had);
+}
+
+int service_restart(struct task_spec *t, const struct flags *f, struct err *e)
 {
 	static const char *const names[] = {"any", "none", "on-failure"};
 	const char *condition = flag_text(f, "restart-condition");
@@ -100,19 +115,20 @@ int restart_fill(const struct flags *f, struct task_spec *t, struct err *e)
 		return err_set(e, -EINVAL,
 			       "invalid restart condition %s: it must be none, on-failure or any",
 			       condition);
-	t->restart = xcalloc(1, sizeof *t->restart);
-	t->restart->condition = (enum restart_condition)i;
-	t->restart->delay = spec_i64(f, "restart-delay");
-	t->restart->max_attempts = spec_u64(f, "restart-max-attempts");
-	t->restart->window = spec_i64(f, "restart-window");
+	if (!t->restart)
+		t->restart = xcalloc(1, sizeof *t->restart);
+	if (condition)
+		t->restart->condition = (enum restart_condition)i;
+	spec_opt_i64(&t->restart->delay, f, "restart-delay");
+	spec_opt_u64(&t->restart->max_attempts, f, "restart-max-attempts");
+	spec_opt_i64(&t->restart->window, f, "restart-window");
 	return 0;
 }
 
 static void task_fill(const struct flags *f, struct task_spec *t)
 {
 	t->resources = xcalloc(1, sizeof *t->resources);
-	t->resources->limits = resources_of(f, "limit-cpu", "limit-memory", "limit-pids");
-	t->resources->reservations = resources_of(f, "reserve-cpu", "reserve-memory", NULL);
+	service_resources(t, f);
 	t->placement = xcalloc(1, sizeof *t->placement);
 	spec_list(&t->placement->constraints, f, "constraint");
 	t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;
@@ -138,11 +154,11 @@ static int mode_fill(const struct flags *f, struct service_mode *m, struct err *
 		return 0;
 	}
 	m->replicated = xcalloc(1, sizeof *m->replicated);
-	m->replicated->replicas = spec_u64(f, "replicas");
+	spec_opt_u64(&m->replicated->replicas, f, "replicas");
 	return 0;
 }
 
-void update_fill(const struct flags *f, struct service_spec *s)
+void service_update_config(struct service_spec *s, const struct flags *f)
 {
 	static const char *const names[] = {"update-parallelism",       "update-delay",
 					    "update-monitor",           "update-failure-action",
@@ -153,18 +169,20 @@ void update_fill(const struct flags *f, struct service_spec *s)
 		any |= flag_is_set(f, names[i]);
 	if (!any)
 		return;
-	s->update = xcalloc(1, sizeof *s->update);
-	/* One that is given fixes the others at docker's defaults. */
-	s->update->parallelism =
-		flag_is_set(f, names[0]) ? (uint64_t)flag_get(f, names[0])->number : 1;
-	s->update->delay = flag_get(f, names[1])->number;
-	s->update->monitor =
-		flag_is_set(f, names[2]) ? flag_get(f, names[2])->number : UPDATE_MONITOR_DEFAULT;
-	s->update->failure_action =
-		xstrdup(flag_is_set(f, names[3]) ? flag_text(f, names[3]) : "pause");
-	s->update->max_failure_ratio = flag_get(f, names[4])->real;
-	s->update->order =
-		xstrdup(flag_is_set(f, names[5]) ? flag_text(f, names[5]) : "stop-first");
+	if (!s->update) { /* one that is given fixes the others at docker's defaults */
+		s->update = xcalloc(1, sizeof *s->update);
+		s->update->parallelism = 1;
+		s->update->monitor = UPDATE_MONITOR_DEFAULT;
+		s->update->failure_action = xstrdup("pause");
+		s->update->order = xstrdup("stop-first");
+	}
+	spec_number((int64_t *)&s->update->parallelism, f, names[0]);
+	spec_number(&s->update->delay, f, names[1]);
+	spec_number(&s->update->monitor, f, names[2]);
+	spec_text(&s->update->failure_action, f, names[3]);
+	if (flag_is_set(f, names[4]))
+		s->update->max_failure_ratio = flag_get(f, names[4])->real;
+	spec_text(&s->update->order, f, names[5]);
 }
 
 static int endpoint_fill(const struct flags *f, struct service_spec *s, struct err *e)
@@ -190,8 +208,8 @@ int service_spec_fill(const struct flags *f, struct service_spec *ret, struct er
 	spec_labels(&ret->labels, f, "label");
 	t->container = xcalloc(1, sizeof *t->container);
 	task_fill(f, t);
-	update_fill(f, ret);
-	if (container_fill(f, t->container, t, e) < 0 || restart_fill(f, t, e) < 0 ||
+	service_update_config(ret, f);
+	if (container_fill(f, t->container, t, e) < 0 || service_restart(t, f, e) < 0 ||
 	    mode_fill(f, &ret->mode, e) < 0 || endpoint_fill(f, ret, e) < 0)
 		return e->code;
 	return 0;

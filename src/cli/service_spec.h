@@ -1,5 +1,6 @@
 /*
- * A service's specification from the flags of `service create`. Pure; the API validates.
+ * A service's specification from the flags of `service create`, and the parts that update shares.
+ * Pure; the API validates.
  */
 #pragma once
 
@@ -9,9 +10,11 @@
 /* Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]". -EINVAL with a sentence. */
 int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e);
 
-/* What --restart-* and --update-* say; nothing is set when none of them was given. */
-int restart_fill(const struct flags *f, struct task_spec *t, struct err *e);
-void update_fill(const struct flags *f, struct service_spec *s);
+/* What create and update have in common; a flag that was not given changes nothing. */
+void service_container(struct container_spec *c, const struct flags *f);
+void service_resources(struct task_spec *t, const struct flags *f);
+int service_restart(struct task_spec *t, const struct flags *f, struct err *e);
+void service_update_config(struct service_spec *s, const struct flags *f);
 
 /* One value of a flag, added to its list. -EINVAL with a sentence. */
 int mount_parse(const char *text, struct mount *ret, struct err *e);

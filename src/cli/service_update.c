@@ -86,52 +86,64 @@ static int ports_change(struct service_spec *s, const struct flags *f, struct er
 	return 0;
 }
 
-static int networks_change(struct task_spec *t, const struct flags *f, struct err *e)
+/* A specification has networks by their ids, or as they were named. */
+static int network_find(struct cli *c, const struct task_spec *t, const char *name, size_t *ret,
+			struct err *e)
 {
-	size_t kept = 0;
+	auto_buf path = CALL_PATH;
+	struct network_view n = {0};
+	int rc;
 
-	for (size_t i = 0; i < t->networks.n; i++) {
-		struct network_attachment *n = &t->networks.v[i];
+	path_add(&path, "/networks/%", name);
+	rc = call_get(c, buf_text(&path), &network_view_table, &n, e);
+	for (*ret = 0; rc == 0 && *ret < t->networks.n; ++*ret) {
+		const char *target = t->networks.v[*ret].target;
 
-		if (n->target && strs_has(flag_list(f, "network-rm"), n->target))
-			table_done(&network_attachment_table, n);
-		else
-			t->networks.v[kept++] = *n;
+		if (target && (strcmp(target, n.id) == 0 || strcmp(target, n.name) == 0))
+			break;
 	}
-	t->networks.n = kept;
-	STRS_EACH (text, flag_list(f, "network-add"))
-		if (network_parse(text, LIST_ADD(&t->networks), e) < 0)
+	table_done(&network_view_table, &n);
+	return rc;
+}
+
+static int networks_change(struct cli *c, struct task_spec *t, const struct flags *f, struct err *e)
+{
+	size_t at;
+
+	STRS_EACH (name, flag_list(f, "network-rm")) {
+		if (network_find(c, t, name, &at, e) < 0)
 			return e->code;
+		if (at == t->networks.n)
+			return err_set(e, -ENOENT, "the service is not attached to network %s",
+				       name);
+		table_done(&network_attachment_table, &t->networks.v[at]);
+		t->networks.n--;
+		memmove(&t->networks.v[at], &t->networks.v[at + 1],
+			(t->networks.n - at) * sizeof *t->networks.v);
+	}
+	STRS_EACH (text, flag_list(f, "network-add")) {
+		struct network_attachment wish = {0};
+		int rc = network_parse(text, &wish, e);
+
+		if (rc == 0)
+			rc = network_find(c, t, wish.target, &at, e);
+		if (rc == 0 && at < t->networks.n)
+			rc = err_set(e, -EEXIST, "service is already attached to network %s",
+				     wish.target);
+		if (rc < 0) {
+			table_done(&network_attachment_table, &wish);
+			return rc;
+		}
+		*LIST_ADD(&t->networks) = wish;
+	}
 	return 0;
 }
 
 static int container_change(struct container_spec *c, const struct flags *f, struct err *e)
 {
 	spec_text(&c->image, f, "image");
-	spec_text(&c->hostname, f, "hostname");
-	spec_text(&c->user, f, "user");
-	spec_text(&c->dir, f, "workdir");
-	spec_text(&c->stop_signal, f, "stop-signal");
-	if (flag_is_set(f, "args")) {
-		strs_done(&c->args);
-		spec_words(&c->args, flag_text(f, "args"));
-	}
-	if (flag_is_set(f, "entrypoint")) {
-		strs_done(&c->command);
-		spec_words(&c->command, flag_text(f, "entrypoint"));
-	}
-	if (flag_is_set(f, "stop-grace-period")) {
-		free(c->stop_grace);
-		c->stop_grace = spec_i64(f, "stop-grace-period");
-	}
-	if (flag_is_set(f, "init")) {
-		free(c->init);
-		c->init = spec_bool(f, "init");
-	}
-	if (flag_is_set(f, "read-only"))
-		c->read_only = flag_true(f, "read-only");
-	if (flag_is_set(f, "tty"))
-		c->tty = flag_true(f, "tty");
+	spec_words(&c->args, f, "args");
+	service_container(c, f);
 	labels_change(&c->labels, f, "container-label-add", "container-label-rm");
 	labels_change(&c->sysctls, f, "sysctl-add", "sysctl-rm");
 	STRS_EACH (key, flag_list(f, "env-rm"))
@@ -141,80 +153,15 @@ static int container_change(struct container_spec *c, const struct flags *f, str
 	return mounts_change(c, f, e);
 }
 
-static void resources_change(struct task_spec *t, const struct flags *f)
+static void placement_change(struct task_spec *t, const struct flags *f)
 {
-	static const char *const names[] = {"limit-cpu", "limit-memory", "limit-pids",
-					    "reserve-cpu", "reserve-memory"};
-	struct resources *r;
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		struct resources **half;
-
-		if (!flag_is_set(f, names[i]))
-			continue;
-		if (!t->resources)
-			t->resources = xcalloc(1, sizeof *t->resources);
-		half = i < 3 ? &t->resources->limits : &t->resources->reservations;
-		if (!*half)
-			*half = xcalloc(1, sizeof **half);
-		r = *half;
-		*(i % 3 == 0   ? &r->nano_cpus
-		  : i % 3 == 1 ? &r->memory
-			       : &r->pids) = flag_get(f, names[i])->number;
-	}
-}
-
-static int restart_change(struct task_spec *t, const struct flags *f, struct err *e)
-{
-	struct service_spec wish = {0};
-	struct restart_policy *r;
-	int rc = restart_fill(f, &wish.task, e);
-
-	r = wish.task.restart;
-	if (rc == 0 && r && t->restart) {
-		if (!flag_is_set(f, "restart-condition"))
-			r->condition = t->restart->condition;
-		if (!r->delay)
-			r->delay = TAKE_PTR(t->restart->delay);
-		if (!r->max_attempts)
-			r->max_attempts = TAKE_PTR(t->restart->max_attempts);
-		if (!r->window)
-			r->window = TAKE_PTR(t->restart->window);
-	}
-	if (rc == 0 && r) {
-		if (t->restart)
-			table_free(&restart_policy_table, t->restart);
-		t->restart = TAKE_PTR(wish.task.restart);
-	}
-	table_done(&service_spec_table, &wish);
-	return rc;
-}
-
-static void update_change(struct service_spec *s, const struct flags *f)
-{
-	struct update_config *before = s->update;
-
-	s->update = NULL;
-	update_fill(f, s);
-	if (!s->update) {
-		s->update = before;
+	if (!flag_is_set(f, "constraint-add") && !flag_is_set(f, "constraint-rm") &&
+	    !flag_is_set(f, "replicas-max-per-node"))
 		return;
-	}
-	if (before) {
-		if (!flag_is_set(f, "update-parallelism"))
-			s->update->parallelism = before->parallelism;
-		if (!flag_is_set(f, "update-delay"))
-			s->update->delay = before->delay;
-		if (!flag_is_set(f, "update-monitor"))
-			s->update->monitor = before->monitor;
-		if (!flag_is_set(f, "update-max-failure-ratio"))
-			s->update->max_failure_ratio = before->max_failure_ratio;
-		if (!flag_is_set(f, "update-failure-action"))
-			str_set(&s->update->failure_action, before->failure_action);
-		if (!flag_is_set(f, "update-order"))
-			str_set(&s->update->order, before->order);
-		table_free(&update_config_table, before);
-	}
+	if (!t->placement)
+		t->placement = xcalloc(1, sizeof *t->placement);
+	list_change(&t->placement->constraints, f, "constraint-add", "constraint-rm");
+	spec_number((int64_t *)&t->placement->max_replicas, f, "replicas-max-per-node");
 }
 
 static int mode_change(struct service_spec *s, const struct flags *f, struct err *e)
@@ -223,29 +170,24 @@ static int mode_change(struct service_spec *s, const struct flags *f, struct err
 		return 0;
 	if (!s->mode.replicated)
 		return err_set(e, -EINVAL, "replicas can only be used with replicated mode");
-	free(s->mode.replicated->replicas);
-	s->mode.replicated->replicas = spec_u64(f, "replicas");
+	spec_opt_u64(&s->mode.replicated->replicas, f, "replicas");
 	return 0;
 }
 
-static int spec_change(struct service_spec *s, const struct flags *f, struct err *e)
+static int spec_change(struct cli *c, struct service_spec *s, const struct flags *f, struct err *e)
 {
 	struct task_spec *t = &s->task;
 
 	if (!t->container)
 		return err_set(e, -EINVAL, "the service has no containers to update");
 	labels_change(&s->labels, f, "label-add", "label-rm");
-	resources_change(t, f);
-	if (!t->placement)
-		t->placement = xcalloc(1, sizeof *t->placement);
-	list_change(&t->placement->constraints, f, "constraint-add", "constraint-rm");
-	if (flag_is_set(f, "replicas-max-per-node"))
-		t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;
+	service_resources(t, f);
+	placement_change(t, f);
+	service_update_config(s, f);
 	if (flag_true(f, "force"))
 		t->force_update++;
-	update_change(s, f);
-	if (container_change(t->container, f, e) < 0 || restart_change(t, f, e) < 0 ||
-	    mode_change(s, f, e) < 0 || networks_change(t, f, e) < 0)
+	if (container_change(t->container, f, e) < 0 || service_restart(t, f, e) < 0 ||
+	    mode_change(s, f, e) < 0 || networks_change(c, t, f, e) < 0)
 		return e->code;
 	return ports_change(s, f, e);
 }
@@ -260,7 +202,7 @@ static int update(struct cli *c, const struct flags *f, char **ret_id, struct er
 	path_add(&path, "/services/%", f->args[0]);
 	rc = call_get(c, buf_text(&path), &service_view_table, &s, e);
 	if (rc == 0)
-		rc = spec_change(&s.s.spec, f, e);
+		rc = spec_change(c, &s.s.spec, f, e);
 	if (rc == 0)
 		rc = call_body(&service_spec_table, &s.s.spec, &body, e);
 	if (rc == 0)

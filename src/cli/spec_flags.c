@@ -11,21 +11,33 @@
 #include "base/mem.h"
 #include "cli/service_spec.h"
 
-int64_t *spec_i64(const struct flags *f, const char *name)
+void spec_opt_i64(int64_t **dst, const struct flags *f, const char *name)
 {
-	return flag_is_set(f, name) ? xmemdup(&flag_get(f, name)->number, sizeof(int64_t)) : NULL;
+	if (!flag_is_set(f, name))
+		return;
+	free(*dst);
+	*dst = xmemdup(&flag_get(f, name)->number, sizeof **dst);
 }
 
-uint64_t *spec_u64(const struct flags *f, const char *name)
+void spec_opt_u64(uint64_t **dst, const struct flags *f, const char *name)
 {
-	return (uint64_t *)spec_i64(f, name);
+	spec_opt_i64((int64_t **)dst, f, name);
 }
 
-bool *spec_bool(const struct flags *f, const char *name)
+void spec_opt_bool(bool **dst, const struct flags *f, const char *name)
 {
 	bool value = flag_true(f, name);
 
-	return flag_is_set(f, name) ? xmemdup(&value, sizeof value) : NULL;
+	if (!flag_is_set(f, name))
+		return;
+	free(*dst);
+	*dst = xmemdup(&value, sizeof value);
+}
+
+void spec_bool(bool *dst, const struct flags *f, const char *name)
+{
+	if (flag_is_set(f, name))
+		*dst = flag_true(f, name);
 }
 
 void spec_text(char **dst, const struct flags *f, const char *name)
@@ -105,7 +117,7 @@ int spec_env(struct strs *env, const struct flags *f, const char *file, const ch
 	return 0;
 }
 
-void spec_words(struct strs *dst, const char *text)
+static void words_split(struct strs *dst, const char *text)
 {
 	auto_buf word = BUF_INIT(LIMIT_JSON_BODY);
 	char quote = 0;
@@ -127,4 +139,12 @@ void spec_words(struct strs *dst, const char *text)
 	}
 	if (any)
 		strs_add(dst, buf_text(&word));
+}
+
+void spec_words(struct strs *dst, const struct flags *f, const char *name)
+{
+	if (!flag_is_set(f, name))
+		return;
+	strs_done(dst);
+	words_split(dst, flag_text(f, name));
 }

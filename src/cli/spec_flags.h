@@ -6,11 +6,11 @@
 
 #include "cli/flags.h"
 
-/* NULL when it was not given. Free with free(). */
-int64_t *spec_i64(const struct flags *f, const char *name);
-uint64_t *spec_u64(const struct flags *f, const char *name);
-bool *spec_bool(const struct flags *f, const char *name);
-/* Replaces `*dst`, when the flag was given. */
+/* Replaces `*dst`, when the flag was given; what was there is freed. */
+void spec_opt_i64(int64_t **dst, const struct flags *f, const char *name);
+void spec_opt_u64(uint64_t **dst, const struct flags *f, const char *name);
+void spec_opt_bool(bool **dst, const struct flags *f, const char *name);
+void spec_bool(bool *dst, const struct flags *f, const char *name);
 void spec_text(char **dst, const struct flags *f, const char *name);
 void spec_number(int64_t *dst, const struct flags *f, const char *name);
 /* Adds the flag's values to the list; those of "key=value" to the map. */
@@ -19,7 +19,7 @@ void spec_labels(struct strmap *dst, const struct flags *f, const char *name);
 /* Adds what the flags `file` (paths) and `name` say of the environment; a later one replaces. */
 int spec_env(struct strs *env, const struct flags *f, const char *file, const char *name,
 	     struct err *e);
-/* A command line in words; quotes keep blanks together. */
-void spec_words(struct strs *dst, const char *text);
+/* Replaces the list by the flag's command line in words; quotes keep blanks together. */
+void spec_words(struct strs *dst, const struct flags *f, const char *name);
 /* Removes the texts that are `key` or begin with "key" and the sign. */
 void spec_remove(struct strs *list, const char *key, char sign);

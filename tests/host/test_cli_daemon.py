@@ -6,6 +6,7 @@ events, and a swarm of one node. The daemon has a network namespace and a bridge
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_shoald import BUILD, SHOALD, Daemon
+from test_shoald import BUILD, SHOALD, Connection, Daemon
 
 SHOAL = BUILD / "bin" / "shoal"
 TOP = Path(__file__).resolve().parents[2]
@@ -32,6 +33,12 @@ class Bridged(Daemon):
             at = words.index("--bridge")
             del words[at:at + 2]
         return [*words[:2], "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *words[2:]]
+
+    def post(self, path, body):
+        c = Connection(self.socket)
+        c.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        r = c.getresponse()
+        return r.status, r.read()
 
 
 class Shoal:
@@ -54,12 +61,17 @@ class Shoal:
 
 
 @pytest.fixture(scope="module")
-def shoal(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    tar = folder / "sample.tar"
-    subprocess.run([str(TOP / "deploy/mkimage"), IMAGE, str(tar), "sleep", "1000000"], check=True)
-    daemon = Bridged(folder)
+def daemon(tmp_path_factory):
+    daemon = Bridged(tmp_path_factory.mktemp("cli"))
     daemon.start()
+    yield daemon
+    daemon.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def shoal(daemon):
+    tar = daemon.dir / "sample.tar"
+    subprocess.run([str(TOP / "deploy/mkimage"), IMAGE, str(tar), "sleep", "1000000"], check=True)
     run = Shoal(daemon)
     try:
         assert run("load", "-i", str(tar)) == f"Loaded image: {IMAGE}\n"
@@ -69,7 +81,6 @@ def shoal(tmp_path_factory):
                        capture_output=True)
         for ident in run.lines("ps", "-aq"):
             run("rm", "-f", ident)
-        daemon.stop(signal.SIGKILL)
 
 
 def wait_for(what, condition, seconds=30):
@@ -237,6 +248,48 @@ def test_service_update(shoal):
     assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["K=w"] and not spec.get("Labels")
     assert not spec["TaskTemplate"]["Placement"].get("Constraints")
     assert "nobody not found" in shoal("service", "update", "--force", "nobody", code=1)
+
+
+def test_service_update_of_networks(shoal):
+    targets = lambda: [n["Target"] for n in json.loads(shoal("service", "inspect", "web"))[0][
+        "Spec"]["TaskTemplate"].get("Networks") or []]
+    network = shoal("network", "create", "--driver", "overlay", "sea").strip()
+    shoal("service", "update", "-d", "--network-add", "sea", "web")
+    assert targets() == [network]
+    assert "already attached" in shoal(
+        "service", "update", "-d", "--network-add", "name=sea,alias=w", "web", code=1)
+    shoal("service", "update", "-d", "--network-rm", "sea", "web")
+    assert targets() == []
+    assert "is not attached to network sea" in shoal(
+        "service", "update", "-d", "--network-rm", "sea", "web", code=1)
+    assert "network nowhere not found" in shoal(
+        "service", "update", "-d", "--network-rm", "nowhere", "web", code=1)
+
+
+def test_a_service_without_a_name_gets_one(shoal, daemon):
+    status, text = daemon.post("/services/create", {
+        "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}}, "Mode": None})
+    assert status == 201, text
+    ident = json.loads(text)["ID"]
+    spec = json.loads(shoal("service", "inspect", ident))[0]["Spec"]
+    assert re.fullmatch("[a-z]+_[a-z]+[0-9]*", spec["Name"])
+    assert spec["Mode"] == {"Replicated": {"Replicas": 1}}
+    shoal("service", "rm", ident)
+
+
+def test_an_update_of_labels_alone_replaces_no_task(shoal, daemon):
+    """Of a service, too, whose maker left out what the command line would have written."""
+    status, text = daemon.post("/services/create", {
+        "Name": "bare", "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}}})
+    assert status == 201, text
+    tasks = lambda: wait_for("a running task", lambda: shoal(
+        "service", "ps", "--filter", "desired-state=running", "-q", "bare"))
+    before, spec = tasks(), json.loads(shoal("service", "inspect", "bare"))[0]["Spec"]
+    shoal("service", "update", "--label-add", "a=b", "bare")
+    after = json.loads(shoal("service", "inspect", "bare"))[0]["Spec"]
+    assert after["Labels"] == {"a": "b"} and after["TaskTemplate"] == spec["TaskTemplate"]
+    assert tasks() == before
+    shoal("service", "rm", "bare")
 
 
 def test_scale_and_remove(shoal):

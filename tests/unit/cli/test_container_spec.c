@@ -31,7 +31,7 @@ static json_t *body_of(char **words, int n, struct err *ret_why)
 	json_t *v = NULL;
 
 	assert_int_equal(flags_parse(run->flags, run->n_flags, true, n, words, &f, ret_why), 0);
-	if (container_spec_fill(&f, &spec, ret_why) == 0) {
+	if (container_spec_fill(&f, true, &spec, ret_why) == 0) {
 		assert_int_equal(container_create_write(&spec, &body), 0);
 		v = json_loadb(buf_text(&body), body.len, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(v);
