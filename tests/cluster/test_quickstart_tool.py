@@ -115,6 +115,20 @@ def machine(tree, script, fails=False):
     return done.stdout + done.stderr
 
 
+def test_data_on_a_disk_of_its_own(tree):
+    out = machine(tree, """
+        mkdir /var/lib/shoal
+        mount -t tmpfs disk /var/lib/shoal
+        $quickstart
+        rm /var/lib/calls
+        touch /var/lib/shoal/.hidden
+        $quickstart --down
+        mountpoint /var/lib/shoal
+        [ -z "$(ls -A /var/lib/shoal)" ]
+        """)
+    assert "all removed" in out
+
+
 def test_up_again_and_down(tree):
     out = machine(tree, """
         before=$(state)
@@ -134,7 +148,7 @@ def test_up_again_and_down(tree):
     assert "shoald runs already" in again and again.count("is there already") == 2
     calls = out.partition("-- calls\n")[2].partition("-- end")[0]
     assert calls.count("swarm init") == calls.count("service create") == 1
-    assert "service create --name hello --replicas 3 shoal/hello:latest\n" in calls
+    assert "service create --detach --name hello --replicas 3 shoal/hello:latest\n" in calls
     assert "all removed" in out and "there is nothing to remove" in out
 
 
