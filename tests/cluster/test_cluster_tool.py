@@ -6,6 +6,7 @@ leaves nothing behind and never touches the machine's own network.
 import json
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -175,6 +176,39 @@ def test_crash(cluster):
     assert not commands_with("81881")
     assert len(commands_with("91991")) == 2
     tool(cluster, "start", "w2")
+
+
+def test_a_container_that_is_frozen_while_it_dies(folder):
+    """cgroup v1: killed and frozen after the tool has thawed all, as by a daemon that dies."""
+    up(folder, 1, 0)
+    cgroup = next(word for word in Path(
+        "/proc", tool(folder, "ps").splitlines()[1].split()[3], "cmdline").read_text().split("\0")
+        if word.startswith("/shoal-cluster-"))
+    freezer = next((Path(line.split()[4] + cgroup) for line in
+                    Path("/proc/self/mountinfo").read_text().splitlines()
+                    if " - cgroup " in line and "freezer" in line.split(" - ")[1]), None)
+    if not freezer:
+        pytest.skip("no freezer of cgroup v1 here")
+    (freezer / "pod").mkdir(parents=True)
+    sleeper = subprocess.Popen(["sleep", "41441"])
+    (freezer / "pod/cgroup.procs").write_text(str(sleeper.pid))
+    stop = threading.Event()
+
+    def freeze():
+        """Each time that it is thawed, until a second of the tool's waiting is over."""
+        end = time.monotonic() + 0.7
+        while not stop.is_set() and time.monotonic() < end:
+            (freezer / "pod/freezer.state").write_text("FROZEN")
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    try:
+        tool(folder, "down")
+    finally:
+        stop.set()
+        thread.join()
+    assert sleeper.wait(10) == -9
+    assert not freezer.exists()
 
 
 def test_load(cluster, tmp_path):

@@ -65,7 +65,7 @@ def daemon(tmp_path_factory):
     daemon = Bridged(tmp_path_factory.mktemp("cli"))
     daemon.start()
     yield daemon
-    daemon.stop(signal.SIGKILL)
+    daemon.end()
 
 
 @pytest.fixture(scope="module")

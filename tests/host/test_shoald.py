@@ -13,6 +13,7 @@ import pytest
 
 BUILD = pathlib.Path(os.environ.get("SHOAL_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 SHOALD = BUILD / "bin" / "shoald"
+CGROUP = f"shoal-test-{os.getpid()}"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not SHOALD.exists(),
                                 reason="needs root and a built shoald")
@@ -50,7 +51,7 @@ class Daemon:
             notify.bind(str(path))
             notify.settimeout(20)
             self.process = subprocess.Popen(
-                self.command("--bridge", "none", "--cgroup-parent", f"/shoal-test-{os.getpid()}",
+                self.command("--bridge", "none", "--cgroup-parent", f"/{CGROUP}",
                              *flags),
                 env={**os.environ, "NOTIFY_SOCKET": str(path)}, stderr=subprocess.DEVNULL)
             assert b"READY=1" in notify.recv(4096)
@@ -66,13 +67,20 @@ class Daemon:
         code, self.process = self.process.wait(20), None
         return code
 
+    def end(self):
+        """Whatever a test has left: the process, and the group that a daemon leaves empty."""
+        if self.process:
+            self.stop(signal.SIGKILL)
+        for group in pathlib.Path("/sys/fs/cgroup").glob(f"**/{CGROUP}"):
+            for folder in sorted(group.glob("**/"), reverse=True):
+                folder.rmdir()
+
 
 @pytest.fixture
 def daemon(tmp_path):
     d = Daemon(tmp_path)
     yield d
-    if d.process:
-        d.stop(signal.SIGKILL)
+    d.end()
 
 
 def test_ready_and_stop(daemon):
