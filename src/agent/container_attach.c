@@ -1,6 +1,7 @@
 /*
- * Attaching to a container: a connection of its own to the shim for each, so that one slow client
- * is the shim's to judge and nobody else's trouble here. See engine.h.
+ * Attaching to a container, or to a process executed in one: a connection of its own to the shim
+ * for each, so that one slow client is the shim's to judge and nobody else's trouble here. See
+ * engine.h.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 struct engine_attach {
 	struct engine *engine;
-	struct container_live *live; /* NULL once it has ended */
+	struct attaches *list; /* NULL once it has ended */
 	unsigned streams;
 	const struct engine_attach_ops *ops; /* NULL: closed */
 	void *arg;
@@ -23,6 +24,7 @@ struct engine_attach {
 	struct connect *connecting;
 	struct buf early; /* input before there is a connection */
 	bool early_eof, early_full;
+	bool output_over; /* all has been said; the list's end is waited for */
 	struct engine_attach *prev, *next;
 };
 
@@ -48,15 +50,15 @@ struct round {
 
 static void unlink_attach(struct engine_attach *a)
 {
-	if (!a->live)
+	if (!a->list)
 		return;
 	if (a->prev)
 		a->prev->next = a->next;
 	else
-		a->live->attaches = a->next;
+		a->list->first = a->next;
 	if (a->next)
 		a->next->prev = a->prev;
-	a->live = NULL;
+	a->list = NULL;
 }
 
 static void held_closed(void *arg)
@@ -85,7 +87,9 @@ static bool on_frame(void *arg, const struct shim_frame *f)
 	int stream = f->type == SHIM_STDOUT ? ENGINE_STDOUT : ENGINE_STDERR;
 
 	if (f->type == SHIM_EOF) {
-		ended(a);
+		a->output_over = true;
+		if (!a->list->until_exit)
+			ended(a);
 		return true;
 	}
 	if (f->type != SHIM_STDOUT && f->type != SHIM_STDERR)
@@ -95,7 +99,12 @@ static bool on_frame(void *arg, const struct shim_frame *f)
 
 static void on_lost(void *arg)
 {
-	ended(arg);
+	struct engine_attach *a = arg;
+
+	if (a->output_over && a->list->until_exit)
+		drop_link(a);
+	else
+		ended(a);
 }
 
 static void on_drain(void *arg)
@@ -145,10 +154,10 @@ static void connect_done(struct job *j)
 
 	if (a) {
 		a->connecting = NULL;
-		if (j->status == 0 && a->live &&
+		if (j->status == 0 && a->list &&
 		    link_new(&a->link, e->config.loop, &c->client, &ops, a) == 0)
 			send_early(a);
-		else if (a->live)
+		else if (a->list)
 			ended(a);
 	}
 	shim_client_done(&c->client);
@@ -170,7 +179,7 @@ static void connect_start(struct engine_attach *a, struct round *round)
 	c->engine = a->engine;
 	c->attach = a;
 	c->round = round;
-	c->dir = container_run_dir(a->engine, a->live->c->id);
+	c->dir = a->list->dir(a->engine, a->list->id);
 	c->streams = a->streams;
 	shim_client_init(&c->client);
 	a->connecting = c;
@@ -188,14 +197,14 @@ static void round_empty(struct deferred *d)
 	engine_release(e);
 }
 
-void attaches_connect(struct container_live *l, void (*done)(void *arg), void *arg)
+void attaches_connect(struct attaches *l, void (*done)(void *arg), void *arg)
 {
 	struct round *r = xcalloc(1, sizeof *r);
 
 	r->engine = l->engine;
 	r->done = done;
 	r->arg = arg;
-	for (struct engine_attach *a = l->attaches; a; a = a->next) {
+	for (struct engine_attach *a = l->first; a; a = a->next) {
 		if (a->link || a->connecting)
 			continue;
 		r->left++;
@@ -208,45 +217,71 @@ void attaches_connect(struct container_live *l, void (*done)(void *arg), void *a
 	engine_defer(l->engine, &r->deferred);
 }
 
-void attaches_end(struct container_live *l)
+void attaches_end(struct attaches *l)
 {
-	struct engine_attach *a = l->attaches;
+	struct engine_attach *a = l->first;
 
 	/* Each may close others from its callback: begin anew after every one. */
 	while (a) {
 		ended(a);
-		a = l->attaches;
+		a = l->first;
 	}
+}
+
+static struct engine_attach *next_to_end(const struct attaches *l)
+{
+	struct engine_attach *a = l->first;
+
+	while (a && (a->link || a->connecting) && !a->output_over)
+		a = a->next;
+	return a;
+}
+
+void attaches_exited(struct attaches *l)
+{
+	struct engine_attach *a;
+
+	l->until_exit = false;
+	while ((a = next_to_end(l)))
+		ended(a);
 }
 
 /* ---- The calls ---- */
 
+struct engine_attach *attaches_add(struct attaches *l, unsigned streams,
+				   const struct engine_attach_ops *ops, void *arg, struct err *err)
+{
+	struct engine_attach *a;
+
+	if (!streams || (streams & ~(unsigned)(ENGINE_STDIN | ENGINE_STDOUT | ENGINE_STDERR))) {
+		(void)err_set(err, -EINVAL, "no stream was named that could be attached");
+		return NULL;
+	}
+	a = xcalloc(1, sizeof *a);
+	a->engine = l->engine;
+	a->list = l;
+	a->streams = streams;
+	a->ops = ops;
+	a->arg = arg;
+	buf_init(&a->early, LIMIT_SHIM_QUEUE);
+	a->next = l->first;
+	if (a->next)
+		a->next->prev = a;
+	l->first = a;
+	return a;
+}
+
 struct engine_attach *engine_attach(struct engine *e, struct container *c, unsigned streams,
 				    const struct engine_attach_ops *ops, void *arg, struct err *err)
 {
-	struct container_live *l = c->live;
 	struct engine_attach *a;
 
 	if (e->closing || c->status == CONTAINER_REMOVING || c->status == CONTAINER_DEAD) {
 		(void)err_set(err, -ESRCH, "container %s is going away", c->id);
 		return NULL;
 	}
-	if (!streams || (streams & ~(unsigned)(ENGINE_STDIN | ENGINE_STDOUT | ENGINE_STDERR))) {
-		(void)err_set(err, -EINVAL, "no stream was named that could be attached");
-		return NULL;
-	}
-	a = xcalloc(1, sizeof *a);
-	a->engine = e;
-	a->live = l;
-	a->streams = streams;
-	a->ops = ops;
-	a->arg = arg;
-	buf_init(&a->early, LIMIT_SHIM_QUEUE);
-	a->next = l->attaches;
-	if (a->next)
-		a->next->prev = a;
-	l->attaches = a;
-	if (c->status == CONTAINER_RUNNING)
+	a = attaches_add(&c->live->attaches, streams, ops, arg, err);
+	if (a && c->status == CONTAINER_RUNNING)
 		connect_start(a, NULL);
 	return a;
 }
@@ -255,7 +290,7 @@ int engine_attach_write(struct engine_attach *a, const void *p, size_t n)
 {
 	int rc = 0;
 
-	if (!a->live || a->early_eof)
+	if (!a->list || a->early_eof)
 		return -EPIPE;
 	if (!a->link) {
 		if (buf_add(&a->early, p, n) < 0)

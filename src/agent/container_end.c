@@ -151,6 +151,8 @@ void container_ended(struct container_live *l, const struct container_end *end)
 	struct op *op = TAKE_PTR(l->exit_op);
 
 	live_timer_stop(l); /* of the grace */
+	if (l->pidfd >= 0)
+		close(TAKE_FD(l->pidfd));
 	l->killing = false;
 	if (l->c->status == CONTAINER_RUNNING || l->removing)
 		ended_running(l, end);

@@ -28,6 +28,8 @@ struct container_live *live_new(struct engine *e, struct container *c)
 	l->c = c;
 	c->live = l;
 	l->ops_end = &l->ops;
+	l->attaches = (struct attaches){.engine = e, .dir = container_run_dir, .id = c->id};
+	l->pidfd = -1;
 	HASH_ADD_KEYPTR(hh_name, e->by_name, c->name, strlen(c->name), l);
 	return l;
 }
@@ -278,8 +280,7 @@ struct container **engine_containers(struct engine *e, size_t *ret_n)
 	return v;
 }
 
-void container_event(struct container_live *l, const char *action, const char *extra,
-		     const char *value)
+void container_event_with(struct container_live *l, const char *action, const struct strmap *extra)
 {
 	struct strmap attributes = {0};
 	struct engine_event ev = {.type = "container",
@@ -294,8 +295,17 @@ void container_event(struct container_live *l, const char *action, const char *e
 			   l->c->config.labels.v[i].value);
 	strmap_set(&attributes, "image", l->c->config.image ? l->c->config.image : "");
 	strmap_set(&attributes, "name", l->c->name);
-	if (extra)
-		strmap_set(&attributes, extra, value);
+	for (size_t i = 0; extra && i < extra->n; i++)
+		strmap_set(&attributes, extra->v[i].key, extra->v[i].value);
 	engine_event(l->engine, &ev);
 	strmap_done(&attributes);
+}
+
+void container_event(struct container_live *l, const char *action, const char *extra,
+		     const char *value)
+{
+	struct strmap_entry entry = {(char *)extra, (char *)value};
+	const struct strmap one = {&entry, 1};
+
+	container_event_with(l, action, extra ? &one : NULL);
 }

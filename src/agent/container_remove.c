@@ -57,7 +57,8 @@ static void remove_done(struct job *j)
 	container_event(l, "destroy", NULL, NULL);
 	waits_wake(l, WAIT_REMOVED);
 	waits_drop(l);
-	attaches_end(l);
+	attaches_end(&l->attaches);
+	execs_drop(l);
 	logs_detach_all(l);
 	op_end(&r->op, 0, NULL);
 }

@@ -99,6 +99,7 @@ static void take_over(struct restore *r)
 		op_end(&r->op, -EIO, NULL);
 		return;
 	}
+	l->pidfd = TAKE_FD(r->fds.pid);
 	network_container_connect(l->engine, c, netns, udp, tcp, connected, r);
 }
 

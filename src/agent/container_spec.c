@@ -36,19 +36,26 @@ static bool has_env(const struct strs *list, const char *env)
 	return false;
 }
 
-static void set_env(const struct container *c, struct spec *s)
+void container_env(const struct container_config *c, bool tty, const struct strs *over,
+		   struct spec_strs *ret)
 {
-	auto_free char *hostname = xasprintf("HOSTNAME=%s", c->config.hostname);
+	static const struct strs nothing = {0};
+	auto_free char *hostname = xasprintf("HOSTNAME=%s", c->hostname);
 	const char *const first[] = {container_defaults.path_env, hostname,
-				     c->config.tty ? "TERM=xterm" : NULL};
+				     tty ? "TERM=xterm" : NULL};
 
+	if (!over)
+		over = &nothing;
 	for (size_t i = 0; i < ARRAY_LEN(first); i++)
-		if (first[i] && !has_env(&c->config.env, first[i]))
-			spec_strs_add(&s->process.env, first[i]);
+		if (first[i] && !has_env(&c->env, first[i]) && !has_env(over, first[i]))
+			spec_strs_add(ret, first[i]);
 	/* "NAME" alone takes a variable away. */
-	STRS_EACH (env, &c->config.env)
+	STRS_EACH (env, &c->env)
+		if (strchr(env, '=') && !has_env(over, env))
+			spec_strs_add(ret, env);
+	STRS_EACH (env, over)
 		if (strchr(env, '='))
-			spec_strs_add(&s->process.env, env);
+			spec_strs_add(ret, env);
 }
 
 static int cap_of(const char *name, struct err *e)
@@ -139,7 +146,7 @@ static int set_process(const struct container *c, struct spec *s, struct err *e)
 	s->process.terminal = c->config.tty;
 	s->process.no_new_privileges = security.no_new_privileges;
 	s->process.oom_score_adj = c->host.oom_score_adj;
-	set_env(c, s);
+	container_env(&c->config, c->config.tty, NULL, &s->process.env);
 	rc = set_caps(&c->host, s, e);
 	return rc == 0 ? set_ulimits(&c->host, s, e) : rc;
 }

@@ -22,6 +22,13 @@ int container_spec_make(const struct container_spec_input *in, struct spec *ret,
 			struct shim_config *ret_shim, struct err *e);
 
 /*
+ * Adds the environment of a process in the container: Docker's own variables, the container's, and
+ * `over` (NULL: none), each laid over what came before.
+ */
+void container_env(const struct container_config *c, bool tty, const struct strs *over,
+		   struct spec_strs *ret);
+
+/*
  * Fills c->mounts from HostConfig.Binds and .Mounts and Config.Volumes. Volumes without a name get
  * one (64 hex); the source of a volume is volumes_root/NAME/_data. -EINVAL, -ENOSYS.
  */

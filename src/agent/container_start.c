@@ -60,7 +60,7 @@ static void failed_end(void *arg)
 		c->status = CONTAINER_EXITED;
 	str_set(&c->error, err_text(&s->err));
 	container_save(l);
-	attaches_end(l);
+	attaches_end(&l->attaches);
 	if (c->host.auto_remove)
 		container_queue_remove(l, true);
 	op_end(&s->op, s->err.code, &s->err);
@@ -138,7 +138,7 @@ static void connected(void *arg, int status, const struct err *err)
 	if (status < 0)
 		failed(s, status, err, 0);
 	else
-		attaches_connect(s->op.live, attached, s);
+		attaches_connect(&s->op.live->attaches, attached, s);
 }
 
 static void spawned(struct job *j)
@@ -155,6 +155,8 @@ static void spawned(struct job *j)
 			(void)err_code(&j->err, rc, "cannot watch the shim");
 	}
 	engine_release(l->engine);
+	if (rc == 0)
+		l->pidfd = TAKE_FD(s->fds.pid);
 	if (rc < 0) {
 		fd_close_at(&netns);
 		fd_close_at(&udp);
@@ -166,30 +168,6 @@ static void spawned(struct job *j)
 }
 
 /* ---- The job: files, filter, shim ---- */
-
-static int write_file(const char *dir, const char *name, const struct buf *b, struct err *e)
-{
-	auto_free char *path = xasprintf("%s/%s", dir, name);
-	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc = fd < 0 ? -errno : file_write_fd(fd, b->p, b->len);
-
-	return rc < 0 ? err_code(e, rc, "cannot write %s", path) : 0;
-}
-
-static int write_documents(struct start *s, const struct spec *spec, const struct shim_config *shim,
-			   struct err *e)
-{
-	auto_buf config = BUF_INIT(LIMIT_SPEC_JSON);
-	auto_buf second = BUF_INIT(LIMIT_SPEC_JSON);
-	int rc = dir_make(s->dir, 0700, e);
-
-	if (rc < 0)
-		return rc;
-	if (spec_write(spec, &config) < 0 || shim_config_write(shim, &second) < 0)
-		return err_set(e, -EMSGSIZE, "the container's configuration is too large");
-	rc = write_file(s->dir, "config.json", &config, e);
-	return rc == 0 ? write_file(s->dir, "shim.json", &second, e) : rc;
-}
 
 static int set_filter(struct start *s, const struct spec *spec, struct shim_config *shim,
 		      struct err *e)
@@ -226,7 +204,7 @@ static int prepare_files(struct start *s, struct err *e)
 		return rc;
 	rc = set_filter(s, &spec, &shim, e);
 	if (rc == 0)
-		rc = write_documents(s, &spec, &shim, e);
+		rc = run_dir_write(s->dir, &spec, &shim, e);
 	spec_done(&spec);
 	shim_config_done(&shim);
 	return rc;

@@ -59,6 +59,8 @@ static void engine_free(struct engine *e)
 	while ((l = e->by_id)) {
 		HASH_DELETE(hh_id, e->by_id, l);
 		HASH_DELETE(hh_name, e->by_name, l);
+		execs_free(l);
+		fd_close_at(&l->pidfd);
 		table_free(&container_table, l->c);
 		free(l);
 	}
@@ -101,7 +103,8 @@ static void let_go(struct engine *e)
 	CONTAINERS_EACH(l, e)
 	{
 		waits_drop(l);
-		attaches_end(l);
+		attaches_end(&l->attaches);
+		execs_let_go(l);
 		(void)restart_cancel(l);
 		if (l->link) {
 			engine_hold(e);
@@ -189,6 +192,7 @@ static int make_dirs(struct engine *e, struct err *err)
 {
 	auto_free char *data = xasprintf("%s/containers", e->config.data_root);
 	auto_free char *run = xasprintf("%s/containers", e->config.exec_root);
+	auto_free char *execs = xasprintf("%s/execs", e->config.exec_root);
 	auto_free char *volumes = xasprintf("%s/volumes", e->config.data_root);
 	int rc = dir_make(e->config.data_root, 0710, err);
 
@@ -196,6 +200,8 @@ static int make_dirs(struct engine *e, struct err *err)
 		rc = dir_make(data, 0710, err);
 	if (rc == 0)
 		rc = dir_make(volumes, 0701, err);
+	if (rc == 0)
+		rc = dir_make(execs, 0700, err);
 	return rc == 0 ? dir_make(run, 0700, err) : rc;
 }
 
@@ -296,6 +302,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	sweep(e);
 	CONTAINERS_EACH(l, e)
 	container_restore(l);
+	execs_restore(e);
 	*ret = e;
 	return 0;
 }

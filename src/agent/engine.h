@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "model/container.h"
+#include "model/exec.h"
 #include "model/network.h"
 #include "model/session.h"
 #include "runtime/image/store.h"
@@ -184,6 +185,47 @@ void engine_attach_close_stdin(struct engine_attach *a);
 void engine_attach_resume(struct engine_attach *a);
 /* No callback follows. */
 void engine_attach_close(struct engine_attach *a);
+
+/* ---- Processes executed in a container ---- */
+
+enum exec_status { EXEC_CREATED, EXEC_RUNNING, EXEC_ENDED };
+
+/* One of them; the engine's, others only read it. It is forgotten with its container, or when it
+ * has ended and LIMIT_EXECS or LIMIT_EXEC_KEPT_MS asks for it. */
+struct engine_exec {
+	char *id;        /* 64 hex */
+	char *container; /* its id */
+	struct exec_config config;
+	enum exec_status status;
+	int64_t pid; /* as the host counts, 0 before; stays after the end */
+	int32_t exit_code;
+	int64_t finished_ns;
+};
+extern const struct table engine_exec_table;
+
+/*
+ * `config` is moved. -EINVAL: nothing to execute; -ESRCH (409): the container does not run; -EBUSY:
+ * LIMIT_EXECS of it run already.
+ */
+int engine_exec_create(struct engine *e, struct container *c, struct exec_config *config,
+		       struct engine_exec **ret, struct err *err);
+int engine_exec_find(struct engine *e, const char *id, struct engine_exec **ret, struct err *err);
+/* Whether it can be started: 0, -EALREADY (it was already) or -ESRCH (its container stopped). */
+int engine_exec_check(struct engine *e, const struct engine_exec *x, struct err *err);
+/* Before its start; `end` comes when it has ended and all of its output was given. */
+struct engine_attach *engine_exec_attach(struct engine *e, struct engine_exec *x, unsigned streams,
+					 const struct engine_attach_ops *ops, void *arg,
+					 struct err *err);
+/*
+ * Executes it; done when it runs. -ENOEXEC: it cannot be executed (exit_code is 126 or 127 then).
+ * On failure `done` comes before the attached ones' `end`.
+ */
+void engine_exec_start(struct engine *e, struct engine_exec *x, engine_done done, void *arg);
+/* Of its terminal; before the start the size is kept for it. -ESRCH when it has ended. */
+void engine_exec_resize(struct engine *e, struct engine_exec *x, int rows, int cols,
+			engine_done done, void *arg);
+/* The ids of those of a container, oldest first, added to `ret`. */
+void engine_exec_ids(const struct container *c, struct strs *ret);
 
 struct engine_logs_options {
 	bool follow, out, err;

@@ -13,6 +13,7 @@
 #include "base/db.h"
 #include "base/hash.h"
 #include "runtime/container/shim_client.h"
+#include "runtime/container/shim_config.h"
 
 struct networks; /* the networks' part's own */
 struct networks *engine_networks_of(struct engine *e);
@@ -45,6 +46,7 @@ struct engine {
 	bool checkpointing;
 	struct image_store *images;
 
+	struct exec_live *execs;        /* by id */
 	struct container_live *by_id;   /* those that are created */
 	struct container_live *by_name; /* also those that are being created */
 
@@ -82,6 +84,15 @@ struct sweep_job {
 struct op;
 struct link;
 
+/* Who is attached to one shim, or will be once there is one. */
+struct attaches {
+	struct engine *engine;
+	struct engine_attach *first;
+	char *(*dir)(const struct engine *e, const char *id); /* the shim's */
+	const char *id;
+	bool until_exit; /* each ends at attaches_exited(), not with the output alone */
+};
+
 struct container_live {
 	struct engine *engine;
 	struct container *c;
@@ -103,8 +114,12 @@ struct container_live {
 	int64_t restart_delay_ms;
 
 	struct engine_wait *waits;
-	struct engine_attach *attaches;
+	struct attaches attaches;
 	struct engine_logs *logs;
+
+	int pidfd;               /* of its init while it runs, else -1 */
+	struct exec_live *execs; /* processes executed in it, oldest first */
+	size_t n_execs;
 };
 
 #define CONTAINERS_EACH(l, e)                                                                \
@@ -140,6 +155,8 @@ char *container_run_dir(const struct engine *e, const char *id);
 /* Tells the watchers; `extra` (may be NULL) is one more attribute. */
 void container_event(struct container_live *l, const char *action, const char *extra,
 		     const char *value);
+/* The same with any number of them, and NULL for none. */
+void container_event_with(struct container_live *l, const char *action, const struct strmap *extra);
 /* A name that is free now. */
 char *container_name_choose(struct engine *e);
 int container_name_check(struct engine *e, const char *name, struct err *err);
@@ -193,8 +210,12 @@ bool restart_wanted_at_boot(const struct container *c);
 void waits_wake(struct container_live *l, enum engine_wait_for what);
 void waits_drop(struct container_live *l);
 /* Connects those who attached before the start; `done` when each is or has failed. */
-void attaches_connect(struct container_live *l, void (*done)(void *arg), void *arg);
-void attaches_end(struct container_live *l);
+void attaches_connect(struct attaches *l, void (*done)(void *arg), void *arg);
+void attaches_end(struct attaches *l);
+/* With until_exit: what is not yet said is said first. */
+void attaches_exited(struct attaches *l);
+struct engine_attach *attaches_add(struct attaches *l, unsigned streams,
+				   const struct engine_attach_ops *ops, void *arg, struct err *err);
 void logs_ended(struct container_live *l);
 void logs_detach_all(struct container_live *l); /* it is removed */
 void logs_close_all(struct container_live *l);  /* the daemon stops */
@@ -207,6 +228,43 @@ void container_restore(struct container_live *l);
 int container_adopt(struct container_live *l, struct shim_client *client);
 /* Asks the shim for a signal, to the first process or all; the answer does not matter. */
 void container_signal(struct container_live *l, int signal, bool all);
+
+/* ---- Processes executed in a container: exec*.c ---- */
+
+struct exec_live {
+	struct engine_exec x;
+	struct engine *engine;
+	struct container_live *live; /* NULL once it is gone */
+	UT_hash_handle hh;
+	struct exec_live *next; /* of the same container */
+	struct link *link;      /* to its shim, while there is one */
+	struct attaches attaches;
+	uint32_t rows, cols; /* of its terminal */
+	unsigned busy;       /* what is under way and comes back to it */
+};
+
+char *exec_run_dir(const struct engine *e, const char *id); /* "DIR/execs/ID"; free() it */
+/* `x` is moved. */
+struct exec_live *exec_new(struct container_live *l, struct engine_exec *x);
+/* Nothing that was busy with it is any more: frees it if it was forgotten meanwhile. */
+void exec_unbusy(struct exec_live *x);
+void exec_ended(struct exec_live *x, int exit_code, int64_t finished_ns);
+void exec_event(struct exec_live *x, const char *action);
+/* Docker's form, with what is executed: "exec_start: sh -c ls". */
+void exec_command_event(struct exec_live *x, const char *action);
+/* Its shim's events, from now on. -errno leaves `client` as it is. */
+int exec_adopt(struct exec_live *x, struct shim_client *client);
+void exec_drop_link(struct exec_live *x);
+void execs_drop(struct container_live *l);   /* the container is removed */
+void execs_let_go(struct container_live *l); /* the daemon stops */
+void execs_free(struct container_live *l);   /* memory alone: they live on */
+void execs_restore(struct engine *e);
+
+/* run_dir.c: config.json and shim.json of a runtime directory, which is made. On the pool. */
+int run_dir_write(const char *dir, const struct spec *spec, const struct shim_config *shim,
+		  struct err *e);
+/* Both are to be freed after 0 alone. */
+int run_dir_read(const char *dir, struct spec *spec, struct shim_config *shim, struct err *e);
 
 /* container_remove.c */
 void container_queue_remove(struct container_live *l, bool volumes);

@@ -224,6 +224,13 @@ static void done_ok(void *arg, int status, const struct err *e)
 		api_reply_empty(r, 200);
 }
 
+int containers_size_args(struct api_req *r, int64_t *ret_rows, int64_t *ret_cols)
+{
+	int rc = query_int(r->query, "h", 0, 0, UINT16_MAX, ret_rows, &r->err);
+
+	return rc == 0 ? query_int(r->query, "w", 0, 0, UINT16_MAX, ret_cols, &r->err) : rc;
+}
+
 static void container_resize(struct api_req *r)
 {
 	struct container *c = containers_find(r);
@@ -231,8 +238,7 @@ static void container_resize(struct api_req *r)
 
 	if (!c)
 		return;
-	if (query_int(r->query, "h", 0, 0, UINT16_MAX, &rows, &r->err) < 0 ||
-	    query_int(r->query, "w", 0, 0, UINT16_MAX, &cols, &r->err) < 0)
+	if (containers_size_args(r, &rows, &cols) < 0)
 		api_reply_error(r, &r->err);
 	else
 		engine_container_resize(r->ctx, c, (int)rows, (int)cols, done_ok, r);
@@ -266,6 +272,10 @@ static const struct api_route routes[] = {
 	{"POST", "/containers/{id:.*}/attach", container_attach_handler, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/resize", container_resize, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/rename", container_rename, API_BODY_NONE, 0, 0},
+	{"POST", "/containers/{id:.*}/exec", exec_create_handler, API_BODY_JSON, 0, 0},
+	{"POST", "/exec/{id}/start", exec_start_handler, API_BODY_JSON, 0, 0},
+	{"POST", "/exec/{id}/resize", exec_resize_handler, API_BODY_NONE, 0, 0},
+	{"GET", "/exec/{id}/json", exec_inspect_handler, API_BODY_NONE, 0, 0},
 	{"DELETE", "/containers/{id:.*}", container_delete, API_BODY_NONE, 0, 0},
 };
 

@@ -21,7 +21,7 @@ void containers_duration_text(int64_t ns, char *ret, size_t room);
 #define FRAME_HEAD 8
 void containers_frame_head(uint8_t ret[FRAME_HEAD], int stream, size_t n);
 /* The Content-Type of a stream of output to this client. */
-const char *containers_stream_type(const struct api_req *r, const struct container *c);
+const char *containers_stream_type(const struct api_req *r, bool tty);
 /*
  * Reads the query of logs (also of an attach that begins with them). 0 or -EINVAL with the reason.
  */
@@ -32,3 +32,12 @@ void container_inspect_handler(struct api_req *r);
 void container_wait_handler(struct api_req *r);
 void container_logs_handler(struct api_req *r);
 void container_attach_handler(struct api_req *r);
+/* The connection becomes the streams of a process that is then executed, or the reason why not. */
+void containers_attach_exec(struct api_req *r, struct engine_exec *x);
+
+void exec_create_handler(struct api_req *r);
+void exec_start_handler(struct api_req *r);
+void exec_resize_handler(struct api_req *r);
+void exec_inspect_handler(struct api_req *r);
+/* h and w of a resize. 0 or -EINVAL with the reason in r->err. */
+int containers_size_args(struct api_req *r, int64_t *ret_rows, int64_t *ret_cols);

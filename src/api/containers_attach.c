@@ -1,7 +1,8 @@
 /*
- * POST /containers/{id}/attach: the connection becomes the container's streams. With logs=1 what
- * was said before is replayed first. Each side may close its direction alone; whoever is slow
- * stops the other, and nothing is dropped.
+ * POST /containers/{id}/attach, and /exec/{id}/start when it is not detached: the connection
+ * becomes the streams of the container or of the process. With logs=1 what was said before is
+ * replayed first. Each side may close its direction alone; whoever is slow stops the other, and
+ * nothing is dropped.
  */
 #include <string.h>
 
@@ -9,9 +10,15 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
+struct exec_starting {
+	struct attaching *a; /* NULL: the client has gone */
+};
+
 struct attaching {
 	struct engine *engine;
 	char *id;
+	bool exec; /* `id` is an exec's: it is started once the client has its answer */
+	struct exec_starting *starting;
 	struct http_hijack *h;
 	struct engine_attach *attach;
 	struct engine_logs *logs;
@@ -31,6 +38,8 @@ struct attaching {
 
 static void attach_free(struct attaching *a)
 {
+	if (a->starting)
+		a->starting->a = NULL;
 	if (a->attach)
 		engine_attach_close(TAKE_PTR(a->attach));
 	if (a->logs)
@@ -113,6 +122,8 @@ static bool on_output(void *arg, int stream, const void *p, size_t n)
 {
 	struct attaching *a = arg;
 
+	if (!(a->streams & (unsigned)stream))
+		return true;
 	/* Taken whole or, while the last piece has not left, not at all. */
 	if (!a->h || !out_flush(a))
 		return false;
@@ -185,6 +196,35 @@ static void stream_begin(struct attaching *a)
 		engine_attach_close_stdin(a->attach);
 }
 
+/* Executing */
+
+static void exec_started(void *arg, int status, const struct err *e)
+{
+	struct exec_starting *s = arg;
+	struct attaching *a = s->a;
+
+	free(s);
+	if (!a)
+		return;
+	a->starting = NULL;
+	if (status < 0)
+		fail_inband(a, e);
+}
+
+static void exec_begin(struct attaching *a)
+{
+	struct err e = ERR_INIT;
+	struct engine_exec *x;
+
+	if (engine_exec_find(a->engine, a->id, &x, &e) < 0) {
+		fail_inband(a, &e);
+		return;
+	}
+	a->starting = xcalloc(1, sizeof *a->starting);
+	a->starting->a = a;
+	engine_exec_start(a->engine, x, exec_started, a->starting);
+}
+
 /* The connection */
 
 static void on_opened(struct http_hijack *h, void *data)
@@ -198,6 +238,8 @@ static void on_opened(struct http_hijack *h, void *data)
 	}
 	a->h = h;
 	http_hijack_pause(h, true);
+	if (a->exec && !a->output_over)
+		exec_begin(a);
 	if (!a->replay)
 		stream_begin(a);
 	else if (!replay_begin(a, &e))
@@ -261,14 +303,54 @@ static void attach_args(struct api_req *r, const struct container *c, struct att
 		a->streams |= ENGINE_STDERR;
 }
 
+static struct attaching *attaching_new(struct api_req *r, const char *id)
+{
+	struct attaching *a = xcalloc(1, sizeof *a);
+
+	a->engine = r->ctx;
+	a->id = xstrdup(id);
+	a->out = BUF_INIT(ATTACH_OUT_MAX);
+	a->early = BUF_INIT(LIMIT_HTTP_STREAM);
+	return a;
+}
+
+static void hijack(struct api_req *r, struct attaching *a)
+{
+	const struct http_hijack_cb cb = {.opened = on_opened,
+					  .read = on_read,
+					  .eof = on_eof,
+					  .drain = on_drain,
+					  .lost = on_lost,
+					  .data = a};
+
+	http_reply_hijack(r->http, containers_stream_type(r, a->raw), &cb);
+}
+
+void containers_attach_exec(struct api_req *r, struct engine_exec *x)
+{
+	const struct exec_config *config = &x->config;
+	struct attaching *a = attaching_new(r, x->id);
+
+	a->exec = a->stream = true;
+	a->raw = config->tty;
+	a->stdin_once = !config->tty;
+	a->streams = (config->attach_stdin ? ENGINE_STDIN : 0u) |
+		     (config->attach_stdout ? ENGINE_STDOUT : 0u) |
+		     (config->attach_stderr ? ENGINE_STDERR : 0u);
+	/* The end of the output is wanted by those as well who want none of it. */
+	a->attach = engine_exec_attach(a->engine, x, a->streams | ENGINE_STDOUT | ENGINE_STDERR,
+				       &attach_ops, a, &r->err);
+	if (!a->attach) {
+		api_reply_error(r, &r->err);
+		attach_free(a);
+		return;
+	}
+	hijack(r, a);
+}
+
 void container_attach_handler(struct api_req *r)
 {
 	struct container *c = containers_find(r);
-	struct http_hijack_cb cb = {.opened = on_opened,
-				    .read = on_read,
-				    .eof = on_eof,
-				    .drain = on_drain,
-				    .lost = on_lost};
 	struct engine_logs_options options;
 	struct attaching *a;
 
@@ -284,12 +366,8 @@ void container_attach_handler(struct api_req *r)
 		api_reply_error(r, &r->err);
 		return;
 	}
-	a = xcalloc(1, sizeof *a);
-	a->engine = r->ctx;
-	a->id = xstrdup(c->id);
+	a = attaching_new(r, c->id);
 	a->options = options;
-	a->out = BUF_INIT(ATTACH_OUT_MAX);
-	a->early = BUF_INIT(LIMIT_HTTP_STREAM);
 	attach_args(r, c, a);
 	/*
 	 * Without a replay it attaches before it answers: a client starts the container as soon as
@@ -303,6 +381,5 @@ void container_attach_handler(struct api_req *r)
 			return;
 		}
 	}
-	cb.data = a;
-	http_reply_hijack(r->http, containers_stream_type(r, c), &cb);
+	hijack(r, a);
 }

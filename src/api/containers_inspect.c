@@ -86,7 +86,7 @@ struct inspect_view {
 	char *name;
 	char *driver;
 	char *none;
-	char *exec_ids;
+	struct strs exec_ids;
 	struct graph_view graph;
 	struct settings_view settings;
 };
@@ -109,7 +109,7 @@ static const struct field inspect_view_fields[] = {
 	FIELD_STR(T, 0, none, "MountLabel", 0),
 	FIELD_STR(T, 0, none, "ProcessLabel", 0),
 	FIELD_STR(T, 0, none, "AppArmorProfile", 0),
-	FIELD_RAW(T, 0, exec_ids, "ExecIDs", 0),
+	FIELD_STRS(T, 0, exec_ids, "ExecIDs", FIELD_NULL),
 	FIELD_OBJ(T, 0, c.host, "HostConfig", 0, host_config),
 	FIELD_OBJ(T, 0, graph, "GraphDriver", 0, graph_view),
 	FIELD_LIST(T, 0, c.mounts, "Mounts", 0, container_mount),
@@ -165,10 +165,11 @@ void container_inspect_handler(struct api_req *r)
 	view.c = *c;
 	view.name = name;
 	view.driver = view.graph.name = (char *)"overlay2";
-	view.exec_ids = (char *)"null";
+	engine_exec_ids(c, &view.exec_ids);
 	state_fill(c, &view.state);
 	settings_fill(c, &view.settings);
 	api_reply_table(r, 200, &inspect_view_table, &view);
+	strs_done(&view.exec_ids);
 	for (size_t i = 0; i < view.settings.ports.n; i++)
 		free(view.settings.ports.v[i].key);
 	free(view.settings.ports.v);

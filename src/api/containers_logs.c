@@ -20,10 +20,10 @@ void containers_frame_head(uint8_t ret[FRAME_HEAD], int stream, size_t n)
 		ret[4 + i] = (uint8_t)(n >> (24 - 8 * i));
 }
 
-const char *containers_stream_type(const struct api_req *r, const struct container *c)
+const char *containers_stream_type(const struct api_req *r, bool tty)
 {
-	return r->minor >= 42 && !c->config.tty ? "application/vnd.docker.multiplexed-stream"
-						: "application/vnd.docker.raw-stream";
+	return r->minor >= 42 && !tty ? "application/vnd.docker.multiplexed-stream"
+				      : "application/vnd.docker.raw-stream";
 }
 
 int containers_logs_options(struct api_req *r, struct engine_logs_options *ret, struct err *e)
@@ -172,6 +172,6 @@ void container_logs_handler(struct api_req *r)
 		api_reply_error(r, &r->err);
 		return;
 	}
-	f->stream = http_reply_stream(r->http, 200, containers_stream_type(r, c), 0);
+	f->stream = http_reply_stream(r->http, 200, containers_stream_type(r, c->config.tty), 0);
 	http_stream_on_drain(f->stream, on_drain, f);
 }

@@ -113,8 +113,10 @@
 #define LIMIT_LAYER_HEADERS (32u << 20)   /* bytes of the names of a layer's folders */
 
 /* The engine */
-#define LIMIT_EVENTS 256     /* events that are kept for late readers (docker's figure) */
-#define LIMIT_LOG_FILES 1000 /* rotated log files of a container */
+#define LIMIT_EXECS 1024          /* processes executed in one container that are remembered */
+#define LIMIT_EXEC_KEPT_MS 300000 /* milliseconds for which one that ended is (docker's figure) */
+#define LIMIT_EVENTS 256          /* events that are kept for late readers (docker's figure) */
+#define LIMIT_LOG_FILES 1000      /* rotated log files of a container */
 
 /* Services */
 #define LIMIT_REPLICAS 100000u /* of one service */

@@ -94,8 +94,7 @@ static int open_netns(struct container *c, struct err *e)
 	return c->netns < 0 ? err_sys(e, "cannot open the network namespace") : 0;
 }
 
-/* The pid behind a descriptor, as our own procfs counts. */
-static pid_t pid_of(int pidfd)
+pid_t launch_pid_of(int pidfd)
 {
 	char path[64], text[512];
 	auto_close int fd = -1;
@@ -159,7 +158,7 @@ int bridge_cross(struct container *c, struct err *e)
 	rc = launch_await(c, SYNC_BRIDGE, NULL, e);
 	while (waitpid(bridge, NULL, 0) < 0 && errno == EINTR)
 		;
-	c->pid = rc < 0 ? 0 : pid_of(c->pidfd);
+	c->pid = rc < 0 ? 0 : launch_pid_of(c->pidfd);
 	if (rc == 0 && c->pid <= 0)
 		return err_set(e, -ESRCH, "the container's init died while it was set up");
 	return rc;

@@ -80,6 +80,9 @@ void launch_abort(struct container *c);
 /* Closes all descriptors; the container lives on. */
 void container_close(struct container *c);
 
+/* The pid behind a descriptor, as our own procfs counts; -1 when it has ended. */
+pid_t launch_pid_of(int pidfd);
+
 struct exec {
 	const struct launch *launch; /* its spec's process is what is executed */
 	pid_t pid;                   /* of the container's init, and its descriptor */

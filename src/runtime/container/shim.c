@@ -36,8 +36,22 @@ struct documents {
 	struct shim_config config;
 };
 
-/* Nothing of whoever spawned the shim is kept open but the channel. */
-static int become_daemon(int channel, struct err *e)
+/* Closes all but 0, 1, 2 and two others; -1 is none. */
+static void close_but(int a, int b)
+{
+	int low = MIN_OF(a, b), high = MAX_OF(a, b);
+
+	if (low > 3)
+		syscall(SYS_close_range, 3, low - 1, 0);
+	if (low >= 3 && high > low + 1)
+		syscall(SYS_close_range, low + 1, high - 1, 0);
+	if (low < 3 && high > 3)
+		syscall(SYS_close_range, 3, high - 1, 0);
+	syscall(SYS_close_range, MAX_OF(high + 1, 3), ~0U, 0);
+}
+
+/* Nothing of whoever spawned the shim is kept open but the channel and the container. */
+static int become_daemon(int channel, int target, struct err *e)
 {
 	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pid;
@@ -53,9 +67,7 @@ static int become_daemon(int channel, struct err *e)
 	for (int i = 0; i < 3; i++)
 		if (dup2(null, i) < 0)
 			return err_sys(e, "cannot leave the terminal");
-	if (channel > 3)
-		syscall(SYS_close_range, 3, channel - 1, 0);
-	syscall(SYS_close_range, channel >= 3 ? channel + 1 : 3, ~0U, 0);
+	close_but(channel, target);
 	TAKE_FD(null);
 	(void)prctl(PR_SET_NAME, "shoal-shim", 0, 0, 0);
 	umask(077);
@@ -129,7 +141,29 @@ static int write_pid(struct shim *s, struct err *e)
 	return 0;
 }
 
-static int create(struct shim *s, struct documents *d, struct err *e)
+/* A process in somebody else's container; its group is that one's, not ours to end or remove. */
+static int create_exec(struct shim *s, const struct launch *l, int *ret_exit_code, struct err *e)
+{
+	const char *path = l->spec->linux_.cgroups_path;
+	struct exec x = {
+		.launch = l, .pid = launch_pid_of(s->target), .pidfd = s->target, .cgroup = NULL};
+	struct cgroup group;
+	int rc = 0;
+
+	if (x.pid <= 0)
+		return err_set(e, -ESRCH, "the container has stopped");
+	if (path)
+		rc = cgroup_open(CGROUP_ROOT, path, &group, e);
+	if (rc < 0)
+		return rc;
+	x.cgroup = path ? &group : NULL;
+	rc = launch_exec(&x, &s->container, ret_exit_code, e);
+	if (path)
+		cgroup_done(&group);
+	return rc;
+}
+
+static int create(struct shim *s, struct documents *d, int *ret_exit_code, struct err *e)
 {
 	struct launch l = {.spec = &d->spec, .config = &d->config, .stdio = {-1, -1, -1}};
 	const struct shim_log_config *log = &d->config.log;
@@ -140,7 +174,8 @@ static int create(struct shim *s, struct documents *d, struct err *e)
 	if (rc == 0)
 		rc = stdio_open(s, &d->spec, d->config.open_stdin, l.stdio, e);
 	if (rc == 0)
-		rc = launch_create(&l, &s->container, e);
+		rc = s->target < 0 ? launch_create(&l, &s->container, e)
+				   : create_exec(s, &l, ret_exit_code, e);
 	for (int i = 0; i < 3; i++)
 		fd_close_at(&l.stdio[i]);
 	if (rc < 0)
@@ -155,7 +190,7 @@ static int create(struct shim *s, struct documents *d, struct err *e)
 	return 0;
 }
 
-static int setup(struct shim *s, const char *dir, struct err *e)
+static int setup(struct shim *s, const char *dir, int *ret_exit_code, struct err *e)
 {
 	struct documents d;
 	int rc;
@@ -173,7 +208,7 @@ static int setup(struct shim *s, const char *dir, struct err *e)
 	if (rc == 0)
 		rc = open_signals(s, e);
 	if (rc == 0)
-		rc = create(s, &d, e);
+		rc = create(s, &d, ret_exit_code, e);
 	if (rc == 0) {
 		rc = open_socket(s, e);
 		if (rc < 0)
@@ -214,7 +249,7 @@ static void shrink(void)
 
 static void shim_init(struct shim *s)
 {
-	*s = (struct shim){.dir = -1, .listener = -1, .signals = -1, .in = -1};
+	*s = (struct shim){.dir = -1, .target = -1, .listener = -1, .signals = -1, .in = -1};
 	s->container = CONTAINER_INIT;
 	s->out[0].fd = s->out[1].fd = -1;
 	s->out[0].frame = SHIM_STDOUT;
@@ -227,9 +262,9 @@ static void shim_init(struct shim *s)
 }
 
 /* Tells why there is no container: to the channel, or to a person at a terminal. */
-static int report_failure(int channel, const struct err *e)
+static int report_failure(int channel, int exit_code, const struct err *e)
 {
-	struct shim_error se = {.code = (uint32_t)-e->code};
+	struct shim_error se = {.code = (uint32_t)-e->code, .exit_code = (uint32_t)exit_code};
 	auto_buf b = BUF_INIT(LIMIT_SHIM_FRAME);
 
 	snprintf(se.text, sizeof(se.text), "%s", err_text(e));
@@ -240,30 +275,41 @@ static int report_failure(int channel, const struct err *e)
 	return 1;
 }
 
+static void tell_ready(struct shim *s, int channel)
+{
+	struct peer *spawner;
+
+	(void)fcntl(channel, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(channel, F_SETFL, O_NONBLOCK);
+	spawner = peer_add(s, channel);
+	spawner->subscribed = true;
+	if (peer_put_fds(s, spawner, SHIM_READY, 0) < 0)
+		spawner->gone = true;
+	peer_flush(spawner);
+}
+
 int shim_main(int argc, char **argv)
 {
 	static struct shim s;
-	int channel = argc == 3 ? (int)strtol(argv[2], NULL, 10) : -1;
+	int channel = argc >= 3 ? (int)strtol(argv[2], NULL, 10) : -1;
+	int target = argc == 4 ? (int)strtol(argv[3], NULL, 10) : -1;
 	struct err e = ERR_INIT;
-	struct peer *spawner = NULL;
+	int exit_code = 0;
 
-	if (argc < 2 || argc > 3 || argv[1][0] != '/' || (argc == 3 && channel < 3)) {
-		dprintf(STDERR_FILENO, "usage: shoal-shim RUNTIME-DIRECTORY [FD]\n");
+	if (argc < 2 || argc > 4 || argv[1][0] != '/' || (argc >= 3 && channel < 3) ||
+	    (argc == 4 && target < 3)) {
+		dprintf(STDERR_FILENO, "usage: shoal-shim RUNTIME-DIRECTORY [FD [PIDFD]]\n");
 		return 2;
 	}
 	shim_init(&s);
-	if (self_protect(argv, &e) < 0 || become_daemon(channel, &e) < 0 ||
-	    setup(&s, argv[1], &e) < 0)
-		return report_failure(channel, &e);
-	if (channel >= 0) {
-		(void)fcntl(channel, F_SETFD, FD_CLOEXEC);
-		(void)fcntl(channel, F_SETFL, O_NONBLOCK);
-		spawner = peer_add(&s, channel);
-		spawner->subscribed = true;
-		if (peer_put_fds(&s, spawner, SHIM_READY, 0) < 0)
-			spawner->gone = true;
-		peer_flush(spawner);
-	}
+	s.target = target;
+	if (self_protect(argv, &e) < 0 || become_daemon(channel, target, &e) < 0 ||
+	    setup(&s, argv[1], &exit_code, &e) < 0)
+		return report_failure(channel, exit_code, &e);
+	if (target >= 0)
+		close(TAKE_FD(s.target));
+	if (channel >= 0)
+		tell_ready(&s, channel);
 	shrink();
 	return shim_loop(&s);
 }

@@ -1,6 +1,7 @@
 /*
  * The shim: one single-threaded process per container, parent of its init, owner of its stdio and
- * log. This header is shared by its files (shim*.c); src/main/shoal-shim.c calls shim_main().
+ * log; and one for each further process that is executed in it. This header is shared by its files
+ * (shim*.c); src/main/shoal-shim.c calls shim_main().
  */
 #pragma once
 
@@ -41,7 +42,8 @@ struct output {
 };
 
 struct shim {
-	int dir; /* the runtime directory, also the working directory */
+	int dir;    /* the runtime directory, also the working directory */
+	int target; /* the init of the container in which it executes a process; -1: it makes one */
 	int listener;
 	int signals;
 	struct container container;
@@ -65,7 +67,11 @@ struct shim {
 	size_t n_peers;
 };
 
-/* The program: `argv` is DIR [FD], FD a socket of shim_spawn(). Returns the exit status. */
+/*
+ * The program: `argv` is DIR [FD [PIDFD]], FD a socket of shim_spawn(). With PIDFD, a descriptor
+ * of a container's init, the shim executes a further process in that container: DIR is then that
+ * process's own. Returns the exit status.
+ */
 int shim_main(int argc, char **argv);
 
 /* shim_loop.c: serves until the container has ended and all is told. */

@@ -346,7 +346,7 @@ int shim_subscribe(struct shim_client *c, int timeout_ms, struct err *e)
 }
 
 int shim_client_await_ready(struct shim_client *c, int timeout_ms, struct shim_state *ret_state,
-			    struct shim_fds *ret_fds, struct err *e)
+			    struct shim_fds *ret_fds, int *ret_exit_code, struct err *e)
 {
 	uint64_t end = clock_mono_ms() + (uint64_t)timeout_ms;
 	struct shim_frame f;
@@ -356,7 +356,7 @@ int shim_client_await_ready(struct shim_client *c, int timeout_ms, struct shim_s
 	if (rc < 0)
 		return err_wrap(e, "the shim did not create the container");
 	if (f.type == SHIM_ERROR)
-		return failed(&f, NULL, e);
+		return failed(&f, ret_exit_code, e);
 	if (f.type != SHIM_READY || shim_get_state(&f, ret_state, &mask) < 0 ||
 	    shim_client_take_fds(c, mask, ret_fds) < 0)
 		return err_set(e, -EPROTO, "the shim sends garbage");

@@ -51,9 +51,21 @@ int shim_binary_open(const char *path, struct err *e);
 int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_client *c,
 	       struct shim_state *ret_state, struct shim_fds *ret_fds, struct err *e);
 
-/* shim_spawn()'s second half: waits for the first word of a shim just executed. */
+/*
+ * The same for a further process in the container whose init is `target` (a pidfd): `dir` is the
+ * process's own (config.json: the process, the container's control group and filter; shim.json).
+ * When the program is not there, *ret_exit_code is 126 or 127, else 0.
+ */
+int shim_spawn_exec(int binary_fd, const char *dir, int target, int timeout_ms,
+		    struct shim_client *c, struct shim_state *ret_state, int *ret_exit_code,
+		    struct err *e);
+
+/*
+ * The second half of both: waits for the first word of a shim just executed. `ret_exit_code` may
+ * be NULL.
+ */
 int shim_client_await_ready(struct shim_client *c, int timeout_ms, struct shim_state *ret_state,
-			    struct shim_fds *ret_fds, struct err *e);
+			    struct shim_fds *ret_fds, int *ret_exit_code, struct err *e);
 
 /* Connects to `dir`/shim.sock. -ENOENT or -ECONNREFUSED: there is no shim. */
 int shim_connect(const char *dir, int timeout_ms, struct shim_client *c,

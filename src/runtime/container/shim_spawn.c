@@ -39,11 +39,13 @@ int shim_binary_open(const char *path, struct err *e)
 }
 
 /* posix_spawn() is vfork() underneath: no other thread's locks or memory are copied. */
-static int spawn(int binary_fd, const char *dir, int channel, pid_t *ret, struct err *e)
+static int spawn(int binary_fd, const char *dir, int channel, int target, pid_t *ret, struct err *e)
 {
-	int as = MAX_OF(channel, binary_fd) + 1; /* free, and not what is executed */
-	char path[64], number[16];
-	char *argv[] = {(char *)"shoal-shim", (char *)dir, number, NULL};
+	/* Free, and none of what is executed or passed on. */
+	int as = MAX_OF(MAX_OF(channel, target), binary_fd) + 1;
+	char path[64], number[16], target_number[16];
+	char *argv[] = {(char *)"shoal-shim", (char *)dir, number,
+			target < 0 ? NULL : target_number, NULL};
 	char *envp[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -51,11 +53,14 @@ static int spawn(int binary_fd, const char *dir, int channel, pid_t *ret, struct
 	int rc;
 
 	snprintf(number, sizeof(number), "%d", as);
+	snprintf(target_number, sizeof(target_number), "%d", as + 1);
 	path_fd_text(binary_fd, path);
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, channel, as);
+	if (target >= 0)
+		posix_spawn_file_actions_adddup2(&actions, target, as + 1);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
@@ -66,8 +71,8 @@ static int spawn(int binary_fd, const char *dir, int channel, pid_t *ret, struct
 	return rc ? err_code(e, -rc, "cannot execute the shim") : 0;
 }
 
-/* The creation hangs, or the shim died without a word: nothing of it may stay. */
-static void spawn_abort(const char *dir)
+/* The creation hangs: its process dies with it. */
+static void kill_shim(const char *dir)
 {
 	auto_free char *path = xasprintf("%s/shim.pid", dir);
 	auto_buf text = BUF_INIT(64);
@@ -82,11 +87,11 @@ static void spawn_abort(const char *dir)
 		if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
 			(void)poll(&pf, 1, ABORT_MS);
 	}
-	(void)shim_lost_cleanup(dir, ABORT_MS, NULL);
 }
 
-int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_client *c,
-	       struct shim_state *ret_state, struct shim_fds *ret_fds, struct err *e)
+/* A shim on its way, with which `c` is connected. */
+static int spawn_connected(int binary_fd, const char *dir, int target, struct shim_client *c,
+			   struct err *e)
 {
 	int pair[2];
 	pid_t pid;
@@ -97,18 +102,52 @@ int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_clien
 		return err_sys(e, "cannot make a socket pair");
 	c->fd = pair[0];
 	(void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
-	rc = spawn(binary_fd, dir, pair[1], &pid, e);
+	rc = spawn(binary_fd, dir, pair[1], target, &pid, e);
 	close(pair[1]);
 	/* It forks and ends at once; the shim itself belongs to init. */
 	if (rc == 0)
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
+	return rc;
+}
+
+/* No word came, or none that can be understood: nothing of it may stay. */
+static bool is_stuck(int rc)
+{
+	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPROTO;
+}
+
+int shim_spawn(int binary_fd, const char *dir, int timeout_ms, struct shim_client *c,
+	       struct shim_state *ret_state, struct shim_fds *ret_fds, struct err *e)
+{
+	int rc = spawn_connected(binary_fd, dir, -1, c, e);
+
 	if (rc == 0)
-		rc = shim_client_await_ready(c, timeout_ms, ret_state, ret_fds, e);
-	if (rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPROTO)
-		spawn_abort(dir);
+		rc = shim_client_await_ready(c, timeout_ms, ret_state, ret_fds, NULL, e);
+	if (is_stuck(rc)) {
+		kill_shim(dir);
+		(void)shim_lost_cleanup(dir, ABORT_MS, NULL);
+	}
 	if (rc < 0)
 		shim_client_done(c);
+	return rc;
+}
+
+int shim_spawn_exec(int binary_fd, const char *dir, int target, int timeout_ms,
+		    struct shim_client *c, struct shim_state *ret_state, int *ret_exit_code,
+		    struct err *e)
+{
+	struct shim_fds fds = SHIM_FDS_INIT;
+	int rc = spawn_connected(binary_fd, dir, target, c, e);
+
+	*ret_exit_code = 0;
+	if (rc == 0)
+		rc = shim_client_await_ready(c, timeout_ms, ret_state, &fds, ret_exit_code, e);
+	if (is_stuck(rc))
+		kill_shim(dir);
+	if (rc < 0)
+		shim_client_done(c);
+	shim_fds_done(&fds);
 	return rc;
 }
 

@@ -29,6 +29,7 @@ TABLE_DEFINE(container_mount, container_mount_fields);
 
 static struct fake {
 	struct container web, old;
+	struct engine_exec exec; /* the last one that was made */
 	char asked[256];
 	int status; /* what the next operation ends with */
 	engine_done done;
@@ -225,6 +226,66 @@ void engine_attach_resume(struct engine_attach *a)
 void engine_attach_close(struct engine_attach *a)
 {
 	E.attach_closed = true;
+}
+
+int engine_exec_create(struct engine *e, struct container *c, struct exec_config *config,
+		       struct engine_exec **ret, struct err *err)
+{
+	if (config->cmd.n == 0)
+		return err_set(err, -EINVAL, "No exec command specified");
+	table_done(&exec_config_table, &E.exec.config);
+	E.exec.id = (char *)FAKE_ID;
+	E.exec.container = c->id;
+	E.exec.config = *config;
+	*config = (struct exec_config){0};
+	E.exec.status = EXEC_CREATED;
+	*ret = &E.exec;
+	return 0;
+}
+
+int engine_exec_find(struct engine *e, const char *id, struct engine_exec **ret, struct err *err)
+{
+	if (!E.exec.id || strcmp(id, E.exec.id) != 0)
+		return err_set(err, -ENOENT, "No such exec instance: %s", id);
+	*ret = &E.exec;
+	return 0;
+}
+
+int engine_exec_check(struct engine *e, const struct engine_exec *x, struct err *err)
+{
+	return x->status == EXEC_CREATED
+		       ? 0
+		       : err_set(err, -EBUSY, "Error: Exec command %s has already run", x->id);
+}
+
+struct engine_attach *engine_exec_attach(struct engine *e, struct engine_exec *x, unsigned streams,
+					 const struct engine_attach_ops *ops, void *arg,
+					 struct err *err)
+{
+	snprintf(E.asked, sizeof E.asked, "exec attach %u", streams);
+	E.attach_ops = ops;
+	E.attach_arg = arg;
+	return (struct engine_attach *)&E;
+}
+
+void engine_exec_start(struct engine *e, struct engine_exec *x, engine_done done, void *arg)
+{
+	x->status = EXEC_RUNNING;
+	E.done = done;
+	E.done_arg = arg;
+}
+
+void engine_exec_resize(struct engine *e, struct engine_exec *x, int rows, int cols,
+			engine_done done, void *arg)
+{
+	snprintf(E.asked, sizeof E.asked, "exec resize %d %d", rows, cols);
+	done(arg, 0, NULL);
+}
+
+void engine_exec_ids(const struct container *c, struct strs *ret)
+{
+	if (E.exec.id)
+		strs_add(ret, E.exec.id);
 }
 
 struct engine_logs *engine_logs(struct engine *e, struct container *c,

@@ -1,0 +1,206 @@
+/*
+ * /containers/{id}/exec and /exec: further processes in a running container. The stream of one
+ * that is attached is containers_attach.c's. Called by the router; asks the engine.
+ */
+#include "api/containers.h"
+#include "base/mem.h"
+
+static struct engine_exec *find(struct api_req *r)
+{
+	struct engine_exec *x;
+
+	if (engine_exec_find(r->ctx, r->vars[0], &x, &r->err) < 0) {
+		api_reply_error(r, &r->err);
+		return NULL;
+	}
+	return x;
+}
+
+/* POST /containers/{id}/exec */
+
+struct created_view {
+	char *id;
+};
+#define T struct created_view
+static const struct field created_view_fields[] = {
+	FIELD_STR(T, 0, id, "Id", 0),
+};
+#undef T
+static TABLE_DEFINE(created_view, created_view_fields);
+
+void exec_create_handler(struct api_req *r)
+{
+	struct container *c = containers_find(r);
+	struct exec_config config = {0};
+	struct created_view view = {0};
+	struct engine_exec *x;
+
+	if (!c)
+		return;
+	if (json_read(&exec_config_table, buf_text(r->body), r->body->len, &config, &r->err) < 0) {
+		err_wrap(&r->err, "invalid JSON");
+		api_reply_error(r, &r->err);
+		return;
+	}
+	if (engine_exec_create(r->ctx, c, &config, &x, &r->err) < 0) {
+		table_done(&exec_config_table, &config);
+		api_reply_error(r, &r->err);
+		return;
+	}
+	view.id = x->id;
+	api_reply_table(r, 201, &created_view_table, &view);
+}
+
+/* POST /exec/{id}/start */
+
+struct start_view {
+	bool detach, tty;
+	char *console_size;
+};
+#define T struct start_view
+static const struct field start_view_fields[] = {
+	FIELD_BOOL(T, 0, detach, "Detach", 0),
+	FIELD_BOOL(T, 0, tty, "Tty", 0),
+	FIELD_RAW(T, 0, console_size, "ConsoleSize", 0),
+};
+#undef T
+static TABLE_DEFINE(start_view, start_view_fields);
+
+static void done_ok(void *arg, int status, const struct err *e)
+{
+	struct api_req *r = arg;
+
+	if (status < 0)
+		api_reply_error(r, e);
+	else
+		api_reply_empty(r, 200);
+}
+
+static void ignore(void *arg, int status, const struct err *e)
+{
+	(void)arg;
+	(void)status;
+	(void)e;
+}
+
+static int start_args(struct api_req *r, struct start_view *ret, uint32_t *rows, uint32_t *cols)
+{
+	int rc = 0;
+
+	if (r->body->len)
+		rc = json_read(&start_view_table, buf_text(r->body), r->body->len, ret, &r->err);
+	if (rc < 0)
+		return err_wrap(&r->err, "invalid JSON");
+	return console_size_read(ret->console_size, rows, cols, &r->err);
+}
+
+void exec_start_handler(struct api_req *r)
+{
+	struct engine_exec *x = find(r);
+	struct start_view args = {0};
+	uint32_t rows, cols;
+
+	if (!x)
+		return;
+	if (start_args(r, &args, &rows, &cols) < 0 || engine_exec_check(r->ctx, x, &r->err) < 0) {
+		api_reply_error(r, &r->err);
+	} else {
+		if (rows && cols)
+			engine_exec_resize(r->ctx, x, (int)rows, (int)cols, ignore, NULL);
+		if (args.detach)
+			engine_exec_start(r->ctx, x, done_ok, r);
+		else
+			containers_attach_exec(r, x);
+	}
+	table_done(&start_view_table, &args);
+}
+
+void exec_resize_handler(struct api_req *r)
+{
+	struct engine_exec *x = find(r);
+	int64_t rows, cols;
+
+	if (!x)
+		return;
+	if (containers_size_args(r, &rows, &cols) < 0)
+		api_reply_error(r, &r->err);
+	else
+		engine_exec_resize(r->ctx, x, (int)rows, (int)cols, done_ok, r);
+}
+
+/* GET /exec/{id}/json */
+
+struct process_view {
+	bool tty, *privileged;
+	char *entrypoint;
+	struct strs arguments;
+	char *user;
+};
+#define T struct process_view
+static const struct field process_view_fields[] = {
+	FIELD_BOOL(T, 0, tty, "tty", 0),
+	FIELD_STR(T, 0, entrypoint, "entrypoint", 0),
+	FIELD_STRS(T, 0, arguments, "arguments", 0),
+	FIELD_OPT_BOOL(T, 0, privileged, "privileged", FIELD_OMIT),
+	FIELD_STR(T, 0, user, "user", FIELD_OMIT),
+};
+#undef T
+static TABLE_DEFINE(process_view, process_view_fields);
+
+struct inspect_view {
+	char *id;
+	bool running;
+	int64_t *exit_code;
+	struct process_view process;
+	bool open_stdin, open_stderr, open_stdout, can_remove;
+	char *container;
+	char *detach_keys;
+	int64_t pid;
+};
+#define T struct inspect_view
+static const struct field inspect_view_fields[] = {
+	FIELD_STR(T, 0, id, "ID", 0),
+	FIELD_BOOL(T, 0, running, "Running", 0),
+	FIELD_OPT_I64(T, 0, exit_code, "ExitCode", 0),
+	FIELD_OBJ(T, 0, process, "ProcessConfig", 0, process_view),
+	FIELD_BOOL(T, 0, open_stdin, "OpenStdin", 0),
+	FIELD_BOOL(T, 0, open_stderr, "OpenStderr", 0),
+	FIELD_BOOL(T, 0, open_stdout, "OpenStdout", 0),
+	FIELD_BOOL(T, 0, can_remove, "CanRemove", 0),
+	FIELD_STR(T, 0, container, "ContainerID", 0),
+	FIELD_STR(T, 0, detach_keys, "DetachKeys", 0),
+	FIELD_I64(T, 0, pid, "Pid", 0),
+};
+#undef T
+static TABLE_DEFINE(inspect_view, inspect_view_fields);
+
+void exec_inspect_handler(struct api_req *r)
+{
+	struct engine_exec *x = find(r);
+	struct inspect_view view = {0};
+	int64_t exit_code;
+	bool privileged;
+
+	if (!x)
+		return;
+	exit_code = x->exit_code;
+	privileged = x->config.privileged;
+	view.id = x->id;
+	view.running = x->status == EXEC_RUNNING;
+	view.exit_code = x->status == EXEC_ENDED ? &exit_code : NULL;
+	view.can_remove = x->status == EXEC_ENDED;
+	view.process = (struct process_view){
+		.tty = x->config.tty,
+		.privileged = &privileged,
+		.entrypoint = x->config.cmd.v[0],
+		.arguments = {.v = x->config.cmd.v + 1, .n = x->config.cmd.n - 1},
+		.user = x->config.user,
+	};
+	view.open_stdin = x->config.attach_stdin;
+	view.open_stderr = x->config.attach_stderr;
+	view.open_stdout = x->config.attach_stdout;
+	view.container = x->container;
+	view.detach_keys = x->config.detach_keys;
+	view.pid = x->pid;
+	api_reply_table(r, 200, &inspect_view_table, &view);
+}
