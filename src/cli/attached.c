@@ -25,10 +25,13 @@
 static const int proxied[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
 			      SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
 
-static int hijack(struct attached *a, const char *path, int *ret_fd, struct buf *early,
-		  struct err *e)
+static int hijack(struct attached *a, const char *path, const struct buf *body, int *ret_fd,
+		  struct buf *early, struct err *e)
 {
-	struct http_call call = {.method = "POST", .path = path};
+	struct http_call call = {.method = "POST",
+				 .path = path,
+				 .body = body ? body->p : NULL,
+				 .body_len = body ? body->len : 0};
 	struct http_answer answer;
 	struct http_client *http;
 	int rc = call_client(a->c, &http, e);
@@ -47,6 +50,36 @@ static int hijack(struct attached *a, const char *path, int *ret_fd, struct buf 
 	return rc;
 }
 
+static void prepare(struct attached *a)
+{
+	a->fd = a->wait_fd = -1;
+	a->answer = BUF_INIT(LIMIT_HTTP_ANSWER);
+	a->input_left = BUF_INIT(CHUNK);
+	a->demux = (struct demux){.out = a->c->out, .err = a->c->err, .raw = a->tty};
+}
+
+/* What came with the answer is output already. */
+static int streams_begin(struct attached *a, const struct buf *early, struct err *e)
+{
+	int rc = demux_take(&a->demux, buf_text(early), early->len, e);
+
+	if (rc == 0 && fcntl(a->fd, F_SETFL, O_NONBLOCK) < 0)
+		rc = err_sys(e, "cannot prepare the connection");
+	return rc;
+}
+
+int attached_open_exec(struct attached *a, const struct buf *body, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	auto_buf early = BUF_INIT(LIMIT_HTTP_ANSWER);
+	int rc;
+
+	prepare(a);
+	path_add(&path, "/exec/%/start", a->id);
+	rc = hijack(a, buf_text(&path), body, &a->fd, &early, e);
+	return rc == 0 ? streams_begin(a, &early, e) : rc;
+}
+
 int attached_open(struct attached *a, const char *condition, struct err *e)
 {
 	auto_buf path = CALL_PATH;
@@ -54,23 +87,16 @@ int attached_open(struct attached *a, const char *condition, struct err *e)
 	auto_buf early = BUF_INIT(LIMIT_HTTP_ANSWER);
 	int rc;
 
-	a->fd = a->wait_fd = -1;
-	a->answer = BUF_INIT(LIMIT_HTTP_ANSWER);
-	a->input_left = BUF_INIT(CHUNK);
-	a->demux = (struct demux){.out = a->c->out, .err = a->c->err, .raw = a->tty};
+	prepare(a);
 	path_add(&path, "/containers/%/attach?stream=1&stdout=1&stderr=1", a->id);
 	if (a->input)
 		path_query(&path, "stdin", "1");
 	path_add(&wait_path, "/containers/%/wait", a->id);
 	path_query(&wait_path, "condition", condition);
-	rc = hijack(a, buf_text(&path), &a->fd, &early, e);
+	rc = hijack(a, buf_text(&path), NULL, &a->fd, &early, e);
 	if (rc == 0)
-		rc = hijack(a, buf_text(&wait_path), &a->wait_fd, &a->answer, e);
-	if (rc == 0)
-		rc = demux_take(&a->demux, buf_text(&early), early.len, e);
-	if (rc == 0 && fcntl(a->fd, F_SETFL, O_NONBLOCK) < 0)
-		rc = err_sys(e, "cannot prepare the connection");
-	return rc;
+		rc = hijack(a, buf_text(&wait_path), NULL, &a->wait_fd, &a->answer, e);
+	return rc == 0 ? streams_begin(a, &early, e) : rc;
 }
 
 void attached_close(struct attached *a)
@@ -204,7 +230,7 @@ static void resize(struct attached *a)
 		return;
 	(void)snprintf(rows, sizeof rows, "%u", w.ws_row);
 	(void)snprintf(columns, sizeof columns, "%u", w.ws_col);
-	path_add(&path, "/containers/%/resize", a->id);
+	path_add(&path, a->exec ? "/exec/%/resize" : "/containers/%/resize", a->id);
 	path_query(&path, "h", rows);
 	path_query(&path, "w", columns);
 	(void)call_do(a->c, "POST", buf_text(&path), NULL, NULL);
@@ -236,8 +262,9 @@ static int signals_open(const struct attached *a, sigset_t *before)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; a->proxy && i < ARRAY_LEN(proxied); i++)
-		sigaddset(&set, proxied[i]);
+	for (size_t i = 0; i < ARRAY_LEN(proxied); i++)
+		if (a->proxy || (a->tty && proxied[i] == SIGWINCH))
+			sigaddset(&set, proxied[i]);
 	sigprocmask(SIG_BLOCK, &set, before);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

@@ -69,6 +69,16 @@ static const struct flag stop_flags[] = {
 static const struct flag kill_flags[] = {
 	{"signal", 's', FLAG_STRING, "Signal to send to the container"},
 };
+static const struct flag exec_flags[] = {
+	{"detach", 'd', FLAG_BOOL, "Detached mode: run command in the background"},
+	{"env", 'e', FLAG_LIST, "Set environment variables"},
+	{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},
+	{"interactive", 'i', FLAG_BOOL, "Keep STDIN open even if not attached"},
+	{"privileged", 0, FLAG_BOOL, "Give extended privileges to the command"},
+	{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},
+	{"user", 'u', FLAG_STRING, "Username or UID (format: \"<name|uid>[:<group|gid>]\")"},
+	{"workdir", 'w', FLAG_STRING, "Working directory inside the container"},
+};
 static const struct flag rm_flags[] = {
 	{"force", 'f', FLAG_BOOL, "Force the removal of a running container (uses SIGKILL)"},
 	{"volumes", 'v', FLAG_BOOL, "Remove anonymous volumes of the container"},
@@ -295,6 +305,8 @@ const struct command cli_commands[] = {
 	 cli_images, F(images_flags), 0, 1, false},
 	{"info", "system info", "[OPTIONS]", "Display system-wide information",
 	 cli_info, F(format_flags), 0, 0, false},
+	{"exec", "container exec", "[OPTIONS] CONTAINER COMMAND [ARG...]",
+	 "Execute a command in a running container", cli_exec, F(exec_flags), 2, -1, true},
 	{"inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Return low-level information on objects",
 	 cli_inspect, F(inspect_flags), 1, -1, false},
 	{"kill", "container kill", "[OPTIONS] CONTAINER [CONTAINER...]",

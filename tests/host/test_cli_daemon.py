@@ -299,3 +299,34 @@ def test_scale_and_remove(shoal):
     wait_for("one task", lambda: len(running()) == 1)
     shoal("service", "rm", "web")
     assert shoal("service", "ls", "-q") == ""
+
+
+@pytest.fixture
+def box(shoal):
+    shoal("run", "-d", "--name", "box", IMAGE)
+    yield "box"
+    shoal("rm", "-f", "box")
+
+
+def test_exec(shoal, box):
+    assert shoal("exec", box, "echo", "hi") == "hi\n"
+    assert shoal("exec", "-i", box, "cat", stdin="a\nb\n") == "a\nb\n"
+    assert shoal("exec", box, "sh", "-c", "echo no >&2; exit 5", code=5) == "no\n"
+    assert "not found" in shoal("exec", box, "no-such", code=127)
+    assert "No such container: nobody" in shoal("exec", "nobody", "true", code=1)
+    out = shoal("exec", "-e", "A=1", "-u", "12", "-w", "/etc", box, "sh", "-c", "echo $A $(id -u) $PWD")
+    assert out == "1 12 /etc\n"
+    assert shoal("exec", "-d", box, "sh", "-c", "echo done >/tmp/done") == ""
+    wait_for("the detached one", lambda: shoal("exec", box, "cat", "/tmp/done") == "done\n"
+             if shoal("exec", box, "ls", "/tmp") else None)
+    assert "is not a TTY" in shoal("exec", "-it", box, "sh", code=1)
+
+
+def test_exec_in_a_terminal(shoal, box):
+    term = Terminal(shoal, "exec", "-it", box, "sh")
+    term.type(b"echo a$((1+1))b; tty; echo $TERM\n")
+    term.until("a2b")
+    term.until("/dev/pts/")
+    term.until("xterm")
+    term.type(b"exit 6\n")
+    assert term.end() == 6
