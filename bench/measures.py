@@ -53,6 +53,10 @@ FIGURES = {
     "start": ("ms", statistics.median),
     "start_with_50": ("ms", statistics.median),
     "version": ("ms", statistics.median),
+    "container_bridge": ("ms", statistics.median),
+    "container_none": ("ms", statistics.median),
+    "containers_by_16": ("containers/s", statistics.median),
+    "exec": ("ms", statistics.median),
     "failover_write": ("ms", statistics.median),
     "failover_write_p99": ("ms", p99),
     "failover_running": ("ms", statistics.median),
@@ -186,6 +190,15 @@ def services(target):
     while True:
         yield {name: value for name, value, _ in
                target.program("bench_services", *(["0.5"] if target.brief else []))}
+
+
+@measure(hosts=1, rounds=1)
+def containers(target):
+    """containers through the API, one by one and by 16 clients; exec (bench_containers)"""
+    while True:
+        yield {name: value for name, value, _ in
+               target.program("bench_containers", target.image,
+                              *(["brief"] if target.brief else []))}
 
 
 # The death of a leader
