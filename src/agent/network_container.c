@@ -17,6 +17,7 @@ struct prepare {
 	struct network_files *files;
 	engine_done done;
 	void *arg;
+	struct prepare *next; /* of those that wait for endpoints to be gone */
 };
 
 static void prepare_run(struct net_op *op)
@@ -35,6 +36,16 @@ static void prepare_end(struct net_op *op)
 	free(p);
 }
 
+static void prepare_wait(struct prepare *p)
+{
+	struct prepare **at = &p->op.nets->waiters;
+
+	while (*at)
+		at = &(*at)->next;
+	p->next = NULL;
+	*at = p;
+}
+
 static void prepare_go(struct prepare *p)
 {
 	struct networks *nets = p->op.nets;
@@ -42,6 +53,10 @@ static void prepare_go(struct prepare *p)
 	struct net_box *box = NULL;
 	int rc = box_reserve(nets, p->c, &box, &e);
 
+	if ((rc == -ENOSPC || rc == -EADDRINUSE) && nets->leaving) {
+		prepare_wait(p); /* what is missing may be about to be given back */
+		return;
+	}
 	if (rc < 0) {
 		network_reply(nets, p->done, p->arg, rc, &e);
 		free(p);
@@ -65,17 +80,27 @@ static void prepare_gateway(void *arg, int status, const struct err *e)
 	free(p);
 }
 
+static void prepare_begin(struct prepare *p)
+{
+	struct networks *nets = p->op.nets;
+	const struct net_box *box = box_find(nets, p->c->id);
+
+	if (box && box->leaving)
+		prepare_wait(p);
+	else if (!container_needs_gateway(nets, p->c) ||
+		 network_gateway_want(nets, prepare_gateway, p))
+		prepare_go(p);
+}
+
 void network_container_prepare(struct engine *e, struct container *c, engine_done done, void *arg)
 {
-	struct networks *nets = engine_networks_of(e);
 	struct prepare *p = xcalloc(1, sizeof *p);
 
-	p->op.nets = nets;
+	p->op.nets = engine_networks_of(e);
 	p->c = c;
 	p->done = done;
 	p->arg = arg;
-	if (!container_needs_gateway(nets, c) || network_gateway_want(nets, prepare_gateway, p))
-		prepare_go(p);
+	prepare_begin(p);
 }
 
 /* The devices: all endpoints and the DNS at once, as none of them needs another. */
@@ -288,17 +313,22 @@ void network_container_connect(struct engine *e, struct container *c, int netns_
 	connect_go(n);
 }
 
-/* The end */
+/*
+ * The end. Taking a device away is slow (the kernel waits until no processor can be using it), so
+ * nobody waits for it but the container itself, should it start again, and its networks, should
+ * they be removed: until then its addresses are not given to others.
+ */
 
 struct release {
-	struct net_op op;
-	struct networks *nets;
 	struct net_box *box;
-	struct container *c; /* NULL: it is no more */
-	engine_done done;
-	void *arg;
-	int status; /* the first failure */
-	struct err err;
+	unsigned pending; /* parts that are not done */
+};
+
+/* An endpoint that is taken away. The pool reads copies. */
+struct release_part {
+	struct net_op op;
+	struct release *release;
+	struct net_ep *ep;
 	struct net_segment segment;
 	char id[ID_HOST_LEN + 1];
 	char network[ID_HOST_LEN + 1];
@@ -307,77 +337,78 @@ struct release {
 
 static void release_run(struct net_op *op)
 {
-	struct release *r = container_of(op, struct release, op);
+	struct release_part *p = container_of(op, struct release_part, op);
 
-	op->job.status = net_endpoint_remove(&op->host, &r->segment, r->id, &op->job.err);
+	op->job.status = net_endpoint_remove(&op->host, &p->segment, p->id, &op->job.err);
 }
 
-static void release_next(struct release *r);
+static void release_done(struct release *r)
+{
+	struct networks *nets = r->box->nets;
+	struct prepare *p = TAKE_PTR(nets->waiters), *next;
+
+	nets->leaving--;
+	r->box->eps.n = 0;
+	box_free(r->box);
+	free(r);
+	for (; p; p = next) {
+		next = p->next;
+		prepare_begin(p);
+	}
+}
 
 static void release_end(struct net_op *op)
 {
-	struct release *r = container_of(op, struct release, op);
-	struct net_ep *ep = r->box->eps.v[r->box->eps.n - 1];
+	struct release_part *p = container_of(op, struct release_part, op);
+	struct release *r = p->release;
 
-	if (op->job.status < 0 && r->status == 0) {
-		r->status = op->job.status;
-		r->err = op->job.err;
-	}
+	if (op->job.status < 0)
+		log_warn("networks: %s", err_text(&op->job.err));
+	op->net->leaving--;
+	ep_release(p->ep);
+	free(p);
+	if (--r->pending == 0)
+		release_done(r);
+}
+
+static void release_part_start(struct release *r, struct net_ep *ep)
+{
+	struct release_part *p = xcalloc(1, sizeof *p);
+	bool overlay = hostnet_is(ep->net, "overlay");
+
+	p->release = r;
+	p->ep = ep;
+	memcpy(p->id, ep->id, sizeof p->id);
+	(void)snprintf(p->network, sizeof p->network, "%s", ep->net->pub.id);
+	memcpy(p->device, ep->net->settings.device, sizeof p->device);
+	p->segment = (struct net_segment){.bridge = overlay ? NULL : p->device,
+					  .overlay = overlay ? p->network : NULL};
+	p->op.run = release_run;
+	p->op.end = release_end;
+	ep->net->leaving++;
 	if (!ep->hidden)
 		network_tell(ep->net, "disconnect", r->box->id);
-	r->box->eps.n--;
-	ep_release(ep);
-	release_next(r);
-}
-
-static void release_answer(struct release *r)
-{
-	box_free(r->box);
-	if (r->c)
-		box_show(NULL, r->c);
-	if (r->done)
-		r->done(r->arg, r->status, r->status < 0 ? &r->err : NULL);
-	else if (r->status < 0)
-		log_warn("networks: %s", err_text(&r->err));
-	free(r);
-}
-
-static void release_next(struct release *r)
-{
-	const struct net_ep *ep;
-	bool overlay;
-
-	if (r->box->eps.n == 0) {
-		release_answer(r);
-		return;
-	}
-	ep = r->box->eps.v[r->box->eps.n - 1];
-	overlay = hostnet_is(ep->net, "overlay");
-	memcpy(r->id, ep->id, sizeof r->id);
-	(void)snprintf(r->network, sizeof r->network, "%s", ep->net->pub.id);
-	memcpy(r->device, ep->net->settings.device, sizeof r->device);
-	r->segment = (struct net_segment){.bridge = overlay ? NULL : r->device,
-					  .overlay = overlay ? r->network : NULL};
-	r->op.job.status = 0;
-	r->op.run = release_run;
-	r->op.end = release_end;
-	net_op_start(r->nets, ep->net, &r->op);
-}
-
-static void release_start(struct net_box *box, struct container *c, engine_done done, void *arg)
-{
-	struct release *r = xcalloc(1, sizeof *r);
-
-	*r = (struct release){.nets = box->nets, .box = box, .c = c, .done = done, .arg = arg};
-	if (box->dns)
-		dns_sandbox_close(TAKE_PTR(box->dns));
-	box_names_remove(box);
-	release_next(r);
+	net_op_start(r->box->nets, ep->net, &p->op);
 }
 
 void box_abandon(struct net_box *box)
 {
-	release_start(box, NULL, NULL, NULL);
+	struct release *r;
+
+	if (box->dns)
+		dns_sandbox_close(TAKE_PTR(box->dns));
+	box_names_remove(box);
+	if (!box->eps.n) {
+		box_free(box);
+		return;
+	}
+	r = xcalloc(1, sizeof *r);
+	r->box = box;
+	r->pending = (unsigned)box->eps.n;
+	box->leaving = true;
+	box->nets->leaving++;
+	LIST_EACH (ep, &box->eps)
+		release_part_start(r, *ep);
 }
 
 void network_container_release(struct engine *e, struct container *c, engine_done done, void *arg)
@@ -385,12 +416,8 @@ void network_container_release(struct engine *e, struct container *c, engine_don
 	struct networks *nets = engine_networks_of(e);
 	struct net_box *box = box_find(nets, c->id);
 
-	if (box && box->eps.n) {
-		release_start(box, c, done, arg);
-		return;
-	}
-	if (box)
-		box_free(box);
+	if (box && !box->leaving)
+		box_abandon(box);
 	box_show(NULL, c);
 	network_reply(nets, done, arg, 0, NULL);
 }

@@ -402,7 +402,8 @@ static int may_be_removed(const struct networks *nets, const char *ref,
 			       net->pub.name);
 	if (net->state == NETWORK_REMOVING)
 		return err_set(e, -EBUSY, "the network %s is being removed already", net->pub.name);
-	if (net->endpoints)
+	/* What is leaving is waited for: it is before us in the network's queue. */
+	if (net->endpoints > net->leaving)
 		return err_set(e, -EBUSY,
 			       "error while removing network: network %s has active endpoints",
 			       net->pub.name);

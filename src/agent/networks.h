@@ -28,6 +28,7 @@
 
 struct networks;
 struct net_box;
+struct prepare; /* network_container.c's own */
 
 /* ---- Names (network_names.c) ---- */
 
@@ -101,6 +102,7 @@ struct engine_network_live {
 	struct addr_pool *pools[2];   /* IPv4, IPv6; NULL: none, or the managers count */
 	struct net_prefix gateway[2]; /* family 0: none */
 	size_t endpoints;
+	size_t leaving; /* of these; their end is under way */
 	struct names names;
 	struct overlay_table *table; /* of an overlay */
 	bool changed;                /* its table, since it was written to disk */
@@ -131,6 +133,7 @@ struct net_box {
 	struct networks *nets;
 	LIST_OF(struct net_ep *) eps; /* in the order of their ethN */
 	struct dns_sandbox *dns;
+	bool leaving; /* its devices are being taken away: see box_abandon() */
 	UT_hash_handle hh;
 };
 
@@ -149,6 +152,8 @@ struct networks {
 	struct dns_server *dns;
 	struct engine_network_live *nets;
 	struct net_box *boxes;
+	size_t leaving;          /* of these */
+	struct prepare *waiters; /* for one of them to be gone, or for its addresses */
 	struct network_waiter *gateway_waiters;
 	struct net_op *first_op; /* runs alone; NULL: it has ended */
 	struct net_op *held, **held_end;
@@ -232,7 +237,7 @@ struct net_ep *box_add(struct net_box *box, struct engine_network_live *net, con
 void ep_release(struct net_ep *ep);
 /* Only the memory: rows and devices stay. */
 void box_free(struct net_box *box);
-/* network_container.c: takes the devices of a container away that is no more. */
+/* network_container.c: takes the devices of a container away that runs no more; not waited for. */
 void box_abandon(struct net_box *box);
 /* Endpoints and addresses for the container, those it has already where it has them. */
 int box_reserve(struct networks *nets, const struct container *c, struct net_box **ret,
