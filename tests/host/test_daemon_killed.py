@@ -128,6 +128,13 @@ def test_no_socket_without_a_file(daemon, name):
     assert not [s for s in sockets if "@" in s]
 
 
+def test_the_data_root_is_closed_to_others(daemon):
+    """CVE-2021-41091: whoever is neither root nor in its group gets to no container's files."""
+    mode = (daemon.root / "data").stat().st_mode
+    assert mode & 0o007 == 0
+    assert (daemon.root / "data/containers").stat().st_mode & 0o007 == 0
+
+
 def test_nothing_of_it_is_left(daemon, name):
     daemon.docker("run", "-d", "--name", name, IMAGE, "sleep", "1000")
     daemon.docker("exec", "-d", name, "sleep", "1000")

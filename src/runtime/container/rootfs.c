@@ -220,30 +220,22 @@ static int mount_one(struct rootfs *r, size_t i, struct err *e)
 }
 
 /*
- * The null device that covers masked files: ours, never a path of the image (CVE-2025-31133), and
- * not the host's, whose mode the container could change.
+ * The null device that covers masked files: ours, never a path of the image (CVE-2025-31133).
+ * Without a /dev of ours it is the host's, read-only: its mode is no matter of the container's.
  */
 static int open_null(struct rootfs *r, struct err *e)
 {
-	auto_close int own = -1;
 	struct stat st;
-	int dev = r->dev;
 
-	if (r->own_userns && dev < 0) {
+	if (r->own_userns && r->dev < 0) {
 		/* The first of the default devices: the host's, which the container cannot change.
 		 */
 		r->null = TAKE_FD(r->devices[0]);
 		return 0;
 	}
-	if (dev < 0) {
-		own = dev =
-			mount_new("tmpfs", "null", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
-		if (dev < 0)
-			return dev;
-		if (mknodat(dev, "null", S_IFCHR | 0666, makedev(1, 3)) < 0)
-			return err_sys(e, "cannot make a null device");
-	}
-	r->null = openat(dev, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	r->null_of_host = r->dev < 0;
+	r->null = r->null_of_host ? open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC)
+				  : openat(r->dev, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (r->null < 0 || fstat(r->null, &st) < 0 || !S_ISCHR(st.st_mode) ||
 	    st.st_rdev != makedev(1, 3))
 		return err_set(e, -EINVAL, "the null device is not what it should be");

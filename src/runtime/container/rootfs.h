@@ -21,13 +21,14 @@ struct rootfs {
 	bool no_pivot;
 	const struct shim_overlay_config *overlay; /* without layers: spec->root.path */
 	int root;                                  /* the root's mount */
-	int proc;     /* a procfs of the container's own pid namespace that nobody else can reach */
-	int dev;      /* /dev when it is a tmpfs made here, else -1 */
-	int null;     /* a character device 1:3 that the container cannot have exchanged */
-	int *sources; /* a detached mount for each bind of spec->mounts, else -1 */
-	bool *late_ro; /* mounts that become read-only when all is in place */
-	int *mounted;  /* their descriptors */
-	int *devices;  /* with own_userns: mounts of the host's devices, the default ones first */
+	int proc; /* a procfs of the container's own pid namespace that nobody else can reach */
+	int dev;  /* /dev when it is a tmpfs made here, else -1 */
+	int null; /* a character device 1:3 that the container cannot have exchanged */
+	bool null_of_host; /* it is to be shown read-only */
+	int *sources;      /* a detached mount for each bind of spec->mounts, else -1 */
+	bool *late_ro;     /* mounts that become read-only when all is in place */
+	int *mounted;      /* their descriptors */
+	int *devices; /* with own_userns: mounts of the host's devices, the default ones first */
 };
 
 #define ROOTFS_INIT ((struct rootfs){.root = -1, .proc = -1, .dev = -1, .null = -1})

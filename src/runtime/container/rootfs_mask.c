@@ -40,6 +40,11 @@ static int mask_one(struct rootfs *r, const char *path, int *empty, struct err *
 		/* A mount that our parent has made is copied only once it is attached itself. */
 		if (cover == -EINVAL && r->own_userns)
 			cover = fcntl(r->null, F_DUPFD_CLOEXEC, 3);
+		rc = cover >= 0 && r->null_of_host
+			     ? mount_set(cover, MOUNT_ATTR_RDONLY, 0, 0, false)
+			     : 0;
+		if (rc < 0)
+			return err_code(e, rc, "cannot mask %s", path);
 	} else {
 		/* One empty file system serves all folders; the first copy is attached itself. */
 		if (*empty < 0) {
