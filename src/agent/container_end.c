@@ -109,6 +109,7 @@ void container_queue_cleanup(struct container_live *l)
 static void set_ended(struct container *c, const struct container_end *end)
 {
 	c->pid = 0;
+	c->paused = false;
 	c->exit_code = end->exit_code;
 	c->oom_killed = end->oom_killed;
 	c->finished_ns = end->finished_ns ? end->finished_ns : clock_wall_ns();

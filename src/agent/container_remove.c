@@ -111,10 +111,16 @@ static void removal_run(struct op *op)
 	struct err err;
 
 	if (container_is_running(c) && !r->force) {
-		(void)err_set(&err, -EBUSY,
-			      "cannot remove container \"/%s\": container is running: stop the "
-			      "container before removing or force remove",
-			      c->name);
+		(void)(c->paused
+			       ? err_set(&err, -EBUSY,
+					 "cannot remove container \"/%s\": container is paused and "
+					 "must be unpaused first",
+					 c->name)
+			       : err_set(&err, -EBUSY,
+					 "cannot remove container \"/%s\": container is %s: stop "
+					 "the "
+					 "container before removing or force remove",
+					 c->name, container_state_name(c)));
 		op_end(op, err.code, &err);
 		return;
 	}

@@ -4,10 +4,12 @@
  */
 #include <signal.h>
 
+#include "agent/container_spec.h"
 #include "agent/engine_impl.h"
 #include "agent/network.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/container/cgroup.h"
 
 #define CONNECT_MS 5000
 #define CLEANUP_MS 10000
@@ -17,8 +19,9 @@ enum found { FOUND_NOTHING, FOUND_RUNNING, FOUND_ENDED, FOUND_CREATED };
 struct restore {
 	struct op op;
 	struct job job;
-	char *dir;
+	char *dir, *group;
 	enum found found;
+	bool frozen;
 	struct shim_client client;
 	struct shim_state state;
 	struct shim_fds fds;
@@ -30,6 +33,7 @@ static void restore_free(struct op *op)
 	struct restore *r = container_of(op, struct restore, op);
 
 	free(r->dir);
+	free(r->group);
 	shim_client_done(&r->client);
 	shim_fds_done(&r->fds);
 }
@@ -52,13 +56,27 @@ static int look(struct restore *r, struct err *e)
 	return rc;
 }
 
+static bool is_frozen(const char *group)
+{
+	struct cgroup g;
+	bool frozen;
+
+	if (cgroup_open(CGROUP_ROOT, group, &g, NULL) < 0)
+		return false;
+	frozen = cgroup_is_frozen(&g);
+	cgroup_done(&g);
+	return frozen;
+}
+
 static void restore_run(struct job *j)
 {
 	struct restore *r = container_of(j, struct restore, job);
 	struct err err = ERR_INIT;
 
-	if (look(r, &err) == 0 && r->found == FOUND_RUNNING)
+	if (look(r, &err) == 0 && r->found == FOUND_RUNNING) {
+		r->frozen = is_frozen(r->group);
 		return;
+	}
 	if (r->found != FOUND_CREATED && shim_exit_read(r->dir, &r->exit, NULL) == 0) {
 		r->found = FOUND_ENDED;
 		return;
@@ -86,6 +104,7 @@ static void take_over(struct restore *r)
 	struct container *c = l->c;
 
 	c->pid = r->state.pid;
+	c->paused = r->frozen;
 	if (c->status != CONTAINER_RUNNING) {
 		c->status = CONTAINER_RUNNING;
 		c->started_ns = r->state.started_ns;
@@ -148,6 +167,7 @@ static void restore_op(struct op *op)
 	struct restore *r = container_of(op, struct restore, op);
 
 	r->dir = container_run_dir(op->live->engine, op->live->c->id);
+	r->group = container_cgroup_path(op->live->c, op->live->engine->config.cgroup_parent);
 	r->job.run = restore_run;
 	r->job.done = restore_done;
 	job_start(op->live->engine->config.loop, &r->job);

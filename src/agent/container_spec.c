@@ -316,16 +316,21 @@ static void set_mounts(const struct container *c, struct spec *s)
 	sort_mounts(s);
 }
 
+char *container_cgroup_path(const struct container *c, const char *parent)
+{
+	if (is_set(c->host.cgroup_parent))
+		parent = c->host.cgroup_parent;
+	return xasprintf("%s%s/%s", parent[0] == '/' ? "" : "/", parent, c->id);
+}
+
 static void set_linux(const struct container_spec_input *in, struct spec *s)
 {
 	const struct container *c = in->c;
-	const char *parent =
-		is_set(c->host.cgroup_parent) ? c->host.cgroup_parent : in->cgroup_parent;
 
 	s->hostname = xstrdup(c->config.hostname);
 	if (is_set(c->config.domainname))
 		s->domainname = xstrdup(c->config.domainname);
-	s->linux_.cgroups_path = xasprintf("%s%s/%s", parent[0] == '/' ? "" : "/", parent, c->id);
+	s->linux_.cgroups_path = container_cgroup_path(c, in->cgroup_parent);
 	s->root.readonly = c->host.readonly_rootfs;
 	if (c->host.network_mode && strcmp(c->host.network_mode, "host") == 0)
 		drop_namespace(s, "network");

@@ -17,6 +17,8 @@ struct container_spec_input {
 	bool dns;                  /* the shim makes DNS sockets */
 };
 
+/* The path of its control group: below the parent of its own, else of `parent`. free() it. */
+char *container_cgroup_path(const struct container *c, const char *parent);
 /* Both outputs are initialised here, and to be freed after 0 alone. -EINVAL, -ENOSYS. */
 int container_spec_make(const struct container_spec_input *in, struct spec *ret,
 			struct shim_config *ret_shim, struct err *e);

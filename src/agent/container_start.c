@@ -255,6 +255,11 @@ static void start_run(struct op *op)
 	struct container *c = l->c;
 	struct err err;
 
+	if (c->paused) {
+		(void)err_set(&err, -EBUSY, "cannot start a paused container, try unpause instead");
+		op_end(op, err.code, &err);
+		return;
+	}
 	if (c->status == CONTAINER_RUNNING) {
 		op_end(op, -EALREADY, NULL);
 		return;

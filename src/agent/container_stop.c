@@ -53,10 +53,12 @@ void container_end_by(struct op *op, int signal, int64_t grace_ms, void (*then)(
 	if (signal == SIGKILL || grace_ms == 0) {
 		l->killing = true;
 		container_signal(l, SIGKILL, true);
+		container_thaw(l);
 		live_timer_start(l, on_no_death, DEATH_MS);
 		return;
 	}
 	container_signal(l, signal, false);
+	container_thaw(l);
 	live_timer_start(l, on_grace, (uint64_t)grace_ms);
 }
 
@@ -191,6 +193,7 @@ void engine_container_kill(struct engine *e, struct container *c, int signal, en
 {
 	struct container_live *l = c->live;
 	struct request *r;
+	bool ends = false;
 	uint32_t v[2];
 
 	(void)e;
@@ -200,12 +203,16 @@ void engine_container_kill(struct engine *e, struct container *c, int signal, en
 	v[0] = (uint32_t)signal;
 	v[1] = signal == SIGKILL;
 	if (c->status == CONTAINER_RUNNING && l->link) {
+		l->killing = l->killing || signal == SIGKILL;
 		if (signal == SIGKILL || signal == container_stop_signal(c)) {
 			c->stopped_by_user = true;
 			container_save(l);
+			ends = true;
 		}
 		kill_event(l, signal);
 		link_request(l->link, SHIM_KILL, v, ARRAY_LEN(v), request_answered, r);
+		if (ends)
+			container_thaw(l);
 		return;
 	}
 	if (restart_cancel(l)) {

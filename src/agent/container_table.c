@@ -58,6 +58,11 @@ static const struct field container_fields[] = {
 #undef T
 TABLE_DEFINE(container, container_fields);
 
+const char *container_state_name(const struct container *c)
+{
+	return c->paused ? "paused" : container_status_names[c->status];
+}
+
 bool container_is_running(const struct container *c)
 {
 	return c->status == CONTAINER_RUNNING || c->status == CONTAINER_RESTARTING;

@@ -342,7 +342,9 @@ void engine_info(struct engine *e, struct engine_info *ret)
 	CONTAINERS_EACH(l, e)
 	{
 		ret->total++;
-		if (container_is_running(l->c))
+		if (l->c->paused)
+			ret->paused++;
+		else if (container_is_running(l->c))
 			ret->running++;
 		else
 			ret->stopped++;

@@ -51,7 +51,7 @@ enum container_status_kind {
 	CONTAINER_EXITED,
 	CONTAINER_DEAD, /* could not be removed whole */
 };
-/* "created", "running", … */
+/* "created", "running", … as they are stored; what is shown is container_state_name(). */
 extern const char *const container_status_names[CONTAINER_DEAD + 1];
 
 struct container_mount {
@@ -94,10 +94,13 @@ struct container {
 	int64_t finished_ns;
 	int64_t restart_count;
 	bool stopped_by_user; /* its restart policy rests */
+	bool paused;          /* runs, and is frozen; not stored: the freezer itself knows it */
 
 	struct container_live *live; /* what is not stored; agent/container_*.c's own */
 };
 extern const struct table container_table;
+/* "paused", or the name of its status. */
+const char *container_state_name(const struct container *c);
 
 /* An overlay endpoint that the managers have given a task. */
 struct engine_endpoint {
@@ -139,6 +142,12 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 			     engine_done done, void *arg);
 void engine_container_resize(struct engine *e, struct container *c, int rows, int cols,
 			     engine_done done, void *arg);
+/*
+ * Freezes all its processes, or lets them go on. -ESRCH when it does not run, -EBUSY when it is
+ * restarting or is so already. A signal that ends a container lets a paused one go on by itself.
+ */
+void engine_container_pause(struct engine *e, struct container *c, bool frozen, engine_done done,
+			    void *arg);
 int engine_container_rename(struct engine *e, struct container *c, const char *name,
 			    struct err *err);
 
@@ -376,7 +385,7 @@ void engine_events_each(struct engine *e, void (*cb)(void *arg, const struct eng
 struct engine_info {
 	const char *data_root;
 	const char *id; /* of this engine, made once */
-	size_t running, stopped, total;
+	size_t running, paused, stopped, total;
 	int cgroup_version; /* 1 or 2 */
 	const struct strs *labels;
 	const struct strs *warnings;

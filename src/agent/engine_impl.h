@@ -105,8 +105,10 @@ struct container_live {
 	bool dirty;                /* has a runtime directory or endpoints to be given back */
 	struct op *exit_op;        /* the operation that waits for its end */
 	void (*exit_then)(struct op *op);
-	bool killing; /* SIGKILL was sent */
-	bool lost;    /* the shim is gone; what became of the container is being found out */
+	bool killing;           /* SIGKILL was sent */
+	bool freezing, thawing; /* a job of container_pause.c is under way */
+	bool thaw_after;        /* the freezing was overtaken by a signal that ends it */
+	bool lost; /* the shim is gone; what became of the container is being found out */
 
 	uv_timer_t timer; /* grace of a stop, or the delay until a restart */
 	bool timer_open;
@@ -197,6 +199,10 @@ void container_queue_cleanup(struct container_live *l);
  * does not run, `then` is called at once. op_end() with the reason when it cannot be ended.
  */
 void container_end_by(struct op *op, int signal, int64_t grace_ms, void (*then)(struct op *op));
+
+/* container_pause.c */
+/* A signal that ends it was sent: a frozen one would never take it. Soon, on the pool. */
+void container_thaw(struct container_live *l);
 
 /* container_restart.c */
 bool restart_wanted(const struct container *c, int exit_code);

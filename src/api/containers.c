@@ -244,6 +244,22 @@ static void container_resize(struct api_req *r)
 		engine_container_resize(r->ctx, c, (int)rows, (int)cols, done_ok, r);
 }
 
+static void container_pause(struct api_req *r)
+{
+	struct container *c = containers_find(r);
+
+	if (c)
+		engine_container_pause(r->ctx, c, true, done_empty, r);
+}
+
+static void container_unpause(struct api_req *r)
+{
+	struct container *c = containers_find(r);
+
+	if (c)
+		engine_container_pause(r->ctx, c, false, done_empty, r);
+}
+
 static void container_rename(struct api_req *r)
 {
 	const char *name = http_req_arg(r->http, "name");
@@ -267,6 +283,8 @@ static const struct api_route routes[] = {
 	{"POST", "/containers/{id:.*}/stop", container_stop, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/restart", container_restart, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/kill", container_kill, API_BODY_NONE, 0, 0},
+	{"POST", "/containers/{id:.*}/pause", container_pause, API_BODY_NONE, 0, 0},
+	{"POST", "/containers/{id:.*}/unpause", container_unpause, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/wait", container_wait_handler, API_BODY_NONE, 0, 0},
 	{"GET", "/containers/{id:.*}/logs", container_logs_handler, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/attach", container_attach_handler, API_BODY_NONE, 0, 0},

@@ -122,8 +122,9 @@ static TABLE_DEFINE(inspect_view, inspect_view_fields);
 static void state_fill(const struct container *c, struct state_view *ret)
 {
 	*ret = (struct state_view){
-		.status = (char *)container_status_names[c->status],
+		.status = (char *)container_state_name(c),
 		.running = containers_is_running(c),
+		.paused = c->paused,
 		.restarting = c->status == CONTAINER_RESTARTING,
 		.oom_killed = c->oom_killed,
 		.dead = c->status == CONTAINER_DEAD,

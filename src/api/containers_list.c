@@ -51,7 +51,7 @@ char *containers_status_text(const struct container *c, int64_t now_ns)
 		sizeof since);
 	switch (c->status) {
 	case CONTAINER_RUNNING:
-		return xasprintf("Up %s", since);
+		return xasprintf("Up %s%s", since, c->paused ? " (Paused)" : "");
 	case CONTAINER_RESTARTING:
 		return xasprintf("Restarting (%d) %s ago", (int)c->exit_code, since);
 	case CONTAINER_REMOVING:
@@ -161,7 +161,7 @@ static void list_item(const struct container *c, struct buf *ret)
 	v.names = (struct strs){&name, 1};
 	v.command = command;
 	v.status = status;
-	v.state = (char *)container_status_names[c->status];
+	v.state = (char *)container_state_name(c);
 	v.host = (struct strmap){&mode, 1};
 	memcpy(&v.networks, &c->networks.endpoints, sizeof v.networks);
 	if (c->status == CONTAINER_RUNNING)
@@ -253,7 +253,7 @@ static bool passes(const struct list_state *l, const struct container *c)
 		return false;
 	return name_matches(f, c) && filters_match_prefix(f, "id", c->id) &&
 	       filters_match_labels(f, "label", &c->config.labels) && exited_matches(f, c) &&
-	       filters_match(f, "status", container_status_names[c->status]) &&
+	       filters_match(f, "status", container_state_name(c)) &&
 	       filters_match(f, "health", "none") && volume_matches(f, c) &&
 	       network_matches(f, c) && ancestor_matches(l, c);
 }

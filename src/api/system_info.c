@@ -278,6 +278,7 @@ static void engine_fill(struct info_view *v, const struct engine_info *i)
 	v->root = (char *)i->data_root;
 	v->total = (int64_t)i->total;
 	v->running = (int64_t)i->running;
+	v->paused = (int64_t)i->paused;
 	v->stopped = (int64_t)i->stopped;
 	v->oom_kill_disable = i->cgroup_version == 1;
 	v->cgroup_version = (char *)(i->cgroup_version == 1 ? "1" : "2");

@@ -55,6 +55,8 @@ CLI_HANDLER(cli_ps);
 CLI_HANDLER(cli_start);
 CLI_HANDLER(cli_stop);
 CLI_HANDLER(cli_kill);
+CLI_HANDLER(cli_pause);
+CLI_HANDLER(cli_unpause);
 CLI_HANDLER(cli_rm);
 CLI_HANDLER(cli_inspect);
 CLI_HANDLER(cli_images);

@@ -315,6 +315,8 @@ const struct command cli_commands[] = {
 	 cli_load, F(load_flags), 0, 0, false},
 	{"logs", "container logs", "[OPTIONS] CONTAINER", "Fetch the logs of a container",
 	 cli_logs, F(logs_flags), 1, 1, false},
+	{"pause", "container pause", "CONTAINER [CONTAINER...]",
+	 "Pause all processes within one or more containers", cli_pause, NO_FLAGS, 1, -1, false},
 	{"ps", "container ls, container list, container ps", "[OPTIONS]", "List containers",
 	 cli_ps, F(ps_flags), 0, 0, false},
 	{"rm", "container rm, container remove", "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -326,6 +328,8 @@ const struct command cli_commands[] = {
 	 "Start one or more stopped containers", cli_start, NO_FLAGS, 1, -1, false},
 	{"stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]",
 	 "Stop one or more running containers", cli_stop, F(stop_flags), 1, -1, false},
+	{"unpause", "container unpause", "CONTAINER [CONTAINER...]",
+	 "Unpause all processes within one or more containers", cli_unpause, NO_FLAGS, 1, -1, false},
 	{"version", NULL, "[OPTIONS]", "Show the version information",
 	 cli_version, F(format_flags), 0, 0, false},
 

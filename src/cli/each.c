@@ -61,6 +61,16 @@ int cli_start(struct cli *c, const struct flags *f)
 	return each_argument(c, f, "POST", "/containers/%/start", NULL);
 }
 
+int cli_pause(struct cli *c, const struct flags *f)
+{
+	return each_argument(c, f, "POST", "/containers/%/pause", NULL);
+}
+
+int cli_unpause(struct cli *c, const struct flags *f)
+{
+	return each_argument(c, f, "POST", "/containers/%/unpause", NULL);
+}
+
 int cli_kill(struct cli *c, const struct flags *f)
 {
 	auto_buf q = CALL_PATH;

@@ -71,8 +71,10 @@ bool cgroup_populated(const struct cgroup *c);
 int cgroup_wait_empty(const struct cgroup *c, int timeout_ms);
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e);
 bool cgroup_is_frozen(const struct cgroup *c);
-/* Waits until it is (or is not) frozen as it was told: 0, or -ETIMEDOUT. */
+/* Waits until it is (or is not) frozen as it was told: 0, -ETIMEDOUT, or -ESRCH: it is gone. */
 int cgroup_wait_frozen(const struct cgroup *c, bool frozen, int timeout_ms);
+/* Both: freezes or thaws and waits for it. One that does not settle is let go as it was before. */
+int cgroup_pause(const struct cgroup *c, bool frozen, int timeout_ms, struct err *e);
 /* How many processes of it the kernel has killed for memory; 0 where that is not counted. */
 uint64_t cgroup_oom_kills(const struct cgroup *c);
 /*

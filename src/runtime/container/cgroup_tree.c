@@ -239,15 +239,43 @@ static bool has_settled(const struct cgroup *c, bool frozen)
 	       strcmp(text, frozen ? "FROZEN\n" : "THAWED\n") == 0;
 }
 
+/* A removed group's open folder has no files. */
+static bool is_gone(const struct cgroup *c)
+{
+	int dir = c->dir[c->v2 ? CGROUP_UNIFIED : CGROUP_FREEZER];
+	char text[8];
+
+	return cgroup_read(dir, "cgroup.procs", text, sizeof(text)) < 0;
+}
+
 int cgroup_wait_frozen(const struct cgroup *c, bool frozen, int timeout_ms)
 {
 	uint64_t end = clock_mono_ms() + (uint64_t)timeout_ms;
 
 	/* v1's freezer has no events, and goes on with its work when its state is read. */
 	while (!has_settled(c, frozen)) {
+		if (is_gone(c))
+			return -ESRCH;
 		if (clock_mono_ms() >= end)
 			return -ETIMEDOUT;
 		(void)poll(NULL, 0, 1);
+	}
+	return 0;
+}
+
+int cgroup_pause(const struct cgroup *c, bool frozen, int timeout_ms, struct err *e)
+{
+	int rc = cgroup_freeze(c, frozen, e);
+
+	if (rc < 0)
+		return rc;
+	rc = cgroup_wait_frozen(c, frozen, timeout_ms);
+	if (rc == -ESRCH)
+		return err_set(e, rc, "its processes have ended");
+	if (rc < 0) {
+		(void)cgroup_freeze(c, !frozen, NULL);
+		return err_set(e, rc, "its processes do not %s within %d ms",
+			       frozen ? "freeze" : "thaw", timeout_ms);
 	}
 	return 0;
 }

@@ -39,12 +39,9 @@ static int set_frozen(struct oci *o, const char *id, bool frozen, struct err *e)
 		rc = open_group(&c, &g, e);
 	if (rc < 0)
 		return rc;
-	rc = cgroup_freeze(&g, frozen, e);
-	if (rc == 0 && cgroup_wait_frozen(&g, frozen, FREEZE_MS) < 0) {
-		(void)cgroup_freeze(&g, !frozen, NULL);
-		rc = err_set(e, -ETIMEDOUT, "the processes of container %s do not %s", c.id,
-			     frozen ? "freeze" : "thaw");
-	}
+	rc = cgroup_pause(&g, frozen, FREEZE_MS, e);
+	if (rc < 0)
+		err_wrap(e, "cannot %s container %s", frozen ? "pause" : "resume", c.id);
 	cgroup_done(&g);
 	return rc;
 }

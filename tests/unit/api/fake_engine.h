@@ -10,6 +10,11 @@
 
 const char *const container_status_names[CONTAINER_DEAD + 1] = {"created",  "running", "restarting",
 								"removing", "exited",  "dead"};
+const char *container_state_name(const struct container *c)
+{
+	return c->paused ? "paused" : container_status_names[c->status];
+}
+
 #define T struct container_mount
 static const struct field container_mount_fields[] = {
 	FIELD_STR(T, 0, type, "Type", 0),
@@ -144,6 +149,15 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 
 	snprintf(E.asked + n, sizeof E.asked - n, "start %s;", c->name);
 	done(arg, E.status, fake_failure());
+}
+
+void engine_container_pause(struct engine *e, struct container *c, bool frozen, engine_done done,
+			    void *arg)
+{
+	char what[64];
+
+	snprintf(what, sizeof what, "%s %s", frozen ? "pause" : "unpause", c->name);
+	fake_op(what, done, arg);
 }
 
 void engine_container_stop(struct engine *e, struct container *c, int signal, int64_t grace_s,
