@@ -131,11 +131,9 @@ static int check(const struct container_live *l, bool frozen, struct err *e)
 
 	if (!frozen && !c->paused)
 		return err_set(e, -EBUSY, "Container %s is not paused", c->id);
-	if (c->status == CONTAINER_RESTARTING)
-		return err_set(e, -EBUSY,
-			       "Container %s is restarting, wait until the container is running",
-			       c->id);
-	if (c->status != CONTAINER_RUNNING || !l->link || l->killing)
+	if (container_check_runs(c, e) < 0)
+		return e->code;
+	if (!l->link || l->killing)
 		return err_set(e, -ESRCH, "container %s is not running", c->id);
 	if (frozen && c->paused)
 		return err_set(e, -EBUSY, "Container %s is already paused", c->id);

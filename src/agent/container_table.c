@@ -68,6 +68,17 @@ bool container_is_running(const struct container *c)
 	return c->status == CONTAINER_RUNNING || c->status == CONTAINER_RESTARTING;
 }
 
+int container_check_runs(const struct container *c, struct err *e)
+{
+	if (c->status == CONTAINER_RESTARTING)
+		return err_set(e, -EBUSY,
+			       "Container %s is restarting, wait until the container is running",
+			       c->id);
+	return c->status == CONTAINER_RUNNING
+		       ? 0
+		       : err_set(e, -ESRCH, "container %s is not running", c->id);
+}
+
 int signal_parse(const char *text, int *ret)
 {
 	auto_free char *upper = NULL;

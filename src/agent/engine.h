@@ -151,6 +151,23 @@ void engine_container_pause(struct engine *e, struct container *c, bool frozen, 
 int engine_container_rename(struct engine *e, struct container *c, const char *name,
 			    struct err *err);
 
+/* What the host's ps says of a container's processes; each row has as many cells as titles, or
+ * fewer. */
+struct top_row {
+	struct strs cells;
+};
+struct container_top {
+	struct strs titles;
+	LIST_OF(struct top_row) rows;
+};
+typedef void (*engine_topped)(void *arg, int status, const struct container_top *top,
+			      const struct err *e);
+/*
+ * `args` (copied; NULL or "": "-ef") are ps's. -ESRCH when it does not run, -EBUSY when it is
+ * restarting, -EINVAL for arguments that ps refuses or that hide whose processes are shown.
+ */
+void engine_container_top(struct engine *e, struct container *c, const char *args,
+			  engine_topped done, void *arg);
 /* By id, name (with or without "/"), or a prefix of the id. -ENOENT, -EINVAL: ambiguous. */
 int engine_container_find(struct engine *e, const char *ref, struct container **ret,
 			  struct err *err);

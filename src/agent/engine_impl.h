@@ -130,6 +130,8 @@ struct container_live {
 
 /* container_table.c */
 bool container_is_running(const struct container *c); /* running, or waits for its restart */
+/* 0, -ESRCH when it does not run, -EBUSY when it waits for its restart. */
+int container_check_runs(const struct container *c, struct err *e);
 /* "SIGTERM", "term" or "15"; 0 for NULL and "". -EINVAL. */
 int signal_parse(const char *text, int *ret);
 int container_stop_signal(const struct container *c);

@@ -113,10 +113,13 @@
 #define LIMIT_LAYER_HEADERS (32u << 20)   /* bytes of the names of a layer's folders */
 
 /* The engine */
-#define LIMIT_EXECS 1024          /* processes executed in one container that are remembered */
-#define LIMIT_EXEC_KEPT_MS 300000 /* milliseconds for which one that ended is (docker's figure) */
-#define LIMIT_EVENTS 256          /* events that are kept for late readers (docker's figure) */
-#define LIMIT_LOG_FILES 1000      /* rotated log files of a container */
+#define LIMIT_EXECS 1024           /* processes executed in one container that are remembered */
+#define LIMIT_EXEC_KEPT_MS 300000  /* milliseconds for which one that ended is (docker's figure) */
+#define LIMIT_EVENTS 256           /* events that are kept for late readers (docker's figure) */
+#define LIMIT_LOG_FILES 1000       /* rotated log files of a container */
+#define LIMIT_PS_OUTPUT (4u << 20) /* bytes that the host's ps may say for one `top` */
+#define LIMIT_PS_MS 10000          /* milliseconds it may take */
+#define LIMIT_PS_ARGS 1024         /* characters of its arguments */
 
 /* Services */
 #define LIMIT_REPLICAS 100000u /* of one service */

@@ -177,3 +177,16 @@ int call_body(const struct table *t, const void *obj, struct buf *ret, struct er
 	return err_set(e, -EMSGSIZE, "what is asked for is too large: more than %u bytes",
 		       LIMIT_JSON_BODY);
 }
+
+int call_json(struct cli *c, const char *path, json_t **ret, struct err *e)
+{
+	struct http_answer answer;
+	json_error_t why;
+	int rc = call_send(c, "GET", path, NULL, &answer, e);
+
+	if (rc < 0)
+		return rc;
+	*ret = json_loadb(buf_text(&answer.body), answer.body.len, 0, &why);
+	http_answer_done(&answer);
+	return *ret ? 0 : err_set(e, -EBADMSG, "cannot read the daemon's answer: %s", why.text);
+}

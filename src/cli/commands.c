@@ -328,6 +328,8 @@ const struct command cli_commands[] = {
 	 "Start one or more stopped containers", cli_start, NO_FLAGS, 1, -1, false},
 	{"stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]",
 	 "Stop one or more running containers", cli_stop, F(stop_flags), 1, -1, false},
+	{"top", "container top", "CONTAINER [ps OPTIONS]",
+	 "Display the running processes of a container", cli_top, NO_FLAGS, 1, -1, true},
 	{"unpause", "container unpause", "CONTAINER [CONTAINER...]",
 	 "Unpause all processes within one or more containers", cli_unpause, NO_FLAGS, 1, -1, false},
 	{"version", NULL, "[OPTIONS]", "Show the version information",

@@ -25,17 +25,9 @@ static const struct kind kinds[] = {
 static int get(struct cli *c, const struct kind *k, const char *name, json_t **ret, struct err *e)
 {
 	auto_buf path = CALL_PATH;
-	struct http_answer answer;
-	json_error_t why;
-	int rc;
 
 	path_add(&path, k->pattern, name);
-	rc = call_send(c, "GET", buf_text(&path), NULL, &answer, e);
-	if (rc < 0)
-		return rc;
-	*ret = json_loadb(buf_text(&answer.body), answer.body.len, 0, &why);
-	http_answer_done(&answer);
-	return *ret ? 0 : err_set(e, -EBADMSG, "cannot read the daemon's answer: %s", why.text);
+	return call_json(c, buf_text(&path), ret, e);
 }
 
 /* The first kind that knows the name; a node outside a swarm refuses, which says nothing. */

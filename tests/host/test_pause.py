@@ -124,6 +124,28 @@ def test_a_new_daemon_asks_the_freezer(daemon, paused):
     assert state(daemon, paused)["ExitCode"] == 3
 
 
+def test_top(daemon, paused):
+    """Also of a paused one, by the CLI's words and the SDK's."""
+    rows = daemon.docker("top", paused).splitlines()
+    assert rows[0].split()[:3] == ["UID", "PID", "PPID"] and rows[0].split()[-1] == "CMD"
+    pid = state(daemon, paused)["Pid"]
+    assert [r.split()[1] for r in rows[1:] if "trap" in r] == [str(pid)] and len(rows) <= 3
+    top = daemon.client().containers.get(paused).top(ps_args="-o pid,user,args")
+    assert top["Titles"] == ["PID", "USER", "COMMAND"]
+    assert [p for p in top["Processes"] if p[0] == str(pid)][0][1] == "root"
+    assert "trap 'exit 3' TERM; while" in [p for p in top["Processes"] if p[0] == str(pid)][0][2]
+    assert str(pid) in daemon.docker("top", paused, "aux")
+    for args, sentence in ((["-o", "comm=PID"], "is not allowed"), (["-o", "comm"], "Couldn't find PID"),
+                           (["--no-such"], "unknown gnu long option"), (["-o", "x" * 2000], "longer than 1024")):
+        result = daemon.run("top", paused, *args)
+        assert result.returncode != 0 and sentence in result.stderr, result.stderr
+    daemon.docker("rm", "-f", paused)
+    daemon.docker("create", "--name", paused, IMAGE)
+    result = daemon.run("top", paused)
+    assert result.returncode != 0 and f"container {paused}"[:9] in result.stderr
+    assert "is not running" in result.stderr
+
+
 def test_pausing_and_killing_at_once(daemon, name):
     """Whichever comes first, the container ends: a freezing under way is undone by the signal."""
     api = daemon.client().api

@@ -2,21 +2,17 @@
  * ps, pause and resume: a container's processes as one.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "runtime/container/ps.h"
 #include "runtime/oci/state.h"
 
 #define PIDS_MAX (4u << 20)       /* bytes of pids */
 #define PS_OUTPUT_MAX (64u << 20) /* bytes that the host's ps may write */
 #define FREEZE_MS 10000
+#define PS_MS 60000
 
 static int open_group(const struct oci_container *c, struct cgroup *ret, struct err *e)
 {
@@ -56,16 +52,6 @@ int oci_resume(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	return set_frozen(o, argv[0], false, e);
 }
 
-static bool has_pid(const struct buf *pids, long pid)
-{
-	const pid_t *v = (const pid_t *)pids->p;
-
-	for (size_t i = 0; i < pids->len / sizeof(*v); i++)
-		if (v[i] == pid)
-			return true;
-	return false;
-}
-
 static void put_json(const struct buf *pids, struct buf *ret)
 {
 	const pid_t *v = (const pid_t *)pids->p;
@@ -76,69 +62,10 @@ static void put_json(const struct buf *pids, struct buf *ret)
 	buf_adds(ret, "]\n");
 }
 
-/* The host's ps, with the words of the user or "-ef". */
-static int run_ps(char **words, struct buf *ret, struct err *e)
+static void put_line(void *arg, const struct ps_row *r)
 {
-	static char *const usual[] = {(char *)"ps", (char *)"-ef", NULL};
-	auto_close int out = memfd_create("ps", MFD_CLOEXEC);
-	int status = 0, rc;
-	pid_t pid;
-
-	if (out < 0)
-		return err_sys(e, "cannot run ps");
-	pid = fork();
-	if (pid == 0) {
-		char **argv = words[1] ? words : (char **)usual;
-
-		words[0] = (char *)"ps";
-		if (dup2(out, 1) >= 0)
-			execvp("ps", argv);
-		_exit(127);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pid < 0 || status != 0)
-		return err_set(e, -ECHILD, "the host's ps %s",
-			       WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "is missing"
-									       : "failed");
-	if (lseek(out, 0, SEEK_SET) < 0)
-		return err_sys(e, "cannot read the output of ps");
-	rc = file_read_fd(out, ret);
-	return rc < 0 ? err_code(e, rc, "cannot read the output of ps") : 0;
-}
-
-/* The n-th word of a line. */
-static const char *word(const char *line, int n)
-{
-	line += strspn(line, " ");
-	for (; n > 0; n--) {
-		line += strcspn(line, " ");
-		line += strspn(line, " ");
-	}
-	return line;
-}
-
-static int pid_column(const char *head)
-{
-	for (int i = 0; *word(head, i); i++)
-		if (strncmp(word(head, i), "PID", 3) == 0 && strchr(" ", word(head, i)[3]))
-			return i;
-	return -1;
-}
-
-/* The lines of the table that are about our processes, and its head. */
-static int pick_lines(char *table, const struct buf *pids, struct buf *ret, struct err *e)
-{
-	char *save = NULL, *head = strtok_r(table, "\n", &save);
-	int column = head ? pid_column(head) : -1;
-
-	if (column < 0)
-		return err_set(e, -EINVAL, "couldn't find PID field in ps output");
-	buf_addf(ret, "%s\n", head);
-	for (char *l = strtok_r(NULL, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-		if (has_pid(pids, strtol(word(l, column), NULL, 10)))
-			buf_addf(ret, "%s\n", l);
-	return 0;
+	buf_add(arg, r->line, r->len);
+	buf_addc(arg, '\n');
 }
 
 int oci_ps(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
@@ -146,6 +73,7 @@ int oci_ps(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	auto_container c = OCI_CONTAINER_INIT;
 	auto_buf pids = BUF_INIT(PIDS_MAX), table = BUF_INIT(PS_OUTPUT_MAX);
 	auto_buf out = BUF_INIT(PS_OUTPUT_MAX);
+	static const char *const usual[] = {"ps", "-ef", NULL};
 	struct cgroup g;
 	int rc = oci_state_open(o, argv[0], OCI_UNLOCKED, &c, e);
 
@@ -163,8 +91,9 @@ int oci_ps(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	}
 	if (f->format && strcmp(f->format, "table") != 0)
 		return err_set(e, -EINVAL, "invalid format option: %.32s", f->format);
-	rc = run_ps(argv, &table, e);
-	if (rc == 0 && table.len)
-		rc = pick_lines(table.p, &pids, &out, e);
+	argv[0] = (char *)"ps";
+	rc = ps_run(argv[1] ? argv : (char *const *)usual, PS_MS, &table, e);
+	if (rc == 0)
+		rc = ps_table(buf_text(&table), &pids, put_line, &out, e);
 	return rc < 0 ? rc : oci_print(&out, e);
 }

@@ -160,6 +160,27 @@ void engine_container_pause(struct engine *e, struct container *c, bool frozen, 
 	fake_op(what, done, arg);
 }
 
+void engine_container_top(struct engine *e, struct container *c, const char *args,
+			  engine_topped done, void *arg)
+{
+	struct container_top top = {0};
+
+	snprintf(E.asked, sizeof E.asked, "top %s %s", c->name, args ? args : "-");
+	strs_add(&top.titles, "PID");
+	strs_add(&top.titles, "CMD");
+	for (int i = 0; i < 2; i++) {
+		struct top_row *row = LIST_ADD(&top.rows);
+
+		strs_add(&row->cells, i ? "43" : "42");
+		strs_add(&row->cells, "sh -c \"x\"");
+	}
+	done(arg, E.status, &top, fake_failure());
+	strs_done(&top.titles);
+	LIST_EACH (row, &top.rows)
+		strs_done(&row->cells);
+	free(top.rows.v);
+}
+
 void engine_container_stop(struct engine *e, struct container *c, int signal, int64_t grace_s,
 			   engine_done done, void *arg)
 {

@@ -38,6 +38,9 @@ static void statuses(void **state)
 	struct container c = {.status = CONTAINER_RUNNING, .started_ns = 100 * NS_PER_SEC};
 
 	want_status(&c, 105, "Up 5 seconds");
+	c.paused = true;
+	want_status(&c, 105, "Up 5 seconds (Paused)");
+	c.paused = false;
 	c.status = CONTAINER_EXITED;
 	c.exit_code = 137;
 	want_status(&c, 105, "");
@@ -125,6 +128,14 @@ static void acts(void **state)
 	rig_want("POST /containers/web/kill?signal=-9", 400, "Invalid signal");
 	rig_want("POST /containers/web/resize?h=24&w=80", 200, "");
 	assert_string_equal(E.asked, "resize web 24 80");
+	rig_want("POST /containers/web/pause", 204, "");
+	assert_string_equal(E.asked, "pause web");
+	rig_want("POST /containers/web/unpause", 204, "");
+	assert_string_equal(E.asked, "unpause web");
+	rig_want("GET /containers/web/top?ps_args=-o+pid", 200,
+		 "{\"Titles\":[\"PID\",\"CMD\"],\"Processes\":[[\"42\",\"sh -c "
+		 "\\\"x\\\"\"],[\"43\"");
+	assert_string_equal(E.asked, "top web -o pid");
 	rig_want("POST /containers/web/resize?h=70000&w=80", 400, "");
 	rig_want("POST /containers/web/rename?name=site", 204, "");
 	rig_want("POST /containers/web/rename", 400, "may be empty");
