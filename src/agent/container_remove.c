@@ -59,6 +59,7 @@ static void remove_done(struct job *j)
 	waits_drop(l);
 	attaches_end(&l->attaches);
 	execs_drop(l);
+	stats_end(l);
 	logs_detach_all(l);
 	op_end(&r->op, 0, NULL);
 }

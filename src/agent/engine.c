@@ -141,6 +141,7 @@ void engine_close(struct engine *e, void (*done)(void *arg), void *arg)
 		struct err err;
 
 		logs_close_all(l);
+		stats_end(l);
 		if (!l->exit_op || l->exit_op->stays)
 			continue;
 		(void)err_set(&err, -ECANCELED, "the daemon stops");

@@ -9,10 +9,12 @@
 
 #include <uv.h>
 
+#include "base/limits.h"
 #include "model/container.h"
 #include "model/exec.h"
 #include "model/network.h"
 #include "model/session.h"
+#include "runtime/container/cgroup_stats.h"
 #include "runtime/image/store.h"
 
 struct engine;
@@ -271,6 +273,39 @@ struct engine_logs *engine_logs(struct engine *e, struct container *c,
 				const struct engine_logs_ops *ops, void *arg, struct err *err);
 void engine_logs_resume(struct engine_logs *l);
 void engine_logs_close(struct engine_logs *l);
+
+/* ---- What a container uses ---- */
+
+struct engine_net_use {
+	char name[16]; /* of the interface in the container */
+	uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped;
+	uint64_t tx_bytes, tx_packets, tx_errors, tx_dropped;
+};
+struct engine_sample {
+	bool running; /* false: nothing else is set */
+	bool v2;
+	int64_t read_ns;
+	uint64_t system_ns; /* what all processors of the host have done since its start */
+	uint32_t cpus;
+	uint64_t host_memory; /* bytes */
+	struct cgroup_stats use;
+	struct cgroup_io io;
+	struct engine_net_use nets[LIMIT_STATS_NETS];
+	size_t n_nets;
+};
+/*
+ * A sample soon and then one a second, the same for all who follow a container. `end` comes once
+ * it is removed or the daemon stops; close it then or before. -EAGAIN beyond LIMIT_STATS_CLIENTS.
+ */
+struct engine_stats;
+struct engine_stats_ops {
+	void (*sample)(void *arg, const struct engine_sample *s);
+	void (*end)(void *arg);
+};
+struct engine_stats *engine_stats(struct engine *e, struct container *c,
+				  const struct engine_stats_ops *ops, void *arg, struct err *err);
+/* No callback follows; also from within one. */
+void engine_stats_close(struct engine_stats *s);
 
 /* ---- Images: see runtime/image/store.h, here on the pool ---- */
 

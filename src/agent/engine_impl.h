@@ -122,6 +122,7 @@ struct container_live {
 	int pidfd;               /* of its init while it runs, else -1 */
 	struct exec_live *execs; /* processes executed in it, oldest first */
 	size_t n_execs;
+	struct sampler *sampler; /* while somebody follows its figures */
 };
 
 #define CONTAINERS_EACH(l, e)                                                                \
@@ -227,6 +228,9 @@ struct engine_attach *attaches_add(struct attaches *l, unsigned streams,
 void logs_ended(struct container_live *l);
 void logs_detach_all(struct container_live *l); /* it is removed */
 void logs_close_all(struct container_live *l);  /* the daemon stops */
+
+/* container_stats.c */
+void stats_end(struct container_live *l); /* it is removed, or the daemon stops */
 
 /* container_start.c */
 void container_queue_start(struct container_live *l);

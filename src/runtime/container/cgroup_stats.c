@@ -3,6 +3,8 @@
  */
 #include "runtime/container/cgroup_stats.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,4 +106,70 @@ void cgroup_stats_read(const struct cgroup *c, struct cgroup_stats *ret)
 		read_v2(c->dir[CGROUP_UNIFIED], ret);
 	else
 		read_v1(c, ret);
+}
+
+static void add_io(struct cgroup_io_entry *v, size_t *n, const uint64_t device[2], const char *op,
+		   uint64_t value)
+{
+	struct cgroup_io_entry *entry = &v[*n];
+
+	if (*n == CGROUP_IO_MAX)
+		return;
+	*entry = (struct cgroup_io_entry){.major = device[0], .minor = device[1], .value = value};
+	snprintf(entry->op, sizeof(entry->op), "%s", op);
+	(*n)++;
+}
+
+/* "254:0 Read 4096"; the sum over all devices at the end has no device. */
+static void read_io_v1(int dir, const char *file, struct cgroup_io_entry *v, size_t *n)
+{
+	char text[CGROUP_VALUE_MAX], op[16];
+	uint64_t d[2], value;
+
+	if (cgroup_read(dir, file, text, sizeof(text)) <= 0)
+		return;
+	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n')
+		if (sscanf(p, "%" SCNu64 ":%" SCNu64 " %15s %" SCNu64, &d[0], &d[1], op, &value) ==
+		    4)
+			add_io(v, n, d, op, value);
+}
+
+/* "254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0" */
+static void read_io_v2(int dir, struct cgroup_io *ret)
+{
+	char text[CGROUP_VALUE_MAX], *save = NULL;
+	uint64_t d[2], value;
+
+	if (cgroup_read(dir, "io.stat", text, sizeof(text)) <= 0)
+		return;
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(l, "%" SCNu64 ":%" SCNu64, &d[0], &d[1]) != 2)
+			continue;
+		for (const char *p = strchr(l, ' '); p; p = strchr(p, ' ')) {
+			p++;
+			if (sscanf(p, "rbytes=%" SCNu64, &value) == 1)
+				add_io(ret->bytes, &ret->n_bytes, d, "read", value);
+			else if (sscanf(p, "wbytes=%" SCNu64, &value) == 1)
+				add_io(ret->bytes, &ret->n_bytes, d, "write", value);
+			else if (sscanf(p, "rios=%" SCNu64, &value) == 1)
+				add_io(ret->ops, &ret->n_ops, d, "read", value);
+			else if (sscanf(p, "wios=%" SCNu64, &value) == 1)
+				add_io(ret->ops, &ret->n_ops, d, "write", value);
+		}
+	}
+}
+
+void cgroup_io_read(const struct cgroup *c, struct cgroup_io *ret)
+{
+	int dir = c->dir[c->v2 ? CGROUP_UNIFIED : CGROUP_BLKIO];
+
+	*ret = (struct cgroup_io){0};
+	if (dir < 0)
+		return;
+	if (c->v2) {
+		read_io_v2(dir, ret);
+		return;
+	}
+	read_io_v1(dir, "blkio.throttle.io_service_bytes_recursive", ret->bytes, &ret->n_bytes);
+	read_io_v1(dir, "blkio.throttle.io_serviced_recursive", ret->ops, &ret->n_ops);
 }

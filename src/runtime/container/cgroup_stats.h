@@ -34,3 +34,18 @@ struct cgroup_stats {
 
 /* What the host does not count is 0. */
 void cgroup_stats_read(const struct cgroup *c, struct cgroup_stats *ret);
+
+#define CGROUP_IO_MAX 128 /* entries of one kind: a device has up to six */
+
+struct cgroup_io_entry {
+	uint64_t major, minor;
+	char op[16]; /* v1: "Read", "Write", "Total", …; v2: "read", "write" */
+	uint64_t value;
+};
+struct cgroup_io {
+	struct cgroup_io_entry bytes[CGROUP_IO_MAX], ops[CGROUP_IO_MAX];
+	size_t n_bytes, n_ops;
+};
+
+/* What it has read from and written to block devices. Further entries are left out. */
+void cgroup_io_read(const struct cgroup *c, struct cgroup_io *ret);

@@ -52,6 +52,7 @@ static struct fake {
 	void *logs_arg;
 	struct engine_logs_options logs_options;
 	bool logs_closed;
+	struct engine_stats *stats;
 	struct engine_watch *watch;
 	struct engine_event *kept;
 	size_t n_kept;
@@ -179,6 +180,31 @@ void engine_container_top(struct engine *e, struct container *c, const char *arg
 	LIST_EACH (row, &top.rows)
 		strs_done(&row->cells);
 	free(top.rows.v);
+}
+
+struct engine_stats {
+	const struct engine_stats_ops *ops;
+	void *arg;
+};
+
+struct engine_stats *engine_stats(struct engine *e, struct container *c,
+				  const struct engine_stats_ops *ops, void *arg, struct err *err)
+{
+	static struct engine_stats one;
+
+	if (E.status < 0) {
+		(void)err_set(err, E.status, "the fake fails");
+		return NULL;
+	}
+	one = (struct engine_stats){ops, arg};
+	snprintf(E.asked, sizeof E.asked, "stats %s", c->name);
+	E.stats = &one;
+	return &one;
+}
+
+void engine_stats_close(struct engine_stats *s)
+{
+	E.stats = NULL;
 }
 
 void engine_container_stop(struct engine *e, struct container *c, int signal, int64_t grace_s,
