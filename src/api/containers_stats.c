@@ -218,8 +218,9 @@ static void sample_render(struct watching *w, const struct engine_sample *s, str
 		cpu_fill(s, &v.cpu);
 		memory_fill(s, &raw, &v.memory);
 		io_fill(s, &v.io);
-		v.pids = (struct pids_view){s->use.pids,
-					    s->use.pids_limit ? s->use.pids_limit : UINT64_MAX};
+		/* No limit is left out of v1's form, and docker's greatest number in v2's. */
+		v.pids = (struct pids_view){
+			s->use.pids, s->use.pids_limit || !s->v2 ? s->use.pids_limit : UINT64_MAX};
 		for (size_t i = 0; i < s->n_nets; i++)
 			*MAP_PUT(&v.nets, s->nets[i].name) = s->nets[i];
 	}

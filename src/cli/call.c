@@ -178,7 +178,7 @@ int call_body(const struct table *t, const void *obj, struct buf *ret, struct er
 		       LIMIT_JSON_BODY);
 }
 
-int call_json(struct cli *c, const char *path, json_t **ret, struct err *e)
+int call_json(struct cli *c, const char *path, size_t flags, json_t **ret, struct err *e)
 {
 	struct http_answer answer;
 	json_error_t why;
@@ -186,7 +186,7 @@ int call_json(struct cli *c, const char *path, json_t **ret, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	*ret = json_loadb(buf_text(&answer.body), answer.body.len, 0, &why);
+	*ret = json_loadb(buf_text(&answer.body), answer.body.len, flags, &why);
 	http_answer_done(&answer);
 	return *ret ? 0 : err_set(e, -EBADMSG, "cannot read the daemon's answer: %s", why.text);
 }

@@ -38,8 +38,8 @@ int call_read(struct cli *c, const char *method, const char *path, const struct 
 	      const struct table *t, void *ret, struct err *e);
 /* GET into the zeroed `ret`. */
 int call_get(struct cli *c, const char *path, const struct table *t, void *ret, struct err *e);
-/* GET as JSON, to be released with json_decref(). */
-int call_json(struct cli *c, const char *path, json_t **ret, struct err *e);
+/* GET as JSON (jansson's flags for reading), to be released with json_decref(). */
+int call_json(struct cli *c, const char *path, size_t flags, json_t **ret, struct err *e);
 /* A body of the object's JSON; -EMSGSIZE when it is too large. */
 int call_body(const struct table *t, const void *obj, struct buf *ret, struct err *e);
 /* The connection, made at the first call. */

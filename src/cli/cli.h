@@ -57,6 +57,7 @@ CLI_HANDLER(cli_stop);
 CLI_HANDLER(cli_kill);
 CLI_HANDLER(cli_pause);
 CLI_HANDLER(cli_top);
+CLI_HANDLER(cli_stats);
 CLI_HANDLER(cli_unpause);
 CLI_HANDLER(cli_rm);
 CLI_HANDLER(cli_inspect);

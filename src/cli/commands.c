@@ -50,6 +50,13 @@ static const struct flag ps_flags[] = {
 	QUIET,
 	{"size", 's', FLAG_BOOL, "Display total file sizes"},
 };
+static const struct flag stats_flags[] = {
+	{"all", 'a', FLAG_BOOL, "Show all containers (default shows just running)"},
+	FORMAT,
+	{"no-stream", 0, FLAG_BOOL, "Only pull the first result"},
+	NO_TRUNC,
+	QUIET,
+};
 static const struct flag images_flags[] = {
 	{"all", 'a', FLAG_BOOL, "Show all images (default hides intermediate images)"},
 	{"digests", 0, FLAG_BOOL, "Show digests"},
@@ -326,6 +333,9 @@ const struct command cli_commands[] = {
 	 cli_container_run, F(run_flags), 1, -1, true},
 	{"start", "container start", "CONTAINER [CONTAINER...]",
 	 "Start one or more stopped containers", cli_start, NO_FLAGS, 1, -1, false},
+	{"stats", "container stats", "[OPTIONS] [CONTAINER...]",
+	 "Display a live stream of container(s) resource usage statistics",
+	 cli_stats, F(stats_flags), 0, -1, false},
 	{"stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]",
 	 "Stop one or more running containers", cli_stop, F(stop_flags), 1, -1, false},
 	{"top", "container top", "CONTAINER [ps OPTIONS]",

@@ -27,7 +27,7 @@ static int get(struct cli *c, const struct kind *k, const char *name, json_t **r
 	auto_buf path = CALL_PATH;
 
 	path_add(&path, k->pattern, name);
-	return call_json(c, buf_text(&path), ret, e);
+	return call_json(c, buf_text(&path), 0, ret, e);
 }
 
 /* The first kind that knows the name; a node outside a swarm refuses, which says nothing. */

@@ -16,7 +16,7 @@ static int get_json(struct cli *c, const char *name, json_t **ret, struct err *e
 	auto_buf path = CALL_PATH;
 
 	path_add(&path, name);
-	return call_json(c, buf_text(&path), ret, e);
+	return call_json(c, buf_text(&path), 0, ret, e);
 }
 
 /* --format of a single object: "json" or a template. Returns the exit status. */

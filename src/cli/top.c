@@ -32,7 +32,7 @@ static int ask(struct cli *c, const struct flags *f, json_t **ret, struct err *e
 	path_add(&path, "/containers/%/top", f->args[0]);
 	if (args.len)
 		path_query(&path, "ps_args", buf_text(&args));
-	return call_json(c, buf_text(&path), ret, e);
+	return call_json(c, buf_text(&path), 0, ret, e);
 }
 
 int cli_top(struct cli *c, const struct flags *f)

@@ -205,6 +205,28 @@ def test_logs_follow(shoal):
     shoal("rm", "-f", "slow")
 
 
+def test_pause_top_and_stats(shoal):
+    ident = shoal("run", "-d", "--name", "held", "-m", "64m", IMAGE).strip()
+    assert shoal("pause", "held") == "held\n"
+    assert "(Paused)" in shoal("ps", "--filter", "name=held")
+    assert "is already paused" in shoal("pause", "held", code=1)
+    assert shoal("unpause", "held") == "held\n"
+    head, line = shoal.lines("top", "held", "-o", "pid,args")
+    assert head.split() == ["PID", "COMMAND"] and line.split()[1:] == ["sleep", "1000000"]
+    assert "is not allowed" in shoal("top", "held", "-o", "comm=PID", code=1)
+    head, line = shoal.lines("stats", "--no-stream", "held")
+    assert head.split()[:3] == ["CONTAINER", "ID", "NAME"] and line.split()[:2] == [ident[:12], "held"]
+    assert line.split()[5] == "64MiB" and line.split()[-1] == "1"
+    assert json.loads(shoal("stats", "--no-stream", "--format", "json"))["Name"] == "held"
+    assert "No such container" in shoal("stats", "--no-stream", "missing", code=1)
+    following = shoal.start("stats", "held")
+    tables = [following.stdout.readline() for _ in range(4)]
+    following.terminate()
+    following.communicate(timeout=20)
+    assert tables[0] == tables[2] and tables[1].split()[1] == tables[3].split()[1] == "held"
+    shoal("rm", "-f", "held")
+
+
 def test_events(shoal):
     shoal("run", "--rm", "--name", "seen", IMAGE, "true")
     lines = shoal.lines("events", "--since", "1h", "--until", "0s", "--filter", "container=seen",
