@@ -4,6 +4,8 @@
  */
 #include "agent/container_check.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "agent/engine_impl.h"
@@ -202,6 +204,49 @@ static int check_restart(const struct host_config *h, struct err *e)
 	return 0;
 }
 
+/* "0-3,7": numbers below `n`. 0, -EINVAL for what is no such list, -ERANGE for what is not there. */
+static int list_check(const char *list, long n)
+{
+	const char *p = list;
+
+	while (*p) {
+		char *end;
+		long first = strtol(p, &end, 10), last = first;
+
+		if (end == p || !strchr("0123456789", *p))
+			return -EINVAL;
+		if (*end == '-') {
+			p = end + 1;
+			last = strtol(p, &end, 10);
+			if (end == p || !strchr("0123456789", *p) || last < first)
+				return -EINVAL;
+		}
+		if (last >= n)
+			return -ERANGE;
+		if (*end && (*end != ',' || !end[1]))
+			return -EINVAL;
+		p = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+static int check_sets(const struct host_config *h, struct err *e)
+{
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+	int rc = is_set(h->cpuset_cpus) ? list_check(h->cpuset_cpus, n) : 0;
+
+	if (rc == -ERANGE)
+		return err_set(e, -EINVAL,
+			       "Requested CPUs are not available - requested %.64s, available: "
+			       "0-%ld",
+			       h->cpuset_cpus, n - 1);
+	if (rc < 0)
+		return err_set(e, -EINVAL, "Invalid value %.64s for cpuset cpus", h->cpuset_cpus);
+	if (is_set(h->cpuset_mems) && list_check(h->cpuset_mems, LONG_MAX) < 0)
+		return err_set(e, -EINVAL, "Invalid value %.64s for cpuset mems", h->cpuset_mems);
+	return 0;
+}
+
 static int check_cpus(const struct host_config *h, struct err *e)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -215,7 +260,17 @@ static int check_cpus(const struct host_config *h, struct err *e)
 			       "Range of CPUs is from 0.01 to %ld.00, as there are only %ld CPUs "
 			       "available",
 			       cpus, cpus);
-	return 0;
+	if (h->cpu_period && (h->cpu_period < 1000 || h->cpu_period > 1000000))
+		return err_set(e, -EINVAL,
+			       "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than "
+			       "1s (i.e. 1000000)");
+	if (h->cpu_quota > 0 && h->cpu_quota < 1000)
+		return err_set(e, -EINVAL,
+			       "CPU cfs quota can not be less than 1ms (i.e. 1000)");
+	if (h->cpu_shares < 0)
+		return err_set(e, -EINVAL, "Invalid CPU shares (%lld): it must not be negative",
+			       (long long)h->cpu_shares);
+	return check_sets(h, e);
 }
 
 static int check_limits(const struct host_config *h, struct err *e)
@@ -251,6 +306,101 @@ static int check_limits(const struct host_config *h, struct err *e)
 	return check_cpus(h, e);
 }
 
+int host_config_check(const struct host_config *h, struct err *e)
+{
+	int rc = check_absent(h, e);
+
+	if (rc == 0)
+		rc = check_restart(h, e);
+	return rc == 0 ? check_limits(h, e) : rc;
+}
+
+/* Docker's rule: what was limited as a number of processors is not limited as a quota as well. */
+static int check_mixed(const struct host_config *h, const struct host_config *changes,
+		       struct err *e)
+{
+	const char *is = h->cpu_period ? "CPU Period" : h->cpu_quota ? "CPU Quota" : NULL;
+
+	if (changes->nano_cpus && is)
+		return err_set(e, -EBUSY,
+			       "Conflicting options: Nano CPUs cannot be updated as %s has already "
+			       "been set",
+			       is);
+	if (h->nano_cpus && (changes->cpu_period || changes->cpu_quota))
+		return err_set(e, -EBUSY,
+			       "Conflicting options: %s cannot be updated as NanoCPUs has already "
+			       "been set",
+			       changes->cpu_period ? "CPU Period" : "CPU Quota");
+	return 0;
+}
+
+static int update_memory(struct host_config *h, const struct host_config *changes, struct err *e)
+{
+	/* As it was when nothing was said of swap: as much again. */
+	if (!h->memory_swap && h->memory)
+		h->memory_swap = h->memory * 2;
+	if (changes->memory && !changes->memory_swap && h->memory_swap > 0 &&
+	    changes->memory > h->memory_swap)
+		return err_set(e, -EBUSY,
+			       "Memory limit should be smaller than already set memoryswap limit, "
+			       "update the memoryswap at the same time");
+	if (changes->memory)
+		h->memory = changes->memory;
+	if (changes->memory_swap)
+		h->memory_swap = changes->memory_swap;
+	else if (!h->memory_swap && h->memory > 0 && h->memory <= MEMORY_MAX)
+		h->memory_swap = h->memory * 2;
+	if (changes->memory_reservation)
+		h->memory_reservation = changes->memory_reservation;
+	return 0;
+}
+
+static void update_rest(struct host_config *h, const struct host_config *changes)
+{
+	const struct {
+		int64_t *to, from;
+	} numbers[] = {{&h->cpu_shares, changes->cpu_shares},
+		       {&h->cpu_period, changes->cpu_period},
+		       {&h->cpu_quota, changes->cpu_quota},
+		       {&h->nano_cpus, changes->nano_cpus}};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (numbers[i].from)
+			*numbers[i].to = numbers[i].from;
+	if (is_set(changes->cpuset_cpus))
+		str_set(&h->cpuset_cpus, changes->cpuset_cpus);
+	if (is_set(changes->cpuset_mems))
+		str_set(&h->cpuset_mems, changes->cpuset_mems);
+	if (changes->pids_limit) {
+		if (!h->pids_limit)
+			h->pids_limit = xmalloc(sizeof *h->pids_limit);
+		*h->pids_limit = *changes->pids_limit;
+	}
+}
+
+int host_config_update(struct host_config *h, const struct host_config *changes, struct err *e)
+{
+	const char *policy = changes->restart.name;
+	int rc = check_absent(changes, e);
+
+	if (rc == 0 && is_set(policy) && strcmp(policy, "no") != 0 && h->auto_remove)
+		rc = err_set(e, -EBUSY,
+			     "Restart policy cannot be updated because AutoRemove is enabled for "
+			     "the container");
+	if (rc == 0)
+		rc = check_mixed(h, changes, e);
+	if (rc == 0)
+		rc = update_memory(h, changes, e);
+	if (rc < 0)
+		return rc;
+	update_rest(h, changes);
+	if (is_set(policy)) {
+		str_set(&h->restart.name, policy);
+		h->restart.max_retries = changes->restart.max_retries;
+	}
+	return host_config_check(h, e);
+}
+
 int container_check(const struct container_create *c, struct err *e)
 {
 	const struct healthcheck *health = c->config.healthcheck;
@@ -274,9 +424,7 @@ int container_check(const struct container_create *c, struct err *e)
 			"path",
 			c->config.working_dir);
 	if (rc == 0)
-		rc = check_restart(&c->host, e);
-	if (rc == 0)
-		rc = check_limits(&c->host, e);
+		rc = host_config_check(&c->host, e);
 	if (rc == 0)
 		rc = security_read(&c->host, &security, e);
 	return rc == 0 ? log_options_read(&c->host, &log, e) : rc;

@@ -263,6 +263,8 @@ static void set_defaults(struct container *c)
 		str_set(&h->restart.name, "no");
 	if (!h->network_mode || !*h->network_mode)
 		str_set(&h->network_mode, c->config.network_disabled ? "none" : "default");
+	if (h->memory > 0 && !h->memory_swap)
+		h->memory_swap = h->memory * 2; /* as much swap as memory */
 	if (!h->shm_size)
 		h->shm_size = 64 << 20;
 	if (!h->ipc_mode || !*h->ipc_mode)

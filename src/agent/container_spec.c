@@ -12,7 +12,8 @@
 #include "runtime/container/caps.h"
 #include "runtime/container/defaults.h"
 
-#define CPU_PERIOD_US 100000
+#define CPU_PERIOD_US 100000 /* the kernel's defaults */
+#define CPU_SHARES 1024
 
 static bool is_set(const char *s)
 {
@@ -186,12 +187,31 @@ static void set_cpu(const struct host_config *h, struct spec_cpu *cpu)
 		str_set(&cpu->mems, h->cpuset_mems);
 }
 
+static void set_unlimited(bool v2, struct spec_resources *r)
+{
+	r->memory.limit = -1;
+	r->memory.swap = -1;
+	r->memory.reservation = v2 ? 0 : -1; /* protected, or the aim of reclaiming */
+	r->cpu.shares = CPU_SHARES;
+	r->cpu.period = CPU_PERIOD_US;
+	r->cpu.quota = -1;
+	r->pids.limit = -1;
+}
+
+void container_resources(const struct host_config *h, bool all, bool v2,
+			 struct spec_resources *ret)
+{
+	if (all)
+		set_unlimited(v2, ret);
+	set_memory(h, &ret->memory);
+	set_cpu(h, &ret->cpu);
+	if (h->pids_limit && *h->pids_limit > 0)
+		ret->pids.limit = *h->pids_limit;
+}
+
 static void set_resources(const struct host_config *h, struct spec *s)
 {
-	set_memory(h, &s->linux_.resources.memory);
-	set_cpu(h, &s->linux_.resources.cpu);
-	if (h->pids_limit && *h->pids_limit > 0)
-		s->linux_.resources.pids.limit = *h->pids_limit;
+	container_resources(h, false, false, &s->linux_.resources);
 	for (size_t i = 0; i < h->sysctls.n; i++)
 		spec_pairs_add(&s->linux_.sysctl, h->sysctls.v[i].key, h->sysctls.v[i].value);
 	for (size_t i = 0; i < h->annotations.n; i++)

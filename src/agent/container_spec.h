@@ -17,6 +17,13 @@ struct container_spec_input {
 	bool dns;                  /* the shim makes DNS sockets */
 };
 
+/*
+ * The limits of a container as its control group takes them. `all`: what has no limit is set as
+ * well, to what it is without one (`v2`: in the units of that version), so that it can be written
+ * over an older limit.
+ */
+void container_resources(const struct host_config *h, bool all, bool v2,
+			 struct spec_resources *ret);
 /* The path of its control group: below the parent of its own, else of `parent`. free() it. */
 char *container_cgroup_path(const struct container *c, const char *parent);
 /* Both outputs are initialised here, and to be freed after 0 alone. -EINVAL, -ENOSYS. */

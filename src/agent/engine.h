@@ -150,6 +150,13 @@ void engine_container_resize(struct engine *e, struct container *c, int rows, in
  */
 void engine_container_pause(struct engine *e, struct container *c, bool frozen, engine_done done,
 			    void *arg);
+/*
+ * Other limits and another restart policy, at once and for later starts, or nothing of it.
+ * `changes` (copied): what is 0 or empty stays as it is. -EBUSY (409) for what does not go with
+ * what is there, -EINVAL, and what the kernel says to a running container's.
+ */
+void engine_container_update(struct engine *e, struct container *c,
+			     const struct host_config *changes, engine_done done, void *arg);
 int engine_container_rename(struct engine *e, struct container *c, const char *name,
 			    struct err *err);
 

@@ -260,6 +260,45 @@ static void container_unpause(struct api_req *r)
 		engine_container_pause(r->ctx, c, false, done_empty, r);
 }
 
+/* POST /containers/{id}/update: the limits stand where create has them in HostConfig. */
+
+struct updated_view {
+	struct strs warnings;
+};
+#define T struct updated_view
+static const struct field updated_view_fields[] = {
+	FIELD_STRS(T, 0, warnings, "Warnings", FIELD_NULL),
+};
+#undef T
+static TABLE_DEFINE(updated_view, updated_view_fields);
+
+static void updated(void *arg, int status, const struct err *e)
+{
+	const struct updated_view view = {0};
+	struct api_req *r = arg;
+
+	if (status < 0)
+		api_reply_error(r, e);
+	else
+		api_reply_table(r, 200, &updated_view_table, &view);
+}
+
+static void container_update(struct api_req *r)
+{
+	struct container *c = containers_find(r);
+	struct host_config changes = {0};
+
+	if (!c)
+		return;
+	if (json_read(&host_config_table, buf_text(r->body), r->body->len, &changes, &r->err) < 0) {
+		err_wrap(&r->err, "invalid JSON");
+		api_reply_error(r, &r->err);
+		return;
+	}
+	engine_container_update(r->ctx, c, &changes, updated, r);
+	table_done(&host_config_table, &changes);
+}
+
 static void container_rename(struct api_req *r)
 {
 	const char *name = http_req_arg(r->http, "name");
@@ -283,6 +322,7 @@ static const struct api_route routes[] = {
 	{"POST", "/containers/{id:.*}/stop", container_stop, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/restart", container_restart, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/kill", container_kill, API_BODY_NONE, 0, 0},
+	{"POST", "/containers/{id:.*}/update", container_update, API_BODY_JSON, 0, 0},
 	{"POST", "/containers/{id:.*}/pause", container_pause, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/unpause", container_unpause, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/wait", container_wait_handler, API_BODY_NONE, 0, 0},

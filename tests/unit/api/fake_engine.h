@@ -207,6 +207,16 @@ void engine_stats_close(struct engine_stats *s)
 	E.stats = NULL;
 }
 
+void engine_container_update(struct engine *e, struct container *c,
+			     const struct host_config *changes, engine_done done, void *arg)
+{
+	char what[64];
+
+	snprintf(what, sizeof what, "update %s %lld %s", c->name, (long long)changes->memory,
+		 changes->restart.name ? changes->restart.name : "-");
+	fake_op(what, done, arg);
+}
+
 void engine_container_stop(struct engine *e, struct container *c, int signal, int64_t grace_s,
 			   engine_done done, void *arg)
 {

@@ -136,6 +136,8 @@ static void acts(void **state)
 		 "{\"Titles\":[\"PID\",\"CMD\"],\"Processes\":[[\"42\",\"sh -c "
 		 "\\\"x\\\"\"],[\"43\"");
 	assert_string_equal(E.asked, "top web -o pid");
+	rig_want("GET /containers/web/stats?stream=1&one-shot=1", 400, "one-shot=true");
+	rig_want("GET /containers/old/stats?stream=0", 200, "\"read\":\"0001-01-01T00:00:00Z\"");
 	rig_want("POST /containers/web/resize?h=70000&w=80", 400, "");
 	rig_want("POST /containers/web/rename?name=site", 204, "");
 	rig_want("POST /containers/web/rename", 400, "may be empty");
