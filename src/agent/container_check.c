@@ -204,7 +204,8 @@ static int check_restart(const struct host_config *h, struct err *e)
 	return 0;
 }
 
-/* "0-3,7": numbers below `n`. 0, -EINVAL for what is no such list, -ERANGE for what is not there. */
+/* "0-3,7": numbers below `n`. 0, -EINVAL for what is no such list, -ERANGE for what is not there.
+ */
 static int list_check(const char *list, long n)
 {
 	const char *p = list;
@@ -265,8 +266,7 @@ static int check_cpus(const struct host_config *h, struct err *e)
 			       "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than "
 			       "1s (i.e. 1000000)");
 	if (h->cpu_quota > 0 && h->cpu_quota < 1000)
-		return err_set(e, -EINVAL,
-			       "CPU cfs quota can not be less than 1ms (i.e. 1000)");
+		return err_set(e, -EINVAL, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
 	if (h->cpu_shares < 0)
 		return err_set(e, -EINVAL, "Invalid CPU shares (%lld): it must not be negative",
 			       (long long)h->cpu_shares);

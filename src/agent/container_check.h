@@ -9,7 +9,8 @@
 /* -ENOSYS by the field's name for what is not there, -EINVAL for what makes no sense. */
 int container_check(const struct container_create *c, struct err *e);
 
-/* The part of it about HostConfig: what limits and the restart policy may be, alone and together. */
+/* The part of it about HostConfig: what limits and the restart policy may be, alone and together.
+ */
 int host_config_check(const struct host_config *h, struct err *e);
 /*
  * What POST /containers/{id}/update brings, laid over `h`: what is 0 or empty stays. -EBUSY (409)

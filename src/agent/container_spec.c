@@ -198,8 +198,7 @@ static void set_unlimited(bool v2, struct spec_resources *r)
 	r->pids.limit = -1;
 }
 
-void container_resources(const struct host_config *h, bool all, bool v2,
-			 struct spec_resources *ret)
+void container_resources(const struct host_config *h, bool all, bool v2, struct spec_resources *ret)
 {
 	if (all)
 		set_unlimited(v2, ret);

@@ -31,6 +31,13 @@ def freezer(daemon, name):
     return Path(f"/sys/fs/cgroup/{daemon.cgroup}/{ident}/cgroup.freeze").read_text().strip() == "1"
 
 
+def wait_removed(daemon, name):
+    deadline = time.monotonic() + 20
+    while daemon.run("inspect", name).returncode == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def paused(daemon, name):
     daemon.docker("run", "-d", "--name", name, IMAGE, "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done")
@@ -164,7 +171,4 @@ def test_pausing_and_killing_at_once(daemon, name):
             api.kill(name)
         finally:
             pausing.join(20)
-        deadline = time.monotonic() + 20
-        while daemon.run("inspect", name).returncode == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_removed(daemon, name)
