@@ -283,6 +283,23 @@ void engine_logs_close(struct engine_logs *l);
 
 /* ---- What a container uses ---- */
 
+struct container_size {
+	char *id;
+	int64_t rw;   /* bytes of the files that it wrote */
+	int64_t root; /* and with those of its image */
+};
+struct container_sizes {
+	LIST_OF(struct container_size) list; /* in the order of asking; what is gone is left out */
+};
+extern const struct table container_sizes_table;
+typedef void (*engine_sized)(void *arg, int status, const struct container_sizes *sizes,
+			     const struct err *e);
+/*
+ * Measures containers (full ids, copied), one after the other and one request after the other:
+ * walking through files takes as long as there are files. -EAGAIN beyond LIMIT_SIZES requests.
+ */
+void engine_container_sizes(struct engine *e, const struct strs *ids, engine_sized done, void *arg);
+
 struct engine_net_use {
 	char name[16]; /* of the interface in the container */
 	uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped;

@@ -55,6 +55,7 @@ struct engine {
 
 	struct kept_event events[LIMIT_EVENTS];
 	size_t events_at, n_events;                /* oldest, number */
+	struct sizing *sizings;                    /* container_sizes.c's own; the first one runs */
 	struct engine_watch *watches, *watch_next; /* the next one of a walk under way */
 
 	unsigned holds; /* jobs, handles and operations that engine_close() waits for */

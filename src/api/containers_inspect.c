@@ -88,6 +88,7 @@ struct inspect_view {
 	char *none;
 	struct strs exec_ids;
 	struct graph_view graph;
+	int64_t *size_rw, *size_root;
 	struct settings_view settings;
 };
 #define T struct inspect_view
@@ -112,6 +113,8 @@ static const struct field inspect_view_fields[] = {
 	FIELD_STRS(T, 0, exec_ids, "ExecIDs", FIELD_NULL),
 	FIELD_OBJ(T, 0, c.host, "HostConfig", 0, host_config),
 	FIELD_OBJ(T, 0, graph, "GraphDriver", 0, graph_view),
+	FIELD_OPT_I64(T, 0, size_rw, "SizeRw", FIELD_OMIT),
+	FIELD_OPT_I64(T, 0, size_root, "SizeRootFs", FIELD_OMIT),
 	FIELD_LIST(T, 0, c.mounts, "Mounts", 0, container_mount),
 	FIELD_OBJ(T, 0, c.config, "Config", 0, container_config),
 	FIELD_OBJ(T, 0, settings, "NetworkSettings", 0, settings_view),
@@ -150,23 +153,17 @@ static void settings_fill(const struct container *c, struct settings_view *ret)
 		(void)MAP_PUT(&ret->ports, port);
 }
 
-void container_inspect_handler(struct api_req *r)
+static void reply(struct api_req *r, const struct container *c, const struct container_size *size)
 {
-	struct container *c = containers_find(r);
-	auto_free char *name = NULL;
+	auto_free char *name = xasprintf("/%s", c->name);
 	struct inspect_view view = {0};
 
-	if (!c)
-		return;
-	if (query_bool(r->query, "size", false)) {
-		api_reply_fail(r, -ENOSYS, "sizes of containers are not implemented");
-		return;
-	}
-	name = xasprintf("/%s", c->name);
 	view.c = *c;
 	view.name = name;
 	view.driver = view.graph.name = (char *)"overlay2";
 	engine_exec_ids(c, &view.exec_ids);
+	view.size_rw = size ? (int64_t *)&size->rw : NULL;
+	view.size_root = size ? (int64_t *)&size->root : NULL;
 	state_fill(c, &view.state);
 	settings_fill(c, &view.settings);
 	api_reply_table(r, 200, &inspect_view_table, &view);
@@ -174,4 +171,31 @@ void container_inspect_handler(struct api_req *r)
 	for (size_t i = 0; i < view.settings.ports.n; i++)
 		free(view.settings.ports.v[i].key);
 	free(view.settings.ports.v);
+}
+
+/* It may be gone by now. */
+static void sized(void *arg, int status, const struct container_sizes *sizes, const struct err *e)
+{
+	struct api_req *r = arg;
+	struct container *c;
+
+	if (status < 0) {
+		api_reply_error(r, e);
+		return;
+	}
+	c = containers_find(r);
+	if (c)
+		reply(r, c, sizes->list.n ? sizes->list.v : NULL);
+}
+
+void container_inspect_handler(struct api_req *r)
+{
+	struct container *c = containers_find(r);
+
+	if (!c)
+		return;
+	if (query_bool(r->query, "size", false))
+		engine_container_sizes(r->ctx, &(const struct strs){&c->id, 1}, sized, r);
+	else
+		reply(r, c, NULL);
 }

@@ -91,6 +91,7 @@ struct list_view {
 	char *command;
 	int64_t created;
 	LIST_OF(struct port_view) ports;
+	int64_t size_rw, size_root;
 	char *state;
 	char *status;
 	struct strmap host;
@@ -114,6 +115,8 @@ static const struct field list_view_fields[] = {
 	FIELD_STR(T, 0, command, "Command", 0),
 	FIELD_I64(T, 0, created, "Created", 0),
 	FIELD_LIST(T, 0, ports, "Ports", 0, port_view),
+	FIELD_I64(T, 0, size_rw, "SizeRw", FIELD_OMIT),
+	FIELD_I64(T, 0, size_root, "SizeRootFs", FIELD_OMIT),
 	FIELD_STRMAP(T, 0, c.config.labels, "Labels", 0),
 	FIELD_STR(T, 0, state, "State", 0),
 	FIELD_STR(T, 0, status, "Status", 0),
@@ -148,9 +151,12 @@ static void port_add(struct list_view *v, const char *spec)
 	p->type = *end ? end + 1 : (char *)"tcp";
 }
 
-static void list_item(const struct container *c, struct buf *ret)
+static void list_item(const struct container *c, const struct container_size *size, struct buf *ret)
 {
-	struct list_view v = {.c = *c, .created = c->created_ns / NS_PER_SEC};
+	struct list_view v = {.c = *c,
+			      .created = c->created_ns / NS_PER_SEC,
+			      .size_rw = size ? size->rw : 0,
+			      .size_root = size ? size->root : 0};
 	struct strmap_entry mode = {(char *)"NetworkMode", c->host.network_mode
 								   ? c->host.network_mode
 								   : (char *)"default"};
@@ -182,8 +188,10 @@ struct list_state {
 	int64_t limit;        /* 0: none */
 	char *before, *since; /* full ids */
 
-	struct strs ids; /* of what passed, in order */
-	size_t at;
+	bool size;
+	struct strs ids;              /* of what passed, in order */
+	struct container_sizes sizes; /* of those of them that were still there */
+	size_t at, size_at;
 	bool opened, any;
 };
 
@@ -194,6 +202,7 @@ static void list_free(void *data)
 	filters_done(&l->filters);
 	strs_done(&l->ancestors);
 	strs_done(&l->ids);
+	table_done(&container_sizes_table, &l->sizes);
 	free(l->before);
 	free(l->since);
 	free(l);
@@ -260,6 +269,18 @@ static bool passes(const struct list_state *l, const struct container *c)
 
 /* Rendering */
 
+static const struct container_size *size_of(struct list_state *l, const char *id)
+{
+	while (l->size_at < l->sizes.list.n) {
+		const struct container_size *s = &l->sizes.list.v[l->size_at];
+
+		if (strcmp(s->id, id) == 0)
+			return s;
+		l->size_at++;
+	}
+	return NULL;
+}
+
 static int list_more(void *data, struct buf *out)
 {
 	struct list_state *l = data;
@@ -277,7 +298,7 @@ static int list_more(void *data, struct buf *out)
 		if (l->any)
 			(void)buf_addc(out, ',');
 		l->any = true;
-		list_item(c, out);
+		list_item(c, size_of(l, c->id), out);
 	}
 	if (l->at == l->ids.n) {
 		l->at++;
@@ -291,9 +312,27 @@ static void list_done(void *data)
 	/* The state is the request's. */
 }
 
-static void list_choose(struct list_state *l)
+static void list_reply(struct list_state *l)
 {
 	struct http_pull pull = {.pull = list_more, .done = list_done, .data = l};
+
+	http_reply_pull(l->r->http, 200, "application/json", &pull);
+}
+
+static void sized(void *arg, int status, const struct container_sizes *sizes, const struct err *e)
+{
+	struct list_state *l = arg;
+
+	if (status < 0) {
+		api_reply_error(l->r, e);
+		return;
+	}
+	table_copy(&container_sizes_table, &l->sizes, sizes);
+	list_reply(l);
+}
+
+static void list_choose(struct list_state *l)
+{
 	bool open = !l->before;
 	size_t n;
 	auto_free struct container **all = engine_containers(l->r->ctx, &n);
@@ -309,7 +348,10 @@ static void list_choose(struct list_state *l)
 		if (l->before && strcmp(all[i]->id, l->before) == 0)
 			open = true;
 	}
-	http_reply_pull(l->r->http, 200, "application/json", &pull);
+	if (l->size)
+		engine_container_sizes(l->r->ctx, &l->ids, sized, l);
+	else
+		list_reply(l);
 }
 
 static void ancestors_resolve(struct list_state *l);
@@ -393,9 +435,8 @@ void container_list_handler(struct api_req *r)
 	struct list_state *l = xcalloc(1, sizeof *l);
 
 	api_req_own(r, l, NULL, list_free);
-	if (query_bool(r->query, "size", false))
-		api_reply_fail(r, -ENOSYS, "sizes of containers are not implemented");
-	else if (list_parse(r, l) < 0)
+	l->size = query_bool(r->query, "size", false);
+	if (list_parse(r, l) < 0)
 		api_reply_error(r, &r->err);
 	else
 		ancestors_resolve(l);

@@ -117,6 +117,7 @@
 #define LIMIT_EXEC_KEPT_MS 300000  /* milliseconds for which one that ended is (docker's figure) */
 #define LIMIT_EVENTS 256           /* events that are kept for late readers (docker's figure) */
 #define LIMIT_LOG_FILES 1000       /* rotated log files of a container */
+#define LIMIT_SIZES 16             /* requests for sizes of containers that wait for one another */
 #define LIMIT_STATS_CLIENTS 64     /* who may follow the figures of one container at once */
 #define LIMIT_STATS_NETS 32        /* interfaces of a container in them */
 #define LIMIT_STATS_QUEUE 65536    /* bytes that wait for one of them; then samples are skipped */

@@ -78,7 +78,6 @@ static void lists(void **state)
 	rig_want("GET /containers/json?all=1&filters={\"before\":[\"web\"]}", 200, "/old");
 	rig_want_not("GET /containers/json?all=1&filters={\"since\":[\"old\"]}", 200, "/old");
 	rig_want("GET /containers/json?filters={\"since\":[\"no\"]}", 404, "No such container: no");
-	rig_want("GET /containers/json?size=1", 501, "sizes");
 	rig_stop();
 }
 
@@ -136,6 +135,9 @@ static void acts(void **state)
 		 "{\"Titles\":[\"PID\",\"CMD\"],\"Processes\":[[\"42\",\"sh -c "
 		 "\\\"x\\\"\"],[\"43\"");
 	assert_string_equal(E.asked, "top web -o pid");
+	rig_want("GET /containers/json?size=1", 200, "\"SizeRw\":1000,\"SizeRootFs\":5000");
+	rig_want_not("GET /containers/json", 200, "SizeRw");
+	rig_want("GET /containers/web/json?size=1", 200, "\"SizeRw\":1000,\"SizeRootFs\":5000");
 	rig_want("GET /containers/web/stats?stream=1&one-shot=1", 400, "one-shot=true");
 	rig_want("GET /containers/old/stats?stream=0", 200, "\"read\":\"0001-01-01T00:00:00Z\"");
 	rig_want("POST /containers/web/resize?h=70000&w=80", 400, "");
