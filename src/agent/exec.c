@@ -235,13 +235,12 @@ void execs_let_go(struct container_live *l)
 
 static int check_runs(const struct container *c, struct err *err)
 {
-	if (c->status == CONTAINER_RESTARTING)
-		return err_set(err, -ESRCH,
-			       "Container %s is restarting, wait until the container is running",
-			       c->id);
-	if (c->status != CONTAINER_RUNNING)
-		return err_set(err, -ESRCH, "container %s is not running", c->id);
-	return 0;
+	int rc = container_check_runs(c, err);
+
+	if (rc == 0 && c->paused)
+		rc = err_set(err, -EBUSY,
+			     "Container %s is paused, unpause the container before exec", c->id);
+	return rc;
 }
 
 static int check_config(const struct exec_config *config, struct err *err)

@@ -62,7 +62,8 @@ def test_a_paused_one_is_shown_so(daemon, paused):
 def test_what_makes_no_sense_is_refused(daemon, paused):
     api = daemon.client().api
     for call, sentence in ((api.pause, "is already paused"), (api.start, "try unpause instead"),
-                           (api.remove_container, "is paused and must be unpaused first")):
+                           (api.remove_container, "is paused and must be unpaused first"),
+                           (lambda name: api.exec_create(name, "true"), "is paused, unpause the container before exec")):
         with pytest.raises(docker_sdk.errors.APIError, match=sentence) as e:
             call(paused)
         assert e.value.status_code == 409

@@ -293,6 +293,94 @@ static void test_check(void **state)
 	}
 }
 
+/* What an update makes of a container's settings, as JSON; or its refusal. */
+static int update(const char *old, const char *changes, struct host_config *ret)
+{
+	struct host_config c2 = {0};
+	int rc;
+
+	*ret = (struct host_config){0};
+	e = ERR_INIT;
+	assert_ok(json_read(&host_config_table, old, strlen(old), ret, &e), &e);
+	assert_ok(json_read(&host_config_table, changes, strlen(changes), &c2, &e), &e);
+	rc = host_config_update(ret, &c2, &e);
+	table_done(&host_config_table, &c2);
+	return rc;
+}
+
+static void test_update(void **state)
+{
+	static const struct {
+		const char *old, *changes;
+		int rc;
+	} refused[] = {
+		{"{\"NanoCpus\":500000000}", "{\"CpuPeriod\":50000}", -EBUSY},
+		{"{\"CpuQuota\":50000}", "{\"NanoCpus\":500000000}", -EBUSY},
+		{"{\"Memory\":10000000}", "{\"Memory\":20000001}", -EBUSY},
+		{"{\"Memory\":10000000}", "{\"MemorySwap\":9999999}", -EINVAL},
+		{"{\"Memory\":10000000}", "{\"MemoryReservation\":10000001}", -EINVAL},
+		{"{}", "{\"MemorySwap\":10000000}", -EINVAL},
+		{"{}", "{\"Memory\":-5}", -EINVAL},
+		{"{}", "{\"CpuPeriod\":999}", -EINVAL},
+		{"{}", "{\"CpuPeriod\":1000001}", -EINVAL},
+		{"{}", "{\"CpuQuota\":999}", -EINVAL},
+		{"{}", "{\"CpuShares\":-1}", -EINVAL},
+		{"{}", "{\"CpusetCpus\":\"1-0\"}", -EINVAL},
+		{"{}", "{\"CpusetCpus\":\"0,\"}", -EINVAL},
+		{"{}", "{\"CpusetMems\":\"-1\"}", -EINVAL},
+		{"{}", "{\"CpuRealtimePeriod\":1}", -ENOSYS},
+		{"{\"AutoRemove\":true}", "{\"RestartPolicy\":{\"Name\":\"always\"}}", -EBUSY},
+		{"{}", "{\"RestartPolicy\":{\"Name\":\"always\",\"MaximumRetryCount\":1}}",
+		 -EINVAL},
+	};
+	struct host_config h;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		int rc = update(refused[i].old, refused[i].changes, &h);
+
+		if (rc != refused[i].rc)
+			fail_msg("%s: %d %s", refused[i].changes, rc, e.msg);
+		table_done(&host_config_table, &h);
+	}
+	/* Swap that was left to its default stays what it was; a limit without one gets the
+	 * default. */
+	assert_ok(update("{\"Memory\":10000000}", "{\"Memory\":20000000}", &h), &e);
+	assert_int_equal(h.memory, 20000000);
+	assert_int_equal(h.memory_swap, 20000000);
+	table_done(&host_config_table, &h);
+	assert_ok(update("{}", "{\"Memory\":20000000,\"PidsLimit\":-1,\"CpusetCpus\":\"0\"}", &h),
+		  &e);
+	assert_int_equal(h.memory_swap, 40000000);
+	assert_int_equal(*h.pids_limit, -1);
+	table_done(&host_config_table, &h);
+	assert_ok(update("{\"CpuShares\":7,\"RestartPolicy\":{\"Name\":\"always\"}}",
+			 "{\"CpuPeriod\":1000000,\"CpuQuota\":1000,\"RestartPolicy\":{}}", &h),
+		  &e);
+	assert_int_equal(h.cpu_shares, 7);
+	assert_string_equal(h.restart.name, "always");
+	table_done(&host_config_table, &h);
+}
+
+static void test_resources(void **state)
+{
+	struct host_config h = {.memory = 10000000, .memory_swap = -1};
+	struct spec_resources r;
+
+	(void)state;
+	spec_resources_init(&r);
+	container_resources(&h, true, false, &r);
+	assert_int_equal(r.memory.limit, 10000000);
+	assert_int_equal(r.memory.swap, -1);
+	assert_int_equal(r.memory.reservation, -1);
+	assert_int_equal(r.cpu.shares, 1024);
+	assert_int_equal(r.cpu.quota, -1);
+	assert_int_equal(r.pids.limit, -1);
+	container_resources(&h, true, true, &r);
+	assert_int_equal(r.memory.reservation, 0);
+	spec_resources_done(&r);
+}
+
 static void test_log_options(void **state)
 {
 	struct log_options log;
@@ -358,7 +446,7 @@ int main(void)
 		TEST(test_defaults),     TEST(test_limits), TEST(test_caps),
 		TEST(test_env),          TEST(test_mounts), TEST(test_bad_mounts),
 		TEST(test_host_network), TEST(test_check),  TEST(test_log_options),
-		TEST(test_merge),
+		TEST(test_merge),        TEST(test_update), TEST(test_resources),
 	};
 
 	return RUN_TESTS(tests);

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "runtime/container/cgroup.h"
 #include "runtime/container/cgroup_internal.h"
+#include "runtime/container/cgroup_stats.h"
 #include "runtime/container/defaults.h"
 
 static void paths(void **state)
@@ -224,6 +225,33 @@ struct dev {
 };
 
 /* Runs the device program as the kernel would: r1 points at {access << 16 | type, major, minor}. */
+static void what_was_read_and_written(void **state)
+{
+	struct cgroup c = {.v2 = true};
+	struct cgroup_io io;
+
+	for (int h = 0; h < CGROUP_HIERARCHIES; h++)
+		c.dir[h] = -1;
+	cgroup_io_read(&c, &io);
+	assert_int_equal(io.n_bytes + io.n_ops, 0);
+	c.dir[CGROUP_UNIFIED] = c.dir[CGROUP_BLKIO] = open(dir, O_RDONLY | O_DIRECTORY);
+	put("io.stat", "8:0 rbytes=10 wbytes=20 rios=3 wios=4 dbytes=0 dios=0\n254:1 rbytes=7\n");
+	cgroup_io_read(&c, &io);
+	assert_int_equal(io.n_bytes, 3);
+	assert_int_equal(io.n_ops, 2);
+	assert_string_equal(io.bytes[1].op, "write");
+	assert_int_equal(io.bytes[1].value, 20);
+	assert_int_equal(io.bytes[2].major, 254);
+	assert_int_equal(io.ops[1].value, 4);
+	c.v2 = false;
+	put("blkio.throttle.io_service_bytes_recursive", "254:0 Read 5\n254:0 Total 5\nTotal 5\n");
+	cgroup_io_read(&c, &io);
+	assert_int_equal(io.n_bytes, 2);
+	assert_string_equal(io.bytes[0].op, "Read");
+	assert_int_equal(io.n_ops, 0);
+	close(c.dir[CGROUP_UNIFIED]);
+}
+
 static int device_verdict(const struct spec *s, struct dev d)
 {
 	uint32_t ctx[3] = {d.access << 16 | d.type, d.major, d.minor};
@@ -376,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limits_of_v1, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_group_in_use_is_left_alone, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(links_are_not_followed, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(what_was_read_and_written, make_dir, remove_dir),
 		TEST(the_device_program),
 		TEST(a_real_group_of_v2),
 	};
