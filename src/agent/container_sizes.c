@@ -104,11 +104,11 @@ static void sizing_step(struct deferred *d)
 {
 	struct sizing *s = container_of(d, struct sizing, deferred);
 	struct engine *e = s->engine;
-	struct container *c;
+	struct container *c = NULL;
 
 	while (s->at < s->ids.n && engine_container_find(e, s->ids.v[s->at], &c, NULL) < 0)
 		s->at++;
-	if (s->at == s->ids.n || e->closing) {
+	if (s->at == s->ids.n || e->closing || !c) {
 		sizing_end(s);
 		return;
 	}

@@ -105,6 +105,11 @@ static const struct flag network_create_flags[] = {
 	{"scope", 0, FLAG_STRING, "Control the network's scope"},
 	{"subnet", 0, FLAG_LIST, "Subnet in CIDR format"},
 };
+static const struct flag volume_create_flags[] = {
+	{"driver", 'd', FLAG_STRING, "Driver of the volume (default local)"},
+	{"label", 0, FLAG_LIST, "Set metadata for a volume"},
+	{"opt", 'o', FLAG_LIST, "Set driver specific options"},
+};
 static const struct flag init_flags[] = {
 	{"advertise-addr", 0, FLAG_STRING, "Advertised address (<ip|interface>[:port])"},
 	{"autolock", 0, FLAG_BOOL, "Enable manager autolocking"},
@@ -328,6 +333,8 @@ const struct command cli_commands[] = {
 	 cli_ps, F(ps_flags), 0, 0, false},
 	{"rm", "container rm, container remove", "[OPTIONS] CONTAINER [CONTAINER...]",
 	 "Remove one or more containers", cli_rm, F(rm_flags), 1, -1, false},
+	{"rmi", "image rm, image remove", "[OPTIONS] IMAGE [IMAGE...]", "Remove one or more images",
+	 cli_rmi, F(force_flags), 1, -1, false},
 	{"run", "container run", "[OPTIONS] IMAGE [COMMAND] [ARG...]",
 	 "Create and run a new container from an image",
 	 cli_container_run, F(run_flags), 1, -1, true},
@@ -338,6 +345,8 @@ const struct command cli_commands[] = {
 	 cli_stats, F(stats_flags), 0, -1, false},
 	{"stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]",
 	 "Stop one or more running containers", cli_stop, F(stop_flags), 1, -1, false},
+	{"tag", "image tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+	 "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", cli_tag, NO_FLAGS, 2, 2, false},
 	{"top", "container top", "CONTAINER [ps OPTIONS]",
 	 "Display the running processes of a container", cli_top, NO_FLAGS, 1, -1, true},
 	{"unpause", "container unpause", "CONTAINER [CONTAINER...]",
@@ -392,6 +401,16 @@ const struct command cli_commands[] = {
 	 cli_swarm_join_token, F(join_token_flags), 1, 1, false},
 	{"swarm leave", NULL, "[OPTIONS]", "Leave the swarm",
 	 cli_swarm_leave, F(force_flags), 0, 0, false},
+
+	{"volume create", NULL, "[OPTIONS] [VOLUME]", "Create a volume",
+	 cli_volume_create, F(volume_create_flags), 0, 1, false},
+	{"volume inspect", NULL, "[OPTIONS] VOLUME [VOLUME...]",
+	 "Display detailed information on one or more volumes",
+	 cli_volume_inspect, F(format_flags), 1, -1, false},
+	{"volume ls", "volume list", "[OPTIONS]", "List volumes",
+	 cli_volume_ls, F(list_flags), 0, 0, false},
+	{"volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove one or more volumes",
+	 cli_volume_rm, F(force_flags), 1, -1, false},
 };
 const size_t cli_n_commands = ARRAY_LEN(cli_commands);
 /* clang-format on */

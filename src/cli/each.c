@@ -101,6 +101,14 @@ int cli_service_rm(struct cli *c, const struct flags *f)
 	return each_argument(c, f, "DELETE", "/services/%", NULL);
 }
 
+int cli_volume_rm(struct cli *c, const struct flags *f)
+{
+	auto_buf q = CALL_PATH;
+
+	query_flag(&q, f, "force", "force");
+	return each_argument(c, f, "DELETE", "/volumes/%", query_text(&q));
+}
+
 int cli_network_rm(struct cli *c, const struct flags *f)
 {
 	return each_argument(c, f, "DELETE", "/networks/%", NULL);

@@ -17,6 +17,7 @@ static const struct kind kinds[] = {
 	{"container", "/containers/%/json"},
 	{"image", "/images/%/json"},
 	{"network", "/networks/%"},
+	{"volume", "/volumes/%"},
 	{"service", "/services/%"},
 	{"task", "/tasks/%"},
 	{"node", "/nodes/%"},
@@ -112,4 +113,9 @@ int cli_node_inspect(struct cli *c, const struct flags *f)
 int cli_network_inspect(struct cli *c, const struct flags *f)
 {
 	return inspect(c, f, "network");
+}
+
+int cli_volume_inspect(struct cli *c, const struct flags *f)
+{
+	return inspect(c, f, "volume");
 }

@@ -205,6 +205,32 @@ def test_logs_follow(shoal):
     shoal("rm", "-f", "slow")
 
 
+def test_volumes(shoal):
+    assert shoal("volume", "create", "--label", "a=b", "kept") == "kept\n"
+    other = shoal("volume", "create").strip()
+    head, *lines = shoal.lines("volume", "ls")
+    assert head.split() == ["DRIVER", "VOLUME", "NAME"]
+    assert [line.split() for line in lines] == [["local", v] for v in sorted(["kept", other])]
+    assert shoal("volume", "ls", "-q", "-f", "label=a=b") == "kept\n"
+    shown = json.loads(shoal("volume", "ls", "-f", "name=kept", "--format", "json"))
+    assert (shown["Labels"], shown["Scope"], shown["Size"]) == ("a=b", "local", "N/A")
+    assert json.loads(shoal("volume", "inspect", "kept"))[0]["Labels"] == {"a": "b"}
+    assert json.loads(shoal("inspect", "kept"))[0]["Mountpoint"].endswith("/kept/_data")
+    assert shoal("volume", "rm", "kept", other) == f"kept\n{other}\n"
+    assert "no such volume" in shoal("volume", "inspect", "kept", code=1).lower()
+    assert shoal("volume", "rm", "-f", "kept") == "kept\n"
+
+
+def test_names_of_images(shoal):
+    assert shoal("tag", IMAGE, "place:5000/other") == ""
+    assert shoal("tag", IMAGE, "place:5000/other:two") == ""
+    assert "place:5000/other" in shoal("images")
+    assert shoal("rmi", "place:5000/other:two") == "Untagged: place:5000/other:two\n"
+    assert shoal("image", "rm", "place:5000/other") == "Untagged: place:5000/other:latest\n"
+    assert "No such image" in shoal("rmi", "place:5000/other", code=1)
+    assert "No such image" in shoal("tag", "none", "more", code=1)
+
+
 def test_pause_top_and_stats(shoal):
     ident = shoal("run", "-d", "--name", "held", "-m", "64m", IMAGE).strip()
     assert shoal("pause", "held") == "held\n"
