@@ -71,6 +71,7 @@ CLI_HANDLER(cli_images);
 CLI_HANDLER(cli_load);
 CLI_HANDLER(cli_logs);
 CLI_HANDLER(cli_container_run);
+CLI_HANDLER(cli_container_update);
 CLI_HANDLER(cli_exec);
 CLI_HANDLER(cli_network_create);
 CLI_HANDLER(cli_network_inspect);

@@ -273,6 +273,18 @@ static const struct flag events_flags[] = {
 	{                                                                                          \
 		"workdir", 'w', FLAG_STRING, "Working directory inside the container"              \
 	}
+/* Of CONTAINER_FLAGS those that can be changed later. */
+static const struct flag limits_flags[] = {
+	{"cpu-shares", 'c', FLAG_INT, "CPU shares (relative weight)"},
+	{"cpus", 0, FLAG_CPUS, "Number of CPUs"},
+	{"cpuset-cpus", 0, FLAG_STRING, "CPUs in which to allow execution (0-3, 0,1)"},
+	{"cpuset-mems", 0, FLAG_STRING, "MEMs in which to allow execution (0-3, 0,1)"},
+	{"memory", 'm', FLAG_BYTES, "Memory limit"},
+	{"memory-reservation", 0, FLAG_BYTES, "Memory soft limit"},
+	{"memory-swap", 0, FLAG_STRING, "Swap limit equal to memory plus swap (-1: unlimited)"},
+	{"pids-limit", 0, FLAG_INT, "Tune container pids limit (-1: unlimited)"},
+	{"restart", 0, FLAG_STRING, "Restart policy to apply when a container exits"},
+};
 static const struct flag container_create_flags[] = {CONTAINER_FLAGS};
 static const struct flag run_flags[] = {
 	CONTAINER_FLAGS,
@@ -351,6 +363,9 @@ const struct command cli_commands[] = {
 	 "Display the running processes of a container", cli_top, NO_FLAGS, 1, -1, true},
 	{"unpause", "container unpause", "CONTAINER [CONTAINER...]",
 	 "Unpause all processes within one or more containers", cli_unpause, NO_FLAGS, 1, -1, false},
+	{"update", "container update", "[OPTIONS] CONTAINER [CONTAINER...]",
+	 "Update configuration of one or more containers",
+	 cli_container_update, F(limits_flags), 1, -1, false},
 	{"version", NULL, "[OPTIONS]", "Show the version information",
 	 cli_version, F(format_flags), 0, 0, false},
 

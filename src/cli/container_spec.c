@@ -120,7 +120,21 @@ static int lists_fill(const struct flags *f, struct container_create *ret, struc
 	return 0;
 }
 
-static void limits_fill(const struct flags *f, struct host_config *h)
+static int swap_fill(const struct flags *f, struct host_config *h, struct err *e)
+{
+	const char *text = flag_text(f, "memory-swap");
+	int64_t bytes = -1;
+
+	if (!text)
+		return 0;
+	if (strcmp(text, "-1") != 0 && size_parse(text, &bytes) < 0)
+		return err_set(e, -EINVAL,
+			       "invalid value for --memory-swap: it must be a size like 1g, or -1");
+	h->memory_swap = bytes;
+	return 0;
+}
+
+int container_limits_fill(const struct flags *f, struct host_config *h, struct err *e)
 {
 	spec_number(&h->nano_cpus, f, "cpus");
 	spec_number(&h->cpu_shares, f, "cpu-shares");
@@ -128,14 +142,14 @@ static void limits_fill(const struct flags *f, struct host_config *h)
 	spec_text(&h->cpuset_mems, f, "cpuset-mems");
 	spec_number(&h->memory, f, "memory");
 	spec_number(&h->memory_reservation, f, "memory-reservation");
-	spec_number(&h->oom_score_adj, f, "oom-score-adj");
-	spec_number(&h->shm_size, f, "shm-size");
 	spec_opt_i64(&h->pids_limit, f, "pids-limit");
+	return swap_fill(f, h, e) < 0 ? e->code : policy_fill(f, &h->restart, e);
 }
 
 static int host_fill(const struct flags *f, struct host_config *h, struct err *e)
 {
-	limits_fill(f, h);
+	spec_number(&h->oom_score_adj, f, "oom-score-adj");
+	spec_number(&h->shm_size, f, "shm-size");
 	spec_text(&h->cgroup_parent, f, "cgroup-parent");
 	spec_text(&h->ipc_mode, f, "ipc");
 	spec_text(&h->pid_mode, f, "pid");
@@ -157,7 +171,7 @@ static int host_fill(const struct flags *f, struct host_config *h, struct err *e
 	h->readonly_rootfs = flag_true(f, "read-only");
 	h->auto_remove = flag_true(f, "rm");
 	tmpfs_fill(f, h);
-	return policy_fill(f, &h->restart, e);
+	return container_limits_fill(f, h, e);
 }
 
 /* Only one network can be named so far, as the mode; aliases belong to it. */
@@ -181,16 +195,6 @@ int container_spec_fill(const struct flags *f, bool attached, struct container_c
 	if (flag_true(f, "rm") && flag_is_set(f, "restart") &&
 	    strcmp(flag_text(f, "restart"), "no") != 0)
 		return err_set(e, -EINVAL, "Conflicting options: --restart and --rm");
-	if (flag_is_set(f, "memory-swap")) {
-		int64_t bytes = -1;
-
-		if (strcmp(flag_text(f, "memory-swap"), "-1") != 0 &&
-		    size_parse(flag_text(f, "memory-swap"), &bytes) < 0)
-			return err_set(e, -EINVAL,
-				       "invalid value for --memory-swap: it must be a size like "
-				       "1g, or -1");
-		ret->host.memory_swap = bytes;
-	}
 	volumes_fill(f, ret);
 	if (config_fill(f, attached, &ret->config, e) < 0 || host_fill(f, &ret->host, e) < 0 ||
 	    lists_fill(f, ret, e) < 0)

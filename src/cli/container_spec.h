@@ -12,3 +12,5 @@
  */
 int container_spec_fill(const struct flags *f, bool attached, struct container_create *ret,
 			struct err *e);
+/* What `update` can change as well: limits and the restart policy. -EINVAL with a sentence. */
+int container_limits_fill(const struct flags *f, struct host_config *h, struct err *e);

@@ -233,6 +233,12 @@ def test_names_of_images(shoal):
 
 def test_pause_top_and_stats(shoal):
     ident = shoal("run", "-d", "--name", "held", "-m", "64m", IMAGE).strip()
+    assert shoal("update", "--restart", "on-failure:2", "--pids-limit", "9", "-m", "32m", "held") == "held\n"
+    host = json.loads(shoal("inspect", "held"))[0]["HostConfig"]
+    assert (host["RestartPolicy"]["Name"], host["PidsLimit"], host["Memory"]) == ("on-failure", 9, 32 << 20)
+    assert "like on-failure:3" in shoal("update", "--restart", "on-failure:x", "held", code=1)
+    assert "Minimum memory limit" in shoal("update", "-m", "1m", "held", code=1)
+    shoal("update", "-m", "64m", "held")
     assert shoal("pause", "held") == "held\n"
     assert "(Paused)" in shoal("ps", "--filter", "name=held")
     assert "is already paused" in shoal("pause", "held", code=1)
