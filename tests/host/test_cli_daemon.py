@@ -346,6 +346,19 @@ def test_an_update_of_labels_alone_replaces_no_task(shoal, daemon):
     shoal("service", "rm", "bare")
 
 
+def test_a_paused_task_runs_on_and_ends_with_its_service(shoal):
+    shoal("service", "create", "--name", "still", "--restart-condition", "none", IMAGE)
+    running = lambda: shoal("service", "ps", "--filter", "desired-state=running", "--format",
+                            "{{.ID}} {{.CurrentState}}", "still")
+    before = wait_for("a running task", lambda: running() if "Running" in running() else None)
+    ident, = shoal.lines("ps", "-q", "--filter", "label=com.docker.swarm.service.name=still")
+    shoal("pause", ident)
+    assert "(Paused)" in shoal("ps", "--filter", f"id={ident}")
+    assert running().split()[:2] == before.split()[:2]
+    shoal("service", "rm", "still")
+    wait_for("the container's end", lambda: not shoal("ps", "-aq", "--filter", f"id={ident}"))
+
+
 def test_scale_and_remove(shoal):
     assert "web scaled to 1" in shoal("service", "scale", "web=1")
     running = lambda: [line for line in shoal.lines(

@@ -13,6 +13,8 @@ import pytest
 import test_api_engine
 from test_api_engine import IMAGE, docker_sdk
 
+ARGS = 1024  # LIMIT_PS_ARGS
+
 pytestmark = test_api_engine.pytestmark
 daemon = test_api_engine.daemon
 name = test_api_engine.name
@@ -144,7 +146,8 @@ def test_top(daemon, paused):
     assert "trap 'exit 3' TERM; while" in [p for p in top["Processes"] if p[0] == str(pid)][0][2]
     assert str(pid) in daemon.docker("top", paused, "aux")
     for args, sentence in ((["-o", "comm=PID"], "is not allowed"), (["-o", "comm"], "Couldn't find PID"),
-                           (["--no-such"], "unknown gnu long option"), (["-o", "x" * 2000], "longer than 1024")):
+                           (["--no-such"], "unknown gnu long option"), (["-o", "x" * (ARGS - 3)], "unknown user-defined format"),
+                           (["-o", "x" * (ARGS - 2)], f"longer than {ARGS}")):
         result = daemon.run("top", paused, *args)
         assert result.returncode != 0 and sentence in result.stderr, result.stderr
     daemon.docker("rm", "-f", paused)

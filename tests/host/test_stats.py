@@ -18,7 +18,7 @@ daemon = test_api_engine.daemon
 name = test_api_engine.name
 
 BUSY = "while :; do :; done"
-CLIENTS = 64
+CLIENTS = 64  # LIMIT_STATS_CLIENTS
 
 
 class Connection(http.client.HTTPConnection):
