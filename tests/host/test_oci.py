@@ -78,7 +78,7 @@ def test_run_of_a_program_that_dies_of_a_signal(each, rootfs):
     ("/no/such", 127, "no such file"),
     ("nosuch", 127, "executable file not found in $PATH"),
     ("/etc/plain", 126, "permission denied"),
-    ("/etc", 126, "is a directory"),
+    ("/etc", 126, "is a directory: permission denied"),
     ("/etc/garbage", 126, "exec format error"),
 ])
 def test_a_program_that_cannot_be_executed(oci, rootfs, program, code, word):
@@ -529,6 +529,31 @@ def test_exec_is_in_the_groups_and_namespaces_of_the_container(oci, rootfs):
     assert len(ours) > 3 and set(ours) <= set(theirs)
 
 
+def test_exec_in_a_group_below(each, rootfs):
+    if not (ocilib.CGROUP / "pids").is_dir():
+        pytest.skip("needs control groups v1")
+    ident = each.start(SLEEP, rootfs)
+    for controller in ("pids", "memory"):
+        (ocilib.CGROUP / controller / ocilib.PARENT[1:] / ident / "sub").mkdir()
+
+    def where(*flags):
+        with open(os.devnull, "w", encoding="ascii") as null:
+            subprocess.run([each.program, "--root", str(each.root), "exec", "-d", "--pid-file",
+                            str(each.base / "pid"), *flags, ident, "sleep", "500"],
+                           stdin=null, stdout=null, stderr=null, check=True, timeout=30)
+        pid = int((each.base / "pid").read_text())
+        lines = pathlib.Path("/proc/%d/cgroup" % pid).read_text().splitlines()
+        return {l.split(":")[1]: l.rsplit("/", 1)[1] for l in lines}
+    found = where("--cgroup", "pids:sub")
+    assert (found["pids"], found["memory"], found["devices"]) == ("sub", ident, ident)
+    found = where("--cgroup", "pids,memory:sub")
+    assert (found["pids"], found["memory"], found["devices"]) == ("sub", "sub", ident)
+    for bad in ("pids:nosuch", "devices:sub", "what:sub"):
+        r = each.call("exec", "--cgroup", bad, ident, "true", check=False)
+        assert r.code in (1, 255) and r.err
+    each.call("delete", "--force", ident)
+
+
 def test_exec_of_a_process_file(each, rootfs):
     ident = each.start(SLEEP, rootfs)
     process = {"args": ["/bin/sh", "-c", "id -u; id -G; pwd; umask; echo $X; grep CapEff "
@@ -628,6 +653,9 @@ def test_update(each, rootfs):
     assert group_file(ident, "memory", "memory.limit_in_bytes") == "67108864"
     assert group_file(ident, "cpu", "cpu.shares") == "512"
     assert group_file(ident, "pids", "pids.max") == "77"
+    each.call("update", "--cpuset-cpus", "0", ident)
+    assert group_file(ident, "cpuset", "cpuset.cpus") == "0"
+    assert int(group_file(ident, "cpuset", "cgroup.procs")) == each.state(ident)["pid"]
     each.call("update", "--resources", "-", ident, input=json.dumps(
         {"memory": {"limit": 33554432}, "cpu": {"quota": 50000, "period": 100000}}).encode(),
         stdin=None)

@@ -18,6 +18,8 @@
 #include "runtime/container/cgroup_internal.h"
 
 #define PATH_LEN_MAX 1024
+#define PIDS_MAX (4u << 20) /* bytes of pids */
+#define MOVE_ROUNDS 100
 
 static const char *const v1_names[CGROUP_HIERARCHIES] = {
 	[CGROUP_MEMORY] = "memory",   [CGROUP_CPU] = "cpu",           [CGROUP_CPUACCT] = "cpuacct",
@@ -159,12 +161,20 @@ void cgroup_done(struct cgroup *c)
 		c->dir[i] = c->parent[i] = -1;
 	}
 	free(c->path);
-	c->path = NULL;
+	free(c->root);
+	c->path = c->root = NULL;
 }
 
-static void cgroup_clear(struct cgroup *c)
+static bool is_v2(const char *root)
 {
-	*c = (struct cgroup){0};
+	auto_free char *file = xasprintf("%s/cgroup.controllers", root);
+
+	return access(file, F_OK) == 0;
+}
+
+static void cgroup_clear(struct cgroup *c, const char *root)
+{
+	*c = (struct cgroup){.root = xstrdup(root), .v2 = is_v2(root)};
 	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
 		c->dir[i] = c->parent[i] = -1;
 }
@@ -205,13 +215,6 @@ static int open_root(const char *root, int h, bool v2)
 	    (fstatfs(fd, &st) < 0 || st.f_type != CGROUP2_SUPER_MAGIC))
 		return -ENOENT;
 	return TAKE_FD(fd);
-}
-
-static bool is_v2(const char *root)
-{
-	auto_free char *file = xasprintf("%s/cgroup.controllers", root);
-
-	return access(file, F_OK) == 0;
 }
 
 /* v2: what children may use must be switched on in each parent. What is missing shows later. */
@@ -284,9 +287,9 @@ static int check_empty(const struct cgroup *c, int h, struct err *e)
 	return 0;
 }
 
-static int create_in(struct cgroup *c, const char *root, int h, struct err *e)
+static int create_in(struct cgroup *c, int h, struct err *e)
 {
-	auto_close int root_fd = open_root(root, h, c->v2);
+	auto_close int root_fd = open_root(c->root, h, c->v2);
 	bool made = false;
 	int rc;
 
@@ -302,20 +305,26 @@ static int create_in(struct cgroup *c, const char *root, int h, struct err *e)
 	return made ? 0 : check_empty(c, h, e);
 }
 
+static int set_limits(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	int rc = c->v2 ? cgroup_v2_set(c, r, e) : cgroup_v1_set(c, r, e);
+
+	return rc < 0 ? rc : cgroup_set_more(c, r, e);
+}
+
 int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
 		  struct cgroup *ret, struct err *e)
 {
 	struct cgroup c;
 	int rc;
 
-	cgroup_clear(&c);
-	c.v2 = is_v2(root);
+	cgroup_clear(&c, root);
 	rc = cgroup_path_clean(path, &c.path, e);
 	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++)
 		if (is_wanted(h, c.v2, r))
-			rc = create_in(&c, root, h, e);
+			rc = create_in(&c, h, e);
 	if (rc == 0)
-		rc = cgroup_update(&c, r, e);
+		rc = set_limits(&c, r, e);
 	if (rc == 0)
 		rc = c.v2 ? cgroup_v2_set_devices(c.dir[CGROUP_UNIFIED], r, e)
 			  : cgroup_v1_set_devices(&c, r, e);
@@ -335,8 +344,7 @@ int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct e
 	bool any = false;
 	int rc;
 
-	cgroup_clear(&c);
-	c.v2 = is_v2(root);
+	cgroup_clear(&c, root);
 	rc = cgroup_path_clean(path, &c.path, e);
 	if (rc < 0)
 		return rc;
@@ -355,11 +363,63 @@ int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct e
 	return 0;
 }
 
-int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+int cgroup_take(struct cgroup *c, struct cgroup *from, const char *controller, struct err *e)
 {
-	int rc = c->v2 ? cgroup_v2_set(c, r, e) : cgroup_v1_set(c, r, e);
+	for (int h = 0; h < CGROUP_HIERARCHIES; h++) {
+		if (!v1_names[h] || strcmp(v1_names[h], controller) != 0 || from->dir[h] < 0)
+			continue;
+		fd_close_at(&c->dir[h]);
+		fd_close_at(&c->parent[h]);
+		c->dir[h] = TAKE_FD(from->dir[h]);
+		c->parent[h] = TAKE_FD(from->parent[h]);
+		return 0;
+	}
+	return err_set(e, -ENOENT, "there is no control group %s of the controller %.32s",
+		       from->path, controller);
+}
 
-	return rc < 0 ? rc : cgroup_set_more(c, r, e);
+/* What forks meanwhile is found in a later round; who has ended meanwhile is no error. */
+static int move_all(const struct cgroup *c, int h, struct err *e)
+{
+	for (int round = 0; round < MOVE_ROUNDS; round++) {
+		auto_buf before = BUF_INIT(PIDS_MAX), after = BUF_INIT(PIDS_MAX);
+		const pid_t *pids;
+		int rc = cgroup_pids(c, &before);
+
+		pids = (const pid_t *)before.p;
+		for (size_t i = 0; rc == 0 && i < before.len / sizeof(*pids); i++) {
+			rc = cgroup_write_num(c->dir[h], "cgroup.procs", pids[i], e);
+			if (rc == -ESRCH)
+				rc = 0;
+		}
+		if (rc == 0)
+			rc = cgroup_pids(c, &after);
+		if (rc < 0)
+			return err_code(e, rc, "cannot move the processes of %s", c->path);
+		if (after.len == before.len &&
+		    (!after.len || memcmp(after.p, before.p, after.len) == 0))
+			return 0;
+	}
+	return err_set(e, -EBUSY, "the processes of %s fork faster than they are moved", c->path);
+}
+
+int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	bool added[CGROUP_HIERARCHIES] = {false};
+	int rc = 0;
+
+	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++) {
+		if (c->dir[h] >= 0 || !is_wanted(h, c->v2, r))
+			continue;
+		rc = create_in(c, h, e);
+		added[h] = c->dir[h] >= 0;
+	}
+	if (rc == 0)
+		rc = set_limits(c, r, e);
+	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++)
+		if (added[h])
+			rc = move_all(c, h, e);
+	return rc;
 }
 
 /*

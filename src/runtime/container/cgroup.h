@@ -35,6 +35,7 @@ enum cgroup_hierarchy {
 
 struct cgroup {
 	bool v2;                        /* a pure v2 host */
+	char *root;                     /* the tree that it is below */
 	char *path;                     /* clean, begins with '/' */
 	int dir[CGROUP_HIERARCHIES];    /* the group's directories, -1 where not used */
 	int parent[CGROUP_HIERARCHIES]; /* their parents, to remove them by */
@@ -58,8 +59,13 @@ int cgroup_create(const char *root, const char *path, const struct spec_resource
 		  struct cgroup *ret, struct err *e);
 /* Opens an existing one. -ENOENT when it is in no hierarchy. */
 int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct err *e);
-/* Applies limits to a living group (docker update). */
-int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+/* v1: in the hierarchy of that controller `c` becomes the group of `from`. -ENOENT: it has none. */
+int cgroup_take(struct cgroup *c, struct cgroup *from, const char *controller, struct err *e);
+/*
+ * Applies limits to a living group (docker update). A hierarchy that nothing was limited in so far
+ * gets the group, and the processes, now.
+ */
+int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e);
 /* Moves the calling, single-threaded process into it. For v2, clone into dir[CGROUP_UNIFIED]. */
 int cgroup_join_self(const struct cgroup *c, struct err *e);
 

@@ -289,6 +289,21 @@ uint64_t cgroup_oom_kills(const struct cgroup *c)
 	return cgroup_read_key(c->dir[CGROUP_MEMORY], "memory.oom_control", "oom_kill", 0);
 }
 
+/* What an update has added since this group was opened is empty by now too. */
+static void remove_added(const struct cgroup *c)
+{
+	for (int h = 0; !c->v2 && h < CGROUP_HIERARCHIES; h++) {
+		auto_free char *dir = NULL;
+
+		if (c->parent[h] >= 0)
+			continue;
+		dir = xasprintf("%s/%s%s", c->root,
+				h == CGROUP_UNIFIED ? "unified" : cgroup_controller_name(h),
+				c->path);
+		(void)rmdir(dir);
+	}
+}
+
 int cgroup_remove(const struct cgroup *c, struct err *e)
 {
 	const char *name = strrchr(c->path, '/') + 1;
@@ -303,5 +318,6 @@ int cgroup_remove(const struct cgroup *c, struct err *e)
 		if (unlinkat(c->parent[h], name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			rc = err_sys(e, "cannot remove the control group %s", c->path);
 	}
+	remove_added(c);
 	return rc;
 }

@@ -446,6 +446,16 @@ static int pass_listener(struct init *i, int listener, struct err *e)
 	return 0;
 }
 
+/*
+ * The kernel refuses a program that was found: whoever started a created container is gone or has
+ * been told that it runs, so it is said where the program would have spoken, as runc does it.
+ */
+_Noreturn static void fail_as_program(const struct err *e)
+{
+	dprintf(STDERR_FILENO, "%s\n", err_text(e));
+	_exit(1);
+}
+
 /* From READY to the program. */
 _Noreturn static void finish(struct init *i)
 {
@@ -472,6 +482,8 @@ _Noreturn static void finish(struct init *i)
 				   &e);
 	if (rc == 0)
 		process_exec(&i->process, &exit_code, &e);
+	if (exit_code && l->start_socket > 0)
+		fail_as_program(&e);
 	fail(i, &e, exit_code ? exit_code : 126);
 }
 

@@ -127,6 +127,12 @@ char **process_env(const struct spec_strs *env, const char *home)
 	return ret;
 }
 
+/* As Go says it now, and with the words by which dockerd before 23 tells a status of 126. */
+static int is_folder(const char *path, struct err *e)
+{
+	return err_set(e, -EISDIR, "exec: \"%.200s\": is a directory: permission denied", path);
+}
+
 /* A program named with a path. What Go's os/exec and runc would have said. */
 static int exec_path(const struct process *p, const char *path, char **argv, int *ret_exit_code,
 		     struct err *e)
@@ -146,7 +152,7 @@ static int exec_path(const struct process *p, const char *path, char **argv, int
 						  : strerror(errno));
 	}
 	if (S_ISDIR(st.st_mode))
-		return err_set(e, -EISDIR, "exec: \"%.200s\": is a directory", path);
+		return is_folder(path, e);
 	if (code == EACCES || code == EPERM)
 		return err_set(e, -code, "exec: \"%.200s\": permission denied", path);
 	if (code == ENOENT) { /* it is there, its interpreter is not */
@@ -199,7 +205,7 @@ int process_find(const struct process *p, int *ret_exit_code, struct err *e)
 						  : strerror(errno));
 	*ret_exit_code = 126;
 	if (S_ISDIR(st.st_mode))
-		return err_set(e, -EISDIR, "exec: \"%.200s\": is a directory", name);
+		return is_folder(name, e);
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return err_set(e, -EACCES, "exec: \"%.200s\": permission denied", name);
 	*ret_exit_code = 0;

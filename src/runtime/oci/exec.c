@@ -138,20 +138,44 @@ static int read_process(struct execution *x, struct err *e)
 	return 0;
 }
 
-/* "name" below the container's own group, or below that of the executed process's hierarchy. */
+/* One --cgroup: "name" below the container's own group in all hierarchies, or in those named. */
+static int open_below(struct execution *x, const char *text, struct err *e)
+{
+	const char *colon = strchr(text, ':');
+	auto_free char *names = xstrndup(text, colon ? (size_t)(colon - text) : 0);
+	auto_free char *path = xasprintf("%s/%s", x->state.record.cgroup, colon ? colon + 1 : text);
+	struct cgroup g;
+	char *save = NULL;
+	int rc = cgroup_open(CGROUP_ROOT, path, &g, e);
+
+	if (rc < 0)
+		return rc;
+	if (!colon) {
+		cgroup_done(&x->group);
+		x->group = g;
+		return 0;
+	}
+	if (x->group.v2)
+		rc = err_set(e, -EINVAL,
+			     "--cgroup %.64s: the one hierarchy of v2 has no controllers to be "
+			     "named: give a path alone",
+			     text);
+	for (char *n = strtok_r(names, ",", &save); rc == 0 && n; n = strtok_r(NULL, ",", &save))
+		rc = cgroup_take(&x->group, &g, n, e);
+	cgroup_done(&g);
+	return rc;
+}
+
 static int open_group(struct execution *x, struct err *e)
 {
-	auto_free char *path = NULL;
 	int rc;
 
 	if (!x->state.record.cgroup)
 		return 0;
-	if (x->f->cgroup && strchr(x->f->cgroup, ':'))
-		return err_set(e, -ENOSYS,
-			       "--cgroup with a controller's name is not supported; give a path");
-	path = xasprintf("%s/%s", x->state.record.cgroup, x->f->cgroup ? x->f->cgroup : "");
-	rc = cgroup_open(CGROUP_ROOT, path, &x->group, e);
+	rc = cgroup_open(CGROUP_ROOT, x->state.record.cgroup, &x->group, e);
 	x->has_group = rc == 0;
+	for (size_t i = 0; rc == 0 && i < x->f->cgroups.n; i++)
+		rc = open_below(x, x->f->cgroups.v[i], e);
 	return rc;
 }
 

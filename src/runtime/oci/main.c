@@ -88,7 +88,8 @@ static const struct command {
 		 F(STR, apparmor, "apparmor", 0, "AppArmor profile"),
 		 F(FLAG, no_new_privs, "no-new-privs", 0, "set no new privileges"),
 		 F(LIST, caps, "cap", 'c', "add a capability"),
-		 F(STR, cgroup, "cgroup", 0, "run the process in an existing sub-cgroup"),
+		 F(LIST, cgroups, "cgroup", 0,
+		   "run the process in an existing sub-cgroup ([CONTROLLER,...:]PATH)"),
 		 F(FLAG, ignore_paused, "ignore-paused", 0, "allow exec in a paused container"))},
 	{"features", oci_features, 0, 0, "", "show the enabled features", OPTIONS_NONE},
 	{"kill", oci_kill, 1, 2, "<container-id> [signal]",
@@ -216,6 +217,7 @@ static int run_command(struct oci *o, char **argv, struct err *e)
 	spec_strs_done(&f.env);
 	spec_strs_done(&f.caps);
 	spec_strs_done(&f.additional_gids);
+	spec_strs_done(&f.cgroups);
 	return rc;
 }
 

@@ -51,7 +51,6 @@ struct oci_flags {
 	char *process;
 	char *user;
 	char *cwd;
-	char *cgroup;
 	char *apparmor;
 	char *process_label;
 	char *interval;
@@ -59,6 +58,7 @@ struct oci_flags {
 	struct spec_strs env;
 	struct spec_strs caps;
 	struct spec_strs additional_gids;
+	struct spec_strs cgroups;
 	char *memory, *memory_reservation, *memory_swap, *kernel_memory, *kernel_memory_tcp;
 	char *cpuset_cpus, *cpuset_mems;
 	int64_t cpu_period, cpu_quota, cpu_share, cpu_rt_period, cpu_rt_runtime, cpu_burst,
