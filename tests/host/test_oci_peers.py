@@ -1,6 +1,7 @@
 """Debian's dockerd and podman over shoal-oci: one list of containers for both (peercases.py), and
 what happens to a container in the course of its life."""
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -50,18 +51,40 @@ def engine(request, engines):
     return engines(request.param)
 
 
+@pytest.fixture(scope="module")
+def results(request, engines):
+    """The cases of an engine that were asked for, as many at a time as there are processors."""
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    made = {}
+
+    def get(kind):
+        if kind not in made:
+            e = engines(kind)
+            asked = [i.callspec.params for i in request.session.items
+                     if i.name.startswith("test_case[")]
+            made[kind] = {p["case"]: pool.submit(run_case, e, p["case"])
+                          for p in asked if p["kind"] == kind}
+        return made[kind]
+    yield get
+    pool.shutdown()
+
+
 @pytest.mark.parametrize("kind,case", [
     pytest.param(kind, c, id="%s-%s" % (kind, c.name.replace(" ", "-")))
     for kind in sorted(KINDS) for c in peercases.cases(kind)])
-def test_case(engines, kind, case):
-    e = engines(kind)
+def test_case(results, kind, case):
+    r = results(kind)[case].result()
+    assert r.code == case.code, (r.out, r.err)
+    assert case.fits(r.out), (r.out, r.err)
+
+
+def run_case(e, case):
     flags, argv = case.words(e.base)
     flags = [f.replace("{parent}", ocilib.PARENT) for f in flags]
     argv = [a.replace("{parent}", ocilib.PARENT) for a in argv]
-    r = e.run("--rm", *flags, IMAGE, *argv, check=False,
-              **({"input": case.stdin} if case.stdin else {}))
-    assert r.code == case.code, (r.out, r.err)
-    assert case.fits(r.out), (r.out, r.err)
+    return e.run("--rm", *flags, IMAGE, *argv, check=False,
+                 **({"input": case.stdin} if case.stdin else {}))
+
 
 
 # Lives
