@@ -46,6 +46,7 @@ class Runtime:
         self.root = self.base / "state"
         self.program = str(program)
         self.made = []
+        self.version = None  # of the specification, other than that of default_spec()
 
     def call(self, *argv, check=True, options=(), **kw):
         kw.setdefault("stdin", subprocess.DEVNULL)
@@ -68,6 +69,8 @@ class Runtime:
         path.mkdir()
         spec = shimlib.default_spec(ident, args, rootfs)
         spec["linux"]["cgroupsPath"] = "%s/%s" % (PARENT, ident)
+        if self.version:
+            spec["ociVersion"] = self.version
         if change:
             change(spec)
         (path / "config.json").write_text(json.dumps(spec))
