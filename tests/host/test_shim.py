@@ -117,7 +117,7 @@ def test_stop_signal_is_the_one_of_the_configuration(make):
     ("/no/such", 127, 'exec: "/no/such": stat /no/such: no such file or directory'),
     ("nosuch", 127, 'exec: "nosuch": executable file not found in $PATH'),
     ("/etc/plain", 126, 'exec: "/etc/plain": permission denied'),
-    ("/etc", 126, 'exec: "/etc": is a directory'),
+    ("/etc", 126, 'exec: "/etc": is a directory: permission denied'),
     ("/etc/garbage", 126, "exec /etc/garbage: exec format error"),
 ])
 def test_a_program_that_cannot_be_executed(make, program, code, text):
