@@ -554,6 +554,32 @@ def test_exec_in_a_group_below(each, rootfs):
     each.call("delete", "--force", ident)
 
 
+def affine(value):
+    return lambda spec: spec["process"].update(execCPUAffinity=value)
+
+
+@pytest.mark.parametrize("affinity,further", [
+    ({"initial": "1", "final": "0"}, "0"), ({"initial": "0"}, "0"),
+    ({"initial": "0", "final": "0-1"}, "0-1"), ({}, None)])
+def test_processors_of_further_processes(oci, rootfs, affinity, further):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two processors")
+    own = "0-1" if os.sched_getaffinity(0) == {0, 1} else None
+    ident = oci.start(SLEEP, rootfs, affine(affinity))
+
+    def allowed(pid):
+        return oci.call("exec", ident, "grep", "Cpus_allowed_list", "/proc/%s/status" % pid
+                        ).out.split()[1]
+    assert allowed("self") == (further or own or allowed(1))
+    assert own is None or allowed(1) == own
+
+
+@pytest.mark.parametrize("text", ["x", "1-", "2-1", "0,,1", "", "1024", "-1", "0 1"])
+def test_bad_processors_of_further_processes(oci, rootfs, text):
+    r = oci.run("true", rootfs, affine({"initial": text}))
+    assert r.code == 1 and "process.execCPUAffinity.initial" in r.err
+
+
 def test_exec_of_a_process_file(each, rootfs):
     ident = each.start(SLEEP, rootfs)
     process = {"args": ["/bin/sh", "-c", "id -u; id -G; pwd; umask; echo $X; grep CapEff "

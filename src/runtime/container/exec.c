@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "runtime/container/launch_internal.h"
+#include "runtime/container/process.h"
 #include "runtime/container/seccomp_filter.h"
 #include "runtime/container/userns.h"
 
@@ -122,7 +123,10 @@ static int start(const struct exec *x, const struct buf *filter, unsigned int fl
 		return err_sys(e, "cannot make a socket pair");
 	c->sync = pair[0];
 	a.sync = pair[1];
-	rc = clone_exec(x, &a, c, pair[0], e);
+	/* Of our own, which the process inherits: it has them before it joins the group. */
+	rc = process_set_affinity(x->launch->spec->process.exec_affinity.initial, e);
+	if (rc == 0)
+		rc = clone_exec(x, &a, c, pair[0], e);
 	close(pair[1]);
 	if (rc == 0 && geteuid() != 0 && (a.unshared & CLONE_NEWUSER))
 		rc = bridge_cross(c, e);

@@ -569,6 +569,8 @@ static int setup_exec(struct init *i, struct err *e)
 	int rc = join_cgroup(i->a, e);
 
 	if (rc == 0)
+		rc = process_set_affinity(i->spec->process.exec_affinity.final, e);
+	if (rc == 0)
 		rc = join_container(i, e);
 	if (rc == 0 && (i->a->unshared & CLONE_NEWUSER))
 		rc = userns_become_root(e);

@@ -55,3 +55,7 @@ int process_exec(const struct process *p, int *ret_exit_code, struct err *e);
 /* The environment with HOME=`home` added where the spec has none. Free the array alone. */
 char **process_env(const struct spec_strs *env, const char *home);
 const char *process_getenv(const struct spec_strs *env, const char *name);
+/* Whether a list of processors is one; `name` is that of the member. 0 or -EINVAL. */
+int process_check_affinity(const char *text, const char *name, struct err *e);
+/* Puts the caller on the processors of a checked list; NULL: leaves it where it is. */
+int process_set_affinity(const char *text, struct err *e);

@@ -120,7 +120,9 @@ int process_attrs_check(const struct spec_process *p, struct err *e)
 
 	if (rc == 0 && p->io_priority.class_)
 		rc = io_priority_parse(&p->io_priority, &value, e);
-	return rc;
+	if (rc == 0)
+		rc = process_check_affinity(p->exec_affinity.initial, "initial", e);
+	return rc < 0 ? rc : process_check_affinity(p->exec_affinity.final, "final", e);
 }
 
 int process_set_attrs(const struct process *p, struct err *e)

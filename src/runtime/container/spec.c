@@ -67,6 +67,13 @@ static const struct jt_type scheduler_type = {
 					       JT_END,
 				       }};
 
+static const struct jt_type affinity_type = {
+	sizeof(struct spec_affinity), (const struct jt_field[]){
+					      JT_STR_(struct spec_affinity, initial, "initial"),
+					      JT_STR_(struct spec_affinity, final, "final"),
+					      JT_END,
+				      }};
+
 static const struct jt_type process_type = {
 	sizeof(struct spec_process),
 	(const struct jt_field[]){
@@ -85,7 +92,7 @@ static const struct jt_type process_type = {
 		JT_STR_(struct spec_process, selinux_label, "selinuxLabel"),
 		JT_OBJ_(struct spec_process, io_priority, "ioPriority", &io_priority_type),
 		JT_OBJ_(struct spec_process, scheduler, "scheduler", &scheduler_type),
-		JT_NO_("execCPUAffinity"),
+		JT_OBJ_(struct spec_process, exec_affinity, "execCPUAffinity", &affinity_type),
 		JT_SKIP_("commandLine"),
 		JT_END,
 	}};

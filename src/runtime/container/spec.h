@@ -67,6 +67,12 @@ struct spec_console_size {
 	int64_t width;
 };
 
+/* execCPUAffinity: lists like "0-2,7" for before and after the control group is joined. */
+struct spec_affinity {
+	char *initial;
+	char *final;
+};
+
 struct spec_io_priority {
 	char *class_; /* "IOPRIO_CLASS_BE", ...; NULL: as inherited */
 	int64_t priority;
@@ -100,6 +106,7 @@ struct spec_process {
 	char *apparmor_profile;
 	char *selinux_label;
 	struct spec_io_priority io_priority;
+	struct spec_affinity exec_affinity; /* for further processes alone */
 	struct spec_scheduler scheduler;
 };
 
