@@ -1,0 +1,57 @@
+"""
+Runs the wanted checks inside the machine, one after the other, and writes what each said as a line
+of JSON to the second serial port, where the host reads it. A check fails by raising, skips by
+raising Skip, and is interrupted after a while: the next ones still run.
+"""
+
+import importlib
+import json
+import signal
+import sys
+import time
+import traceback
+
+from guestlib import Skip
+
+CHECK_S = 120
+TEXT_MAX = 3000
+
+
+class Late(BaseException):
+    """The time of a check is over."""
+
+
+def late(_number, _frame):
+    raise Late("not done after %d seconds" % CHECK_S)
+
+
+def run(name):
+    file, _, function = name.partition(":")
+    start = time.monotonic()
+    one = {"name": name, "ok": False, "skip": "", "text": ""}
+    signal.alarm(CHECK_S)
+    try:
+        getattr(importlib.import_module(file), "check_" + function)()
+        one["ok"] = True
+    except Skip as why:
+        one["skip"] = str(why)
+    except (Exception, Late):  # pylint: disable=broad-except
+        one["text"] = traceback.format_exc()[-TEXT_MAX:]
+    finally:
+        signal.alarm(0)
+    one["seconds"] = round(time.monotonic() - start, 1)
+    return one
+
+
+def main():
+    signal.signal(signal.SIGALRM, late)
+    with open("/shoal/wanted", encoding="ascii") as file:
+        wanted = file.read().split()
+    with open("/dev/ttyS1", "w", encoding="utf-8") as out:
+        for name in wanted:
+            one = run(name)
+            print(one["name"], one["ok"], one["seconds"], file=sys.stderr, flush=True)
+            print(json.dumps(one), file=out, flush=True)
+
+
+main()
