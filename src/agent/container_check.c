@@ -95,6 +95,20 @@ static int check_absent(const struct host_config *h, struct err *e)
 	return 0;
 }
 
+void container_discard_for_v2(struct host_config *h, struct strs *warnings)
+{
+	if (h->memory_swappiness && *h->memory_swappiness >= 0)
+		strs_add(warnings, "Your kernel does not support memory swappiness capabilities or "
+				   "the cgroup is not mounted. Memory swappiness discarded.");
+	if (h->oom_kill_disable && *h->oom_kill_disable)
+		strs_add(warnings, "Your kernel does not support OomKillDisable. OomKillDisable "
+				   "discarded.");
+	free(h->memory_swappiness);
+	free(h->oom_kill_disable);
+	h->memory_swappiness = NULL;
+	h->oom_kill_disable = NULL;
+}
+
 int security_read(const struct host_config *h, struct security *ret, struct err *e)
 {
 	*ret = (struct security){0};

@@ -18,6 +18,11 @@ int host_config_check(const struct host_config *h, struct err *e);
  * after an error.
  */
 int host_config_update(struct host_config *h, const struct host_config *changes, struct err *e);
+/*
+ * Takes out what control groups v2 have no file for, with docker's warnings, as a container made
+ * for the one version has to start on the other as well.
+ */
+void container_discard_for_v2(struct host_config *h, struct strs *warnings);
 
 struct security {
 	bool no_new_privileges;

@@ -330,6 +330,8 @@ void engine_container_create(struct engine *e, const struct engine_create *in, e
 	cr->platform = xstrdup(in->platform);
 	copy_endpoints(cr, in);
 	set_defaults(cr->c);
+	if (e->cgroup_version == 2)
+		container_discard_for_v2(&cr->c->host, &cr->warnings);
 	set_paths(cr);
 	cr->live = live_new(e, cr->c);
 	cr->live->creating = true;

@@ -25,7 +25,8 @@ def programs():
 
 def groups(part):
     """What is left of the control groups of a test or a container, in all hierarchies."""
-    return [p for p in CGROUP.glob("*" + PARENT + part) if p.is_dir()]
+    on_v2 = PARENT[1:] + part
+    return [p for pattern in ("*/" + on_v2, on_v2) for p in CGROUP.glob(pattern) if p.is_dir()]
 
 
 class Result:

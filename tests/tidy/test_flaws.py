@@ -20,7 +20,6 @@ def test_it_fits(flaw):
     for edit in flaw.edits:
         text = (ROOT / edit.file).read_text()
         assert text.count(edit.old) == 1, f"{edit.file} has not once: {edit.old}"
-        assert edit.new not in text
     if "::" not in flaw.test:
         assert list(ROOT.glob("tests/unit/" + flaw.test[len("unit_"):].replace("_test_", "/test_")
                               .replace("runtime_container", "runtime/container") + ".c"))

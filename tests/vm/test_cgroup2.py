@@ -7,7 +7,8 @@ import pytest
 
 import vmlib
 
-FILES = ["check_limits"]
+FILES = ["check_limits", "check_devices", "check_life", "check_rootless", "check_engine",
+         "check_tree"]
 CHECKS = vmlib.checks(*FILES)
 pytestmark = pytest.mark.skipif(vmlib.missing() is not None, reason=vmlib.missing() or "")
 

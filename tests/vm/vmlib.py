@@ -16,11 +16,14 @@ import vmimage
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("SHOAL_BUILD", vmimage.TOP / "build"))
 PROGRAMS = ["shoal", "shoald", "shoal-oci", "shoal-shim"]
-HOST_LIBS = ["ocilib.py", "shimlib.py"]  # of tests/host: what drives shoal-oci there does here
+# Of tests/host: what drives shoal-oci and shoald there does here.
+HOST_LIBS = ["ocilib.py", "shimlib.py", "test_shoald.py"]
 BOOT_S = 900  # bound of the machine's whole life
 MEMORY_MB = 1024
+IMAGE = "vm:1"  # a small one that lies at /shoal/image.tar
 # The machine's root has the C library of its own, which is this Debian's as well.
-LIBC = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libpthread", "libdl", "librt", "libresolv")
+LIBC = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libpthread", "libdl.so", "librt.so",
+        "libresolv.so")
 
 
 def missing():
@@ -61,7 +64,7 @@ def fill(tree, image, wanted):
         shutil.copy(BUILD / "bin" / name, tree / "shoal/bin")
         if name in ("shoal", "shoald"):
             copy_libraries(BUILD / "bin" / name, tree / "shoal/lib")
-    shutil.copy(vmimage.TOP / "deploy/mkimage", tree / "shoal/bin")
+    vmimage.call(vmimage.TOP / "deploy/mkimage", IMAGE, tree / "shoal/image.tar")
     for name in HOST_LIBS:
         shutil.copy(vmimage.TOP / "tests/host" / name, tree / "shoal/checks")
     for path in (HERE / "guest").glob("*.*"):

@@ -38,6 +38,8 @@ int cgroup_write(int dir, const char *file, const char *value, struct err *e)
 	auto_close int fd = openat(dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	size_t n = strlen(value);
 
+	if (fd < 0 && errno == ENOENT)
+		return cgroup_v2_missing(dir, file, e);
 	if (fd < 0)
 		return err_sys(e, "cannot open the control group's %s", file);
 	if (write(fd, value, n) != (ssize_t)n)
@@ -217,19 +219,6 @@ static int open_root(const char *root, int h, bool v2)
 	return TAKE_FD(fd);
 }
 
-/* v2: what children may use must be switched on in each parent. What is missing shows later. */
-static void enable_controllers(int dir)
-{
-	static const char *const all[] = {"+cpu",    "+memory",  "+pids", "+io",
-					  "+cpuset", "+hugetlb", "+rdma"};
-
-	if (cgroup_write(dir, "cgroup.subtree_control",
-			 "+cpu +memory +pids +io +cpuset +hugetlb +rdma", NULL) == 0)
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		(void)cgroup_write(dir, "cgroup.subtree_control", all[i], NULL);
-}
-
 /* v1: a new cpuset is unusable until it has processors and nodes, its parents' by default. */
 static void inherit_cpuset(int parent, int dir)
 {
@@ -244,31 +233,69 @@ static void inherit_cpuset(int parent, int dir)
 	}
 }
 
-/* Walks `path` from the root of hierarchy `h`, making what is missing when `make` is set. */
-static int walk(struct cgroup *c, int h, int root_fd, bool make, bool *ret_made)
+/* Removes what walk() made on its way: the groups at the end of `path` that are longer than `n`. */
+static void unmake(int root_fd, const char *path, size_t n)
+{
+	auto_free char *text = xstrdup(path);
+	char *slash;
+
+	while (*text && strlen(text) > n && unlinkat(root_fd, text + 1, AT_REMOVEDIR) == 0 &&
+	       (slash = strrchr(text, '/')))
+		*slash = 0;
+}
+
+/* Opens `name` in `at`, making it if it is missing and `ret_made` is given. Descriptor or -errno.
+ */
+static int step(int h, int at, const char *name, bool *ret_made, struct err *e)
+{
+	int next;
+
+	if (ret_made) {
+		if (h == CGROUP_UNIFIED)
+			cgroup_v2_enable_controllers(at);
+		*ret_made = mkdirat(at, name, 0755) == 0;
+		if (!*ret_made && errno != EEXIST)
+			return h == CGROUP_UNIFIED ? cgroup_v2_not_made(at, name, -errno, e)
+						   : -errno;
+	}
+	next = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (next < 0)
+		return -errno;
+	if (ret_made && h == CGROUP_CPUSET)
+		inherit_cpuset(at, next);
+	return next;
+}
+
+/*
+ * Walks `path` from the root of hierarchy `h`. With `ret_had`, what is missing is made, and it gets
+ * the length of the part of the path that was there; on failure nothing that was made is left.
+ */
+static int walk(struct cgroup *c, int h, int root_fd, size_t *ret_had, struct err *e)
 {
 	auto_close int at = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	const char *p = c->path;
+	size_t had = strlen(p);
 
 	while (at >= 0 && *p) {
 		size_t n = strcspn(++p, "/");
 		auto_free char *name = xstrndup(p, n);
-		int next;
+		bool made = false;
+		int next = step(h, at, name, ret_had ? &made : NULL, e);
 
-		if (make && h == CGROUP_UNIFIED)
-			enable_controllers(at);
-		*ret_made = make && mkdirat(at, name, 0755) == 0;
-		if (make && !*ret_made && errno != EEXIST)
-			return -errno;
-		next = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (next < 0)
-			return -errno;
-		if (make && h == CGROUP_CPUSET)
-			inherit_cpuset(at, next);
+		if (next < 0) {
+			auto_free char *begun = xstrndup(c->path, (size_t)(p - 1 - c->path));
+
+			unmake(root_fd, begun, MIN_OF(had, strlen(begun)));
+			return next;
+		}
+		if (made)
+			had = MIN_OF(had, (size_t)(p - 1 - c->path));
 		p += n;
 		if (!*p) {
 			c->dir[h] = next;
 			c->parent[h] = TAKE_FD(at);
+			if (ret_had)
+				*ret_had = had;
 			return 0;
 		}
 		close(at);
@@ -287,10 +314,10 @@ static int check_empty(const struct cgroup *c, int h, struct err *e)
 	return 0;
 }
 
-static int create_in(struct cgroup *c, int h, struct err *e)
+static int create_in(struct cgroup *c, int h, size_t *ret_had, struct err *e)
 {
 	auto_close int root_fd = open_root(c->root, h, c->v2);
-	bool made = false;
+	struct err why = ERR_INIT;
 	int rc;
 
 	if (root_fd == -ENOENT && h != CGROUP_DEVICES)
@@ -298,11 +325,14 @@ static int create_in(struct cgroup *c, int h, struct err *e)
 	if (root_fd < 0)
 		return err_code(e, root_fd, "cannot open the control groups of %s",
 				h == CGROUP_UNIFIED ? "v2" : v1_names[h]);
-	rc = walk(c, h, root_fd, true, &made);
+	rc = walk(c, h, root_fd, ret_had, &why);
+	if (rc < 0 && why.code)
+		return err_set(e, rc, "%s", err_text(&why));
 	if (rc < 0)
 		return err_code(e, rc, "cannot make the control group %s in %s", c->path,
 				h == CGROUP_UNIFIED ? "v2" : v1_names[h]);
-	return made ? 0 : check_empty(c, h, e);
+	rc = *ret_had == strlen(c->path) ? check_empty(c, h, e) : 0;
+	return rc == 0 && c->v2 ? cgroup_v2_check_place(c->dir[h], e) : rc;
 }
 
 static int set_limits(const struct cgroup *c, const struct spec_resources *r, struct err *e)
@@ -315,6 +345,7 @@ static int set_limits(const struct cgroup *c, const struct spec_resources *r, st
 int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
 		  struct cgroup *ret, struct err *e)
 {
+	size_t had[CGROUP_HIERARCHIES] = {0};
 	struct cgroup c;
 	int rc;
 
@@ -322,15 +353,19 @@ int cgroup_create(const char *root, const char *path, const struct spec_resource
 	rc = cgroup_path_clean(path, &c.path, e);
 	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++)
 		if (is_wanted(h, c.v2, r))
-			rc = create_in(&c, h, e);
+			rc = create_in(&c, h, &had[h], e);
 	if (rc == 0)
 		rc = set_limits(&c, r, e);
 	if (rc == 0)
 		rc = c.v2 ? cgroup_v2_set_devices(c.dir[CGROUP_UNIFIED], r, e)
 			  : cgroup_v1_set_devices(&c, r, e);
 	if (rc < 0) {
-		if (rc != -EBUSY)
-			(void)cgroup_remove(&c, NULL);
+		for (int h = 0; h < CGROUP_HIERARCHIES; h++) {
+			auto_close int root_fd = c.dir[h] < 0 ? -1 : open_root(root, h, c.v2);
+
+			if (root_fd >= 0)
+				unmake(root_fd, c.path, had[h]);
+		}
 		cgroup_done(&c);
 		return rc;
 	}
@@ -350,9 +385,8 @@ int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct e
 		return rc;
 	for (int h = 0; h < CGROUP_HIERARCHIES; h++) {
 		auto_close int root_fd = is_wanted(h, c.v2, NULL) ? open_root(root, h, c.v2) : -1;
-		bool made;
 
-		if (root_fd >= 0 && walk(&c, h, root_fd, false, &made) == 0)
+		if (root_fd >= 0 && walk(&c, h, root_fd, NULL, NULL) == 0)
 			any = true;
 	}
 	if (!any) {
@@ -406,12 +440,13 @@ static int move_all(const struct cgroup *c, int h, struct err *e)
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
 	bool added[CGROUP_HIERARCHIES] = {false};
+	size_t had;
 	int rc = 0;
 
 	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++) {
 		if (c->dir[h] >= 0 || !is_wanted(h, c->v2, r))
 			continue;
-		rc = create_in(c, h, e);
+		rc = create_in(c, h, &had, e);
 		added[h] = c->dir[h] >= 0;
 	}
 	if (rc == 0)
@@ -420,6 +455,11 @@ int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *
 		if (added[h])
 			rc = move_all(c, h, e);
 	return rc;
+}
+
+int cgroup_update_devices(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	return c->v2 ? cgroup_v2_set_devices(c->dir[CGROUP_UNIFIED], r, e) : 0;
 }
 
 /*

@@ -52,8 +52,8 @@ int cgroup_path_clean(const char *path, char **ret, struct err *e);
 
 /*
  * Makes the group `path` below the file system tree `root` (CGROUP_ROOT; tests give their own),
- * and sets the limits and device rules of `r`. Nothing is left on failure. -EBUSY when the group
- * exists and has processes.
+ * and sets the limits and device rules of `r`. Nothing that it made is left on failure. -EBUSY when
+ * the group exists and has processes, or can have none (v2: frozen, or divided among groups below).
  */
 int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
 		  struct cgroup *ret, struct err *e);
@@ -66,6 +66,15 @@ int cgroup_take(struct cgroup *c, struct cgroup *from, const char *controller, s
  * gets the group, and the processes, now.
  */
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e);
+/*
+ * Puts the device rules of `r` in the place of those that a living group has, in one step. On v1,
+ * which takes rules one by one, nothing is done: for a moment even /dev/null would be denied.
+ */
+int cgroup_update_devices(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+/* v2: `owner` may make groups below, as the kernel's list of such files has it. */
+int cgroup_give(const struct cgroup *c, uid_t owner, struct err *e);
+/* v2: the group of a process, which must be below `below`, else -EBUSY. */
+int cgroup_open_of(pid_t pid, const struct cgroup *below, struct cgroup *ret, struct err *e);
 /* Moves the calling, single-threaded process into it. For v2, clone into dir[CGROUP_UNIFIED]. */
 int cgroup_join_self(const struct cgroup *c, struct err *e);
 

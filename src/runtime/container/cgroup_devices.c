@@ -3,7 +3,9 @@
  * rule first, as v1 would have decided. Called by cgroup.c alone.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "runtime/container/cgroup_internal.h"
 
 #define INSNS_MAX 4096
+#define ATTACHED_MAX 64 /* programs on one group: the kernel takes no more */
 
 struct program {
 	struct bpf_insn *insns;
@@ -110,11 +113,102 @@ static int bpf(int cmd, union bpf_attr *attr)
 	return rc < 0 ? -errno : rc;
 }
 
+/*
+ * Whether this is an ordinary user, or root of a user namespace: the kernel loads no program for
+ * them. Without rules they can open no more than before: they can make no device's node, and those
+ * of the host stay what they are for their user.
+ */
+static bool is_ordinary(void)
+{
+	char text[64];
+	unsigned long inside, outside, size;
+
+	return geteuid() != 0 ||
+	       (cgroup_read(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) > 0 &&
+		sscanf(text, "%lu %lu %lu", &inside, &outside, &size) == 3 &&
+		(outside != 0 || size != UINT32_MAX));
+}
+
+static int load(const struct bpf_insn *insns, size_t n)
+{
+	union bpf_attr attr = {0};
+
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = (uint64_t)(uintptr_t)insns;
+	attr.insn_cnt = (uint32_t)n;
+	attr.license = (uint64_t)(uintptr_t) "GPL";
+	return bpf(BPF_PROG_LOAD, &attr);
+}
+
+/* The programs that hang on the group itself, as descriptors. Their number, or -errno. */
+static int attached(int dir, int ret[ATTACHED_MAX])
+{
+	uint32_t ids[ATTACHED_MAX] = {0};
+	union bpf_attr attr = {0};
+	int n = 0, rc;
+
+	attr.query.target_fd = (uint32_t)dir;
+	attr.query.attach_type = BPF_CGROUP_DEVICE;
+	attr.query.prog_ids = (uint64_t)(uintptr_t)ids;
+	attr.query.prog_cnt = ATTACHED_MAX;
+	rc = bpf(BPF_PROG_QUERY, &attr);
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < attr.query.prog_cnt; i++) {
+		union bpf_attr get = {0};
+
+		get.prog_id = ids[i];
+		ret[n] = bpf(BPF_PROG_GET_FD_BY_ID, &get);
+		n += ret[n] >= 0;
+	}
+	return n;
+}
+
+static int attach(int dir, int prog, int replaced)
+{
+	union bpf_attr attr = {0};
+
+	attr.target_fd = (uint32_t)dir;
+	attr.attach_bpf_fd = (uint32_t)prog;
+	attr.attach_type = BPF_CGROUP_DEVICE;
+	attr.attach_flags = BPF_F_ALLOW_MULTI | (replaced >= 0 ? BPF_F_REPLACE : 0);
+	attr.replace_bpf_fd = replaced >= 0 ? (uint32_t)replaced : 0;
+	return bpf(BPF_PROG_ATTACH, &attr);
+}
+
+static void detach(int dir, int prog)
+{
+	union bpf_attr attr = {0};
+
+	attr.target_fd = (uint32_t)dir;
+	attr.attach_bpf_fd = (uint32_t)prog;
+	attr.attach_type = BPF_CGROUP_DEVICE;
+	(void)bpf(BPF_PROG_DETACH, &attr);
+}
+
+/*
+ * Of several programs all must allow an access, so the old one goes. One is replaced in one step;
+ * were there more, they go once the new one is there: at no moment is anything allowed that
+ * neither the old rules nor the new ones allow.
+ */
+static int attach_alone(int dir, int prog)
+{
+	int old[ATTACHED_MAX];
+	int n = attached(dir, old);
+	int rc = n < 0 ? n : attach(dir, prog, n == 1 ? old[0] : -1);
+
+	for (int i = 0; i < n; i++) {
+		if (rc == 0 && n > 1)
+			detach(dir, old[i]);
+		close(old[i]);
+	}
+	return rc;
+}
+
 int cgroup_v2_set_devices(int dir, const struct spec_resources *r, struct err *e)
 {
 	auto_free struct bpf_insn *insns = NULL;
 	auto_close int prog = -1;
-	union bpf_attr attr = {0};
 	int n, rc;
 
 	if (r->devices.n == 0)
@@ -122,19 +216,12 @@ int cgroup_v2_set_devices(int dir, const struct spec_resources *r, struct err *e
 	insns = xcalloc(INSNS_MAX, sizeof(*insns));
 	n = cgroup_device_program(r, insns, INSNS_MAX);
 	if (n < 0)
-		return err_set(e, n, "too many device rules");
-	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-	attr.insns = (uint64_t)(uintptr_t)insns;
-	attr.insn_cnt = (uint32_t)n;
-	attr.license = (uint64_t)(uintptr_t) "GPL";
-	prog = bpf(BPF_PROG_LOAD, &attr);
+		return err_set(e, n, "config.json: linux.resources.devices: too many device rules");
+	prog = load(insns, (size_t)n);
+	if (prog == -EPERM && is_ordinary())
+		return 0;
 	if (prog < 0)
 		return err_code(e, prog, "cannot load the device rules");
-	memset(&attr, 0, sizeof(attr));
-	attr.target_fd = (uint32_t)dir;
-	attr.attach_bpf_fd = (uint32_t)prog;
-	attr.attach_type = BPF_CGROUP_DEVICE;
-	attr.attach_flags = BPF_F_ALLOW_MULTI;
-	rc = bpf(BPF_PROG_ATTACH, &attr);
+	rc = attach_alone(dir, prog);
 	return rc < 0 ? err_code(e, rc, "cannot attach the device rules") : 0;
 }

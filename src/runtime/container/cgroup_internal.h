@@ -27,5 +27,14 @@ int cgroup_v2_set(const struct cgroup *c, const struct spec_resources *r, struct
 /* Compiles the rules to a program and attaches it to the group `dir` (cgroup_devices.c). */
 int cgroup_v2_set_devices(int dir, const struct spec_resources *r, struct err *e);
 
+/* v2: gives all controllers that there are to the groups below. What is missing shows later. */
+void cgroup_v2_enable_controllers(int dir);
+/* Says why the group has no `file`, naming the group above that does not pass it on. -ENOENT. */
+int cgroup_v2_missing(int dir, const char *file, struct err *e);
+/* Says why there is no group `name` in `parent`; returns `code`. */
+int cgroup_v2_not_made(int parent, const char *name, int code, struct err *e);
+/* Whether processes can be put into it: 0, -EOPNOTSUPP (threaded), -EBUSY (frozen, divided). */
+int cgroup_v2_check_place(int dir, struct err *e);
+
 /* The device program alone, as struct bpf_insn, for tests: the number of instructions or -errno. */
 int cgroup_device_program(const struct spec_resources *r, void *ret_insns, size_t max);

@@ -90,30 +90,38 @@ static int set_v1_weights(int dir, const struct spec_block_io *b, struct err *e)
 	return rc;
 }
 
-static int set_v2_weights(int dir, const struct spec_block_io *b, struct err *e)
+/* io.bfq.weight counts as v1 did, io.weight does not. `device` is "major:minor ", or empty. */
+static int set_v2_weight(int dir, const char *device, int64_t weight, struct err *e)
 {
 	char text[96];
-	int rc = 0;
+	int rc;
+
+	snprintf(text, sizeof(text), "%s%" PRId64, device, weight);
+	rc = cgroup_write(dir, "io.bfq.weight", text, NULL);
+	if (rc == 0)
+		return 0;
+	snprintf(text, sizeof(text), "%s%" PRIu64, device,
+		 cgroup_weight_of_blkio((uint64_t)weight));
+	return cgroup_write(dir, "io.weight", text, e);
+}
+
+static int set_v2_weights(int dir, const struct spec_block_io *b, struct err *e)
+{
+	char text[64];
+	int rc;
 
 	if (b->leaf_weight > 0)
 		return refuse("blockIO.leafWeight", e);
-	if (b->weight > 0) {
-		/* io.bfq.weight counts as v1 did, io.weight does not. */
-		snprintf(text, sizeof(text), "%" PRId64, b->weight);
-		rc = cgroup_write(dir, "io.bfq.weight", text, NULL);
-		if (rc < 0)
-			rc = cgroup_write_num(dir, "io.weight",
-					      (int64_t)cgroup_weight_of_blkio((uint64_t)b->weight),
-					      e);
-	}
+	for (size_t i = 0; i < b->weight_devices.n; i++)
+		if (b->weight_devices.v[i].leaf_weight > 0)
+			return refuse("blockIO.weightDevice.leafWeight", e);
+	rc = b->weight > 0 ? set_v2_weight(dir, "", b->weight, e) : 0;
 	for (size_t i = 0; rc == 0 && i < b->weight_devices.n; i++) {
 		const struct spec_weight_device *d = &b->weight_devices.v[i];
 
-		if (d->leaf_weight > 0)
-			return refuse("blockIO.weightDevice.leafWeight", e);
-		snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " %" PRId64, d->major, d->minor,
-			 d->weight);
-		rc = cgroup_write(dir, "io.bfq.weight", text, e);
+		snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " ", d->major, d->minor);
+		if (d->weight > 0)
+			rc = set_v2_weight(dir, text, d->weight, e);
 	}
 	return rc;
 }

@@ -56,6 +56,16 @@ static int check_usage(int dir, const struct spec_memory *m, struct err *e)
 		       strtoll(text, NULL, 10));
 }
 
+/* What memory.max is; -1 without a limit. */
+static int64_t limit_now(int dir)
+{
+	char text[32];
+
+	if (cgroup_read(dir, "memory.max", text, sizeof(text)) <= 0 || text[0] == 'm')
+		return -1;
+	return strtoll(text, NULL, 10);
+}
+
 /* v1 limits memory and swap together, v2 swap alone. */
 static int set_memory(int dir, const struct spec_memory *m, struct err *e)
 {
@@ -63,13 +73,15 @@ static int set_memory(int dir, const struct spec_memory *m, struct err *e)
 	int rc;
 
 	if (swap != SPEC_UNSET && swap > 0) {
-		if (m->limit == SPEC_UNSET || m->limit < 0)
+		int64_t limit = m->limit == SPEC_UNSET ? limit_now(dir) : m->limit;
+
+		if (limit < 0)
 			return err_set(e, -EINVAL, "a limit of swap needs a limit of memory");
-		if (swap < m->limit)
+		if (swap < limit)
 			return err_set(e, -EINVAL,
 				       "the limit of memory and swap must not be below "
 				       "that of memory");
-		swap -= m->limit;
+		swap -= limit;
 	} else if (swap == 0) {
 		swap = SPEC_UNSET;
 	}
@@ -86,18 +98,44 @@ static int set_memory(int dir, const struct spec_memory *m, struct err *e)
 		return rc;
 	rc = set(dir, "memory.max", m->limit, e);
 	if (rc == 0 && swap != SPEC_UNSET) {
-		rc = set(dir, "memory.swap.max", swap, e);
+		rc = set(dir, "memory.swap.max", swap, NULL);
 		if (rc == -ENOENT) /* a kernel without swap accounting: nothing to limit */
 			rc = 0;
+		else if (rc < 0)
+			rc = set(dir, "memory.swap.max", swap, e);
 	}
 	return rc == 0 ? set(dir, "memory.low", m->reservation, e) : rc;
 }
 
-static int set_cpu(int dir, const struct spec_cpu *p, struct err *e)
+/*
+ * One file for what were two: of quota and period the one that is not given stays as it is. The
+ * burst may never be above the quota, so their order depends on which way they go.
+ */
+static int set_bandwidth(int dir, const struct spec_cpu *p, struct err *e)
 {
 	bool quota = p->quota != SPEC_UNSET && p->quota != 0;
 	bool period = p->period != SPEC_UNSET && p->period != 0;
-	char text[64];
+	char text[64] = "max";
+	int rc = 0;
+
+	if (quota && p->quota > 0)
+		snprintf(text, sizeof(text), "%" PRId64, p->quota);
+	else if (!quota && period && cgroup_read(dir, "cpu.max", text, 32) > 0)
+		text[strcspn(text, " \n")] = 0;
+	if (period)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " %" PRId64, p->period);
+	if (quota || period) {
+		rc = cgroup_write(dir, "cpu.max", text, NULL);
+		if (rc == -EINVAL && p->burst != SPEC_UNSET)
+			(void)set(dir, "cpu.max.burst", p->burst, NULL);
+		if (rc < 0)
+			rc = cgroup_write(dir, "cpu.max", text, e);
+	}
+	return rc == 0 ? set(dir, "cpu.max.burst", p->burst, e) : rc;
+}
+
+static int set_cpu(int dir, const struct spec_cpu *p, struct err *e)
+{
 	int rc = 0;
 
 	if ((p->realtime_runtime != SPEC_UNSET && p->realtime_runtime != 0) ||
@@ -108,17 +146,8 @@ static int set_cpu(int dir, const struct spec_cpu *p, struct err *e)
 	if (p->shares != SPEC_UNSET && p->shares > 0)
 		rc = cgroup_write_num(dir, "cpu.weight",
 				      (int64_t)cgroup_weight_of_shares((uint64_t)p->shares), e);
-	if (rc == 0 && (quota || period)) {
-		int64_t every = period ? p->period : 100000;
-
-		if (quota && p->quota > 0)
-			snprintf(text, sizeof(text), "%" PRId64 " %" PRId64, p->quota, every);
-		else
-			snprintf(text, sizeof(text), "max %" PRId64, every);
-		rc = cgroup_write(dir, "cpu.max", text, e);
-	}
 	if (rc == 0)
-		rc = set(dir, "cpu.max.burst", p->burst, e);
+		rc = set_bandwidth(dir, p, e);
 	if (rc == 0)
 		rc = set(dir, "cpu.idle", p->idle, e);
 	if (rc == 0 && p->cpus && *p->cpus)

@@ -77,7 +77,11 @@ _Noreturn static void run_bridge(const struct exec *x, const struct init_args *a
 	bridge_end(a->sync, pidfd, &e);
 }
 
-/* The clone, in the container's pid namespace; afterwards the caller is back in its own. */
+/*
+ * The clone, in the container's pid namespace; afterwards the caller is back in its own. A group
+ * that the container has divided among groups of its own may hold no process: then the new one goes
+ * where the init is.
+ */
 static int clone_exec(const struct exec *x, const struct init_args *a, struct container *c,
 		      int other, struct err *e)
 {
@@ -85,6 +89,7 @@ static int clone_exec(const struct exec *x, const struct init_args *a, struct co
 	bool bridge = geteuid() != 0 && (a->unshared & CLONE_NEWUSER);
 	bool pid = !bridge && (a->unshared & CLONE_NEWPID);
 	struct init_args child = *a;
+	struct cgroup inner = {0};
 	int into = a->cgroup && a->cgroup->v2 ? a->cgroup->dir[CGROUP_UNIFIED] : -1;
 	int rc = 0;
 
@@ -92,6 +97,11 @@ static int clone_exec(const struct exec *x, const struct init_args *a, struct co
 	if (pid && (back < 0 || setns(x->pidfd, CLONE_NEWPID) < 0))
 		return err_sys(e, "cannot join the container's pid namespace");
 	c->pid = launch_clone(0, into, SIGCHLD, &c->pidfd);
+	if (c->pid < 0 && errno == EBUSY && into >= 0) {
+		rc = cgroup_open_of(x->pid, a->cgroup, &inner, e);
+		if (rc == 0)
+			c->pid = launch_clone(0, inner.dir[CGROUP_UNIFIED], SIGCHLD, &c->pidfd);
+	}
 	if (c->pid == 0) {
 		close(other);
 		if (bridge)
@@ -100,8 +110,10 @@ static int clone_exec(const struct exec *x, const struct init_args *a, struct co
 	}
 	if (c->pid < 0) {
 		c->pid = 0;
-		rc = err_sys(e, "cannot make a process in the container");
+		rc = rc < 0 ? rc : err_sys(e, "cannot make a process in the container");
 	}
+	if (inner.path)
+		cgroup_done(&inner);
 	if (pid)
 		(void)setns(back, CLONE_NEWPID);
 	return rc;

@@ -218,19 +218,6 @@ int launch_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
 	return 0;
 }
 
-static int make_cgroup(const struct launch *l, struct container *c, struct err *e)
-{
-	int rc = cgroup_create(CGROUP_ROOT, l->spec->linux_.cgroups_path,
-			       &l->spec->linux_.resources, &c->cgroup, e);
-
-	c->has_cgroup = rc == 0;
-	if (l->cgroup_optional && (rc == -EACCES || rc == -EPERM || rc == -EROFS)) {
-		*e = ERR_INIT;
-		return 0;
-	}
-	return rc;
-}
-
 static int prepare(struct making *m, struct container *c, struct err *e)
 {
 	const struct launch *l = m->l;
@@ -246,7 +233,7 @@ static int prepare(struct making *m, struct container *c, struct err *e)
 		m->has_root = true;
 		rc = rootfs_sources(&m->root, e);
 	}
-	return rc == 0 && l->spec->linux_.cgroups_path ? make_cgroup(l, c, e) : rc;
+	return rc == 0 && l->spec->linux_.cgroups_path ? launch_make_cgroup(l, &m->ns, c, e) : rc;
 }
 
 static int begin(struct making *m, struct container *c, struct err *e)

@@ -37,6 +37,12 @@ int bridge_cross(struct container *c, struct err *e);
  * may be NULL, is then what the init says, else it is left alone.
  */
 int launch_await(struct container *c, uint32_t want, int *ret_exit_code, struct err *e);
+/*
+ * The container's group, with its limits, owned by who may divide it. Where the group is optional
+ * and may not be made, success without one.
+ */
+int launch_make_cgroup(const struct launch *l, const struct namespaces *ns, struct container *c,
+		       struct err *e);
 /* The compiled filter of the launch, and the flags for its loading. */
 int launch_filter(const struct launch *l, struct buf *ret, unsigned int *ret_flags, struct err *e);
 /* oom_score_adj is set from outside: a user namespace of the init's own could not lower it. */

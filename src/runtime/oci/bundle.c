@@ -46,11 +46,7 @@ static bool is_allowed(const struct spec_resources *r, const struct default_devi
 	return false;
 }
 
-/*
- * Whatever the rules say, the devices that every container has may be used (runtime-spec, "Default
- * Devices"); as runc adds them, at the end. Without rules everything is allowed.
- */
-static void add_device_rules(struct spec *s)
+void bundle_add_device_rules(struct spec *s)
 {
 	const struct default_device_rule *d = container_defaults.device_rules;
 
@@ -80,7 +76,7 @@ int bundle_load(const char *path, char **ret_path, struct spec *ret, struct err 
 	rc = spec_parse(buf_text(&text), text.len, SPEC_STRICT, ret, e);
 	if (rc < 0)
 		return rc;
-	add_device_rules(ret);
+	bundle_add_device_rules(ret);
 	make_absolute(&ret->root.path, bundle);
 	for (size_t i = 0; i < ret->mounts.n; i++)
 		if (rootfs_is_bind(&ret->mounts.v[i]))

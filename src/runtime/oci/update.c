@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "runtime/oci/bundle.h"
 #include "runtime/oci/state.h"
 
 /* Bytes, with Docker's units: "512m", "1g", "-1". */
@@ -72,12 +73,13 @@ static int from_file(const char *path, struct spec_resources *r, struct err *e)
 int oci_update(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 {
 	auto_container c = OCI_CONTAINER_INIT;
-	CLEANUP(spec_resources_done) struct spec_resources r;
+	CLEANUP(spec_done) struct spec s; /* of which resources alone are used */
+	struct spec_resources *r = &s.linux_.resources;
 	struct cgroup g;
 	int rc;
 
-	spec_resources_init(&r);
-	rc = f->resources ? from_file(f->resources, &r, e) : from_flags(f, &r, e);
+	spec_init(&s);
+	rc = f->resources ? from_file(f->resources, r, e) : from_flags(f, r, e);
 	if (rc == 0)
 		rc = oci_state_open(o, argv[0], OCI_LOCKED, &c, e);
 	if (rc == 0 && oci_status(&c) == OCI_STOPPED)
@@ -86,7 +88,10 @@ int oci_update(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 		rc = oci_state_cgroup(&c, &g, e);
 	if (rc < 0)
 		return rc;
-	rc = cgroup_update(&g, &r, e);
+	bundle_add_device_rules(&s);
+	rc = cgroup_update(&g, r, e);
+	if (rc == 0)
+		rc = cgroup_update_devices(&g, r, e);
 	cgroup_done(&g);
 	return rc;
 }

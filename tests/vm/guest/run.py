@@ -6,12 +6,13 @@ raising Skip, and is interrupted after a while: the next ones still run.
 
 import importlib
 import json
+import os
 import signal
 import sys
 import time
 import traceback
 
-from guestlib import Skip
+from guestlib import Skip, ocilib
 
 CHECK_S = 120
 TEXT_MAX = 3000
@@ -25,6 +26,20 @@ def late(_number, _frame):
     raise Late("not done after %d seconds" % CHECK_S)
 
 
+def story():
+    """Where it failed, and what the check's own variables were."""
+    at = sys.exc_info()[2]
+    text = ""
+    while at:
+        if os.path.basename(at.tb_frame.f_code.co_filename).startswith("check_"):
+            for name, value in at.tb_frame.f_locals.items():
+                if isinstance(value, ocilib.Result):
+                    value = (value.code, value.out, value.err)
+                text += "%s = %.600r\n" % (name, value)
+        at = at.tb_next
+    return traceback.format_exc()[-TEXT_MAX:] + text[:TEXT_MAX]
+
+
 def run(name):
     file, _, function = name.partition(":")
     start = time.monotonic()
@@ -36,7 +51,7 @@ def run(name):
     except Skip as why:
         one["skip"] = str(why)
     except (Exception, Late):  # pylint: disable=broad-except
-        one["text"] = traceback.format_exc()[-TEXT_MAX:]
+        one["text"] = story()
     finally:
         signal.alarm(0)
     one["seconds"] = round(time.monotonic() - start, 1)
