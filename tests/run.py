@@ -193,13 +193,19 @@ def part_cluster(clock):
     return count if count.failed else pytest(clock, "tests/cluster")
 
 
+def part_vm(clock):
+    """what needs another kernel, in a virtual machine (as root; builds first)"""
+    count = build(clock, "--cc", "gcc")
+    return count if count.failed else pytest(clock, "tests/vm")
+
+
 def part_flaws(clock):
     """known flaws put back, each of which a test has to notice (as root; only when named)"""
     return pytest(clock, "tests/flaws")
 
 
 PARTS = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
-AS_ROOT = {"deploy", "host", "cluster", "flaws"}
+AS_ROOT = {"deploy", "host", "cluster", "vm", "flaws"}
 WHEN_NAMED = {"flaws"}  # what takes long and changes with the sources' safety alone
 
 
