@@ -440,6 +440,31 @@ static void test_merge(void **state)
 	table_done(&image_run_table, &image);
 }
 
+static void test_discarded_for_v2(void **state)
+{
+	static const char json[] = "{\"HostConfig\":{\"Memory\":64000000,\"MemorySwappiness\":0,"
+				   "\"OomKillDisable\":true}}";
+	static const char plain[] = "{\"HostConfig\":{\"MemorySwappiness\":-1,"
+				    "\"OomKillDisable\":false}}";
+	struct container_create create = {0};
+	struct strs warnings = {0};
+
+	(void)state;
+	assert_ok(container_create_read(json, strlen(json), &create, &e), &e);
+	container_discard_for_v2(&create.host, &warnings);
+	assert_int_equal(warnings.n, 2);
+	assert_null(create.host.memory_swappiness);
+	assert_null(create.host.oom_kill_disable);
+	assert_int_equal(create.host.memory, 64000000);
+	container_create_done(&create);
+	strs_done(&warnings);
+	/* What asks for nothing is no matter for a warning. */
+	assert_ok(container_create_read(plain, strlen(plain), &create, &e), &e);
+	container_discard_for_v2(&create.host, &warnings);
+	assert_int_equal(warnings.n, 0);
+	container_create_done(&create);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +472,17 @@ int main(void)
 		TEST(test_env),          TEST(test_mounts), TEST(test_bad_mounts),
 		TEST(test_host_network), TEST(test_check),  TEST(test_log_options),
 		TEST(test_merge),        TEST(test_update), TEST(test_resources),
+		TEST(test_defaults),
+		TEST(test_limits),
+		TEST(test_caps),
+		TEST(test_env),
+		TEST(test_mounts),
+		TEST(test_bad_mounts),
+		TEST(test_host_network),
+		TEST(test_check),
+		TEST(test_log_options),
+		TEST(test_merge),
+		TEST(test_discarded_for_v2),
 	};
 
 	return RUN_TESTS(tests);

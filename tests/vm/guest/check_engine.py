@@ -134,6 +134,18 @@ def check_a_container_outlives_the_daemon():
         d.call("DELETE", "/containers/" + ident)
 
 
+def check_exec():
+    with engine() as d:
+        ident, _ = d.create(["sleep", "1000"], Memory=64 * MB)
+        d.call("POST", "/containers/%s/start" % ident, status=204)
+        r = subprocess.run(["/shoal/bin/shoal", "-H", "unix://%s" % d.socket, "exec", ident, "cat",
+                            "/proc/self/cgroup", "/sys/fs/cgroup/memory.max"],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                           check=False)
+        assert (r.returncode, r.stdout) == (0, "0::/\n%d\n" % (64 * MB)), (r.stdout, r.stderr)
+        d.call("DELETE", "/containers/%s?force=1" % ident)
+
+
 def check_the_cli():
     with engine() as d:
         host = ["/shoal/bin/shoal", "-H", "unix://%s" % d.socket]

@@ -113,6 +113,17 @@ def check_a_group_with_processes():
         assert top.is_dir()
 
 
+def check_a_group_that_was_there_survives_a_refusal():
+    """An empty one is used, and removed with the container; what cannot be made of it leaves it."""
+    with made("/mine") as top, Oci() as oci:
+        (top / "below").mkdir()
+        r = oci.run("true", rootfs(), at("/mine", {"unified": {"memory.nosuch": "1"}}))
+        assert r.code == 1 and "memory.nosuch" in r.err
+        assert (top / "below").is_dir()
+        r = oci.run("true", rootfs(), at("/mine/a/b/c", {"unified": {"memory.nosuch": "1"}}))
+        assert r.code == 1 and [p.name for p in top.iterdir() if p.is_dir()] == ["below"]
+
+
 def check_a_group_with_divided_controllers():
     """An inner group: the kernel lets nobody into it."""
     with made("/inner") as top, Oci() as oci:
