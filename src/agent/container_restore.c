@@ -40,17 +40,28 @@ static void restore_free(struct op *op)
 
 static int look(struct restore *r, struct err *e)
 {
-	int rc = shim_connect(r->dir, CONNECT_MS, &r->client, &r->state, e);
+	int rc = shim_find(r->dir, CONNECT_MS, &r->client, &r->state, e);
 
 	if (rc < 0)
 		return rc;
 	if (r->state.phase == SHIM_CREATED) {
+		rc = shim_abort(&r->client, CONNECT_MS, e);
 		r->found = FOUND_CREATED;
-		return shim_kill(&r->client, SIGKILL, true, CONNECT_MS, e);
+		if (rc == -ENOSYS) /* of an older version */
+			rc = shim_kill(&r->client, SIGKILL, true, CONNECT_MS, e);
+		if (rc != -EALREADY) {
+			(void)shim_await_gone(r->dir, CONNECT_MS);
+			return rc;
+		}
+		/* Whoever asked for it had given the word. */
+		r->found = FOUND_NOTHING;
+		*e = ERR_INIT;
 	}
 	rc = shim_get_fds(&r->client, CONNECT_MS, &r->fds, e);
 	if (rc == 0)
 		rc = shim_subscribe(&r->client, CONNECT_MS, e);
+	if (rc == 0)
+		rc = shim_get_status(&r->client, CONNECT_MS, &r->state, e);
 	if (rc == 0)
 		r->found = FOUND_RUNNING;
 	return rc;

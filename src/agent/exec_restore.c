@@ -29,10 +29,10 @@ static void restore_run(struct job *j)
 {
 	struct restore *r = container_of(j, struct restore, job);
 
-	j->status = shim_connect(r->dir, CONNECT_MS, &r->client, &r->state, &j->err);
+	j->status = shim_find(r->dir, CONNECT_MS, &r->client, &r->state, &j->err);
 	/* Nobody waits any more for one that had not begun. */
 	if (j->status == 0 && r->state.phase == SHIM_CREATED)
-		j->status = shim_kill(&r->client, SIGKILL, false, CONNECT_MS, &j->err);
+		(void)shim_abort(&r->client, CONNECT_MS, &j->err);
 	if (j->status == 0)
 		j->status = shim_subscribe(&r->client, CONNECT_MS, &j->err);
 	r->runs = j->status == 0;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <malloc.h>
 #include <signal.h>
@@ -36,22 +37,34 @@ struct documents {
 	struct shim_config config;
 };
 
-/* Closes all but 0, 1, 2 and two others; -1 is none. */
-static void close_but(int a, int b)
-{
-	int low = MIN_OF(a, b), high = MAX_OF(a, b);
+/* What of whoever spawned the shim stays open; -1: it was not given. */
+struct given {
+	int channel, lock, target;
+};
 
-	if (low > 3)
-		syscall(SYS_close_range, 3, low - 1, 0);
-	if (low >= 3 && high > low + 1)
-		syscall(SYS_close_range, low + 1, high - 1, 0);
-	if (low < 3 && high > 3)
-		syscall(SYS_close_range, 3, high - 1, 0);
-	syscall(SYS_close_range, MAX_OF(high + 1, 3), ~0U, 0);
+/* Closes all but 0, 1, 2 and what was given, which no program shall inherit. */
+static void close_others(const struct given *g)
+{
+	const int keep[] = {g->channel, g->lock, g->target};
+	int from = 3;
+
+	for (;;) {
+		int next = INT_MAX;
+
+		for (size_t i = 0; i < ARRAY_LEN(keep); i++)
+			if (keep[i] >= from)
+				next = MIN_OF(next, keep[i]);
+		if (next > from)
+			syscall(SYS_close_range, from,
+				next == INT_MAX ? ~0U : (unsigned int)next - 1, 0);
+		if (next == INT_MAX)
+			return;
+		(void)fcntl(next, F_SETFD, FD_CLOEXEC);
+		from = next + 1;
+	}
 }
 
-/* Nothing of whoever spawned the shim is kept open but the channel and the container. */
-static int become_daemon(int channel, int target, struct err *e)
+static int become_daemon(const struct given *g, struct err *e)
 {
 	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pid;
@@ -67,8 +80,8 @@ static int become_daemon(int channel, int target, struct err *e)
 	for (int i = 0; i < 3; i++)
 		if (dup2(null, i) < 0)
 			return err_sys(e, "cannot leave the terminal");
-	close_but(channel, target);
 	TAKE_FD(null);
+	close_others(g);
 	(void)prctl(PR_SET_NAME, "shoal-shim", 0, 0, 0);
 	umask(077);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -277,39 +290,49 @@ static int report_failure(int channel, int exit_code, const struct err *e)
 
 static void tell_ready(struct shim *s, int channel)
 {
-	struct peer *spawner;
-
-	(void)fcntl(channel, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(channel, F_SETFL, O_NONBLOCK);
-	spawner = peer_add(s, channel);
-	spawner->subscribed = true;
-	if (peer_put_fds(s, spawner, SHIM_READY, 0) < 0)
-		spawner->gone = true;
-	peer_flush(spawner);
+	s->spawner = peer_add(s, channel);
+	s->spawner->subscribed = true;
+	if (peer_put_fds(s, s->spawner, SHIM_READY, 0) < 0)
+		s->spawner->gone = true;
+	peer_flush(s->spawner);
+}
+
+static int read_args(int argc, char **argv, struct given *g)
+{
+	int *to[] = {&g->channel, &g->lock, &g->target};
+
+	*g = (struct given){-1, -1, -1};
+	if (argc < 2 || argc > 2 + (int)ARRAY_LEN(to) || argv[1][0] != '/')
+		return -EINVAL;
+	for (int i = 2; i < argc; i++) {
+		*to[i - 2] = (int)strtol(argv[i], NULL, 10);
+		if (*to[i - 2] < 3)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 int shim_main(int argc, char **argv)
 {
 	static struct shim s;
-	int channel = argc >= 3 ? (int)strtol(argv[2], NULL, 10) : -1;
-	int target = argc == 4 ? (int)strtol(argv[3], NULL, 10) : -1;
 	struct err e = ERR_INIT;
+	struct given given;
 	int exit_code = 0;
 
-	if (argc < 2 || argc > 4 || argv[1][0] != '/' || (argc >= 3 && channel < 3) ||
-	    (argc == 4 && target < 3)) {
-		dprintf(STDERR_FILENO, "usage: shoal-shim RUNTIME-DIRECTORY [FD [PIDFD]]\n");
+	if (read_args(argc, argv, &given) < 0) {
+		dprintf(STDERR_FILENO, "usage: shoal-shim RUNTIME-DIRECTORY [FD [LOCK [PIDFD]]]\n");
 		return 2;
 	}
 	shim_init(&s);
-	s.target = target;
-	if (self_protect(argv, &e) < 0 || become_daemon(channel, target, &e) < 0 ||
+	s.target = given.target;
+	if (self_protect(argv, &e) < 0 || become_daemon(&given, &e) < 0 ||
 	    setup(&s, argv[1], &exit_code, &e) < 0)
-		return report_failure(channel, exit_code, &e);
-	if (target >= 0)
+		return report_failure(given.channel, exit_code, &e);
+	if (s.target >= 0)
 		close(TAKE_FD(s.target));
-	if (channel >= 0)
-		tell_ready(&s, channel);
+	if (given.channel >= 0)
+		tell_ready(&s, given.channel);
 	shrink();
 	return shim_loop(&s);
 }

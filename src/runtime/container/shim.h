@@ -60,6 +60,7 @@ struct shim {
 	bool starting;           /* SHIM_START was given, its result is awaited */
 	int start_code;          /* 126, 127 then */
 	struct peer *starter;    /* who waits for the answer to SHIM_START */
+	struct peer *spawner;    /* whoever spawned the shim; NULL: it has gone, or nobody did */
 	uint32_t start_id;
 	bool exited; /* the init is reaped */
 	uint64_t exited_ms;
@@ -68,9 +69,10 @@ struct shim {
 };
 
 /*
- * The program: `argv` is DIR [FD [PIDFD]], FD a socket of shim_spawn(). With PIDFD, a descriptor
- * of a container's init, the shim executes a further process in that container: DIR is then that
- * process's own. Returns the exit status.
+ * The program: `argv` is DIR [FD [LOCK [PIDFD]]], FD a socket of shim_spawn(). LOCK holds a lock on
+ * DIR: as long as the shim has it, there is a shim, whatever else of it can be seen. With PIDFD, a
+ * descriptor of a container's init, the shim executes a further process in that container: DIR is
+ * then that process's own. Returns the exit status.
  */
 int shim_main(int argc, char **argv);
 
@@ -88,6 +90,8 @@ void peers_end_of_output(struct shim *s);
 /* Puts a frame that carries the container's descriptors in the queue. */
 int peer_put_fds(struct shim *s, struct peer *p, uint16_t type, uint32_t id);
 void shim_answer_start(struct shim *s, int rc, const struct err *e);
+/* Ends a container whose program was not started. -EALREADY: it was. */
+int shim_abort_created(struct shim *s);
 
 /* shim_stdio.c */
 int stdio_open(struct shim *s, const struct spec *spec, bool open_stdin, int ret_container[3],

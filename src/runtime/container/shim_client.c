@@ -321,6 +321,11 @@ int shim_kill(struct shim_client *c, int signal, bool all, int timeout_ms, struc
 	return call_ok(c, SHIM_KILL, v, 2, timeout_ms, e);
 }
 
+int shim_abort(struct shim_client *c, int timeout_ms, struct err *e)
+{
+	return call_ok(c, SHIM_ABORT, NULL, 0, timeout_ms, e);
+}
+
 int shim_resize(struct shim_client *c, int rows, int cols, int timeout_ms, struct err *e)
 {
 	const uint32_t v[] = {(uint32_t)rows, (uint32_t)cols};

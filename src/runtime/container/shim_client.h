@@ -71,6 +71,15 @@ int shim_client_await_ready(struct shim_client *c, int timeout_ms, struct shim_s
 int shim_connect(const char *dir, int timeout_ms, struct shim_client *c,
 		 struct shim_state *ret_state, struct err *e);
 
+/*
+ * The same after a restart of the daemon, for a shim that may be on its way still: waits until it
+ * answers, or it is certain that there is none (-ENOENT). -ETIMEDOUT: it hung, and was killed.
+ */
+int shim_find(const char *dir, int timeout_ms, struct shim_client *c, struct shim_state *ret_state,
+	      struct err *e);
+/* Waits until no shim has the runtime directory any more. 0 or -ETIMEDOUT. */
+int shim_await_gone(const char *dir, int timeout_ms);
+
 /* Asks for the descriptors again (after a restart of the daemon). */
 int shim_get_fds(struct shim_client *c, int timeout_ms, struct shim_fds *ret, struct err *e);
 int shim_get_status(struct shim_client *c, int timeout_ms, struct shim_state *ret, struct err *e);
@@ -81,6 +90,8 @@ int shim_get_status(struct shim_client *c, int timeout_ms, struct shim_state *re
 int shim_start(struct shim_client *c, int timeout_ms, int *ret_exit_code, struct err *e);
 /* signal 0 is the stop signal. -ESRCH: it has stopped already. */
 int shim_kill(struct shim_client *c, int signal, bool all, int timeout_ms, struct err *e);
+/* Ends what was created and not started. -EALREADY: it was started. */
+int shim_abort(struct shim_client *c, int timeout_ms, struct err *e);
 int shim_resize(struct shim_client *c, int rows, int cols, int timeout_ms, struct err *e);
 int shim_close_stdin(struct shim_client *c, int timeout_ms, struct err *e);
 int shim_attach(struct shim_client *c, unsigned int streams, int timeout_ms, struct err *e);

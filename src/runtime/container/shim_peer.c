@@ -41,6 +41,11 @@ static void peer_free(struct shim *s, struct peer *p)
 		stdio_close_stdin(s);
 	if (s->starter == p)
 		s->starter = NULL;
+	/* Nobody else knows yet of a container that whoever asked for it has not started. */
+	if (s->spawner == p) {
+		s->spawner = NULL;
+		(void)shim_abort_created(s);
+	}
 	for (size_t i = 0; i < p->n_fds; i++)
 		close(p->fds[i]);
 	shim_parser_done(&p->parser);
@@ -191,6 +196,23 @@ static void on_start(struct shim *s, struct peer *p, uint32_t id)
 	s->start_id = id;
 }
 
+int shim_abort_created(struct shim *s)
+{
+	if (s->state.phase != SHIM_CREATED || s->starting || s->exited)
+		return -EALREADY;
+	(void)syscall(SYS_pidfd_send_signal, s->container.pidfd, SIGKILL, NULL, 0);
+	return 0;
+}
+
+static void on_state(struct shim *s, struct peer *p, uint32_t id)
+{
+	struct shim_state state = s->state;
+
+	if (s->starting)
+		state.phase = SHIM_RUNNING;
+	check_put(p, shim_put_state(&p->out, SHIM_STATE, id, &state, 0));
+}
+
 static void on_kill(struct shim *s, struct peer *p, const struct shim_frame *f)
 {
 	struct err e = ERR_INIT;
@@ -253,7 +275,10 @@ static void on_frame(struct shim *s, struct peer *p, const struct shim_frame *f)
 	switch (f->type) {
 	case SHIM_HELLO:
 	case SHIM_GET_STATE:
-		check_put(p, shim_put_state(&p->out, SHIM_STATE, f->id, &s->state, 0));
+		on_state(s, p, f->id);
+		break;
+	case SHIM_ABORT:
+		answer(p, f->id, shim_abort_created(s), 0, "the container has been started");
 		break;
 	case SHIM_START:
 		on_start(s, p, f->id);

@@ -32,6 +32,7 @@ enum shim_type {
 	SHIM_CLOSE_STDIN = 7, /* -> SHIM_OK */
 	SHIM_GET_FDS = 8,     /* -> SHIM_FDS */
 	SHIM_SUBSCRIBE = 9,   /* -> SHIM_OK, then events; SHIM_EXITED at once if it has exited */
+	SHIM_ABORT = 10,      /* -> SHIM_OK: it ends; -EALREADY once SHIM_START has been given */
 	/* Answers */
 	SHIM_OK = 64,
 	SHIM_ERROR = 65, /* struct shim_error */
@@ -63,7 +64,7 @@ enum shim_fd {
 
 enum shim_phase {
 	SHIM_CREATED = 1, /* all is set up, the program is not yet executed */
-	SHIM_RUNNING = 2,
+	SHIM_RUNNING = 2, /* or just about to: SHIM_START has been given */
 	SHIM_STOPPED = 3,
 };
 

@@ -10,10 +10,12 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,6 +28,7 @@
 #include "runtime/container/spec.h"
 
 #define KILL_ROUNDS 8
+#define LOCK_PAUSE_NS (5 * NS_PER_MS)
 #define ABORT_MS 5000 /* milliseconds for what is killed to be gone */
 
 int shim_binary_open(const char *path, struct err *e)
@@ -39,28 +42,30 @@ int shim_binary_open(const char *path, struct err *e)
 }
 
 /* posix_spawn() is vfork() underneath: no other thread's locks or memory are copied. */
-static int spawn(int binary_fd, const char *dir, int channel, int target, pid_t *ret, struct err *e)
+static int spawn(int binary_fd, const char *dir, int channel, int lock, int target, pid_t *ret,
+		 struct err *e)
 {
 	/* Free, and none of what is executed or passed on. */
-	int as = MAX_OF(MAX_OF(channel, target), binary_fd) + 1;
-	char path[64], number[16], target_number[16];
-	char *argv[] = {(char *)"shoal-shim", (char *)dir, number,
-			target < 0 ? NULL : target_number, NULL};
+	int as = MAX_OF(MAX_OF(channel, target), MAX_OF(binary_fd, lock)) + 1;
+	const int given[] = {channel, lock, target};
+	char path[64], number[ARRAY_LEN(given)][16];
+	char *argv[] = {(char *)"shoal-shim",          (char *)dir, number[0], number[1],
+			target < 0 ? NULL : number[2], NULL};
 	char *envp[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	int rc;
 
-	snprintf(number, sizeof(number), "%d", as);
-	snprintf(target_number, sizeof(target_number), "%d", as + 1);
 	path_fd_text(binary_fd, path);
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, channel, as);
-	if (target >= 0)
-		posix_spawn_file_actions_adddup2(&actions, target, as + 1);
+	for (int i = 0; i < (int)ARRAY_LEN(given); i++) {
+		snprintf(number[i], sizeof(number[i]), "%d", as + i);
+		if (given[i] >= 0)
+			posix_spawn_file_actions_adddup2(&actions, given[i], as + i);
+	}
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
@@ -89,20 +94,84 @@ static void kill_shim(const char *dir)
 	}
 }
 
+/* The lock on a runtime directory that a shim holds as long as it is there. -EBUSY: one is. */
+static int take_lock(const char *dir)
+{
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return TAKE_FD(fd);
+}
+
+static bool is_gone(const char *dir)
+{
+	auto_close int lock = take_lock(dir);
+
+	return lock != -EBUSY;
+}
+
+/* A lock tells nobody when it is free. */
+static bool wait_a_little(uint64_t end_ms)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+	if (clock_mono_ms() >= end_ms)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+int shim_await_gone(const char *dir, int timeout_ms)
+{
+	uint64_t end = clock_mono_ms() + (uint64_t)timeout_ms;
+
+	while (!is_gone(dir))
+		if (!wait_a_little(end))
+			return -ETIMEDOUT;
+	return 0;
+}
+
+int shim_find(const char *dir, int timeout_ms, struct shim_client *c, struct shim_state *ret_state,
+	      struct err *e)
+{
+	uint64_t end = clock_mono_ms() + (uint64_t)timeout_ms;
+	bool gone;
+	int rc;
+
+	for (;;) {
+		/* In this order: what goes between the two has left its exit.json. */
+		gone = is_gone(dir);
+		rc = shim_connect(dir, timeout_ms, c, ret_state, e);
+		if (gone || (rc != -ENOENT && rc != -ECONNREFUSED))
+			return rc;
+		if (!wait_a_little(end))
+			break;
+	}
+	kill_shim(dir);
+	return err_set(e, -ETIMEDOUT, "the shim of %s does not answer", dir);
+}
+
 /* A shim on its way, with which `c` is connected. */
 static int spawn_connected(int binary_fd, const char *dir, int target, struct shim_client *c,
 			   struct err *e)
 {
+	auto_close int lock = take_lock(dir);
 	int pair[2];
 	pid_t pid;
 	int rc;
 
 	shim_client_init(c);
+	if (lock < 0)
+		return err_code(e, lock, "cannot lock %s: a shim of before may be there still",
+				dir);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "cannot make a socket pair");
 	c->fd = pair[0];
 	(void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
-	rc = spawn(binary_fd, dir, pair[1], target, &pid, e);
+	rc = spawn(binary_fd, dir, pair[1], lock, target, &pid, e);
 	close(pair[1]);
 	/* It forks and ends at once; the shim itself belongs to init. */
 	if (rc == 0)

@@ -468,10 +468,6 @@ static void test_discarded_for_v2(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_defaults),     TEST(test_limits), TEST(test_caps),
-		TEST(test_env),          TEST(test_mounts), TEST(test_bad_mounts),
-		TEST(test_host_network), TEST(test_check),  TEST(test_log_options),
-		TEST(test_merge),        TEST(test_update), TEST(test_resources),
 		TEST(test_defaults),
 		TEST(test_limits),
 		TEST(test_caps),
@@ -482,6 +478,8 @@ int main(void)
 		TEST(test_check),
 		TEST(test_log_options),
 		TEST(test_merge),
+		TEST(test_update),
+		TEST(test_resources),
 		TEST(test_discarded_for_v2),
 	};
 
