@@ -20,6 +20,7 @@ struct restore {
 	struct op op;
 	struct job job;
 	char *dir, *group;
+	bool looked; /* at once, not on the pool */
 	enum found found;
 	bool frozen;
 	struct shim_client client;
@@ -116,11 +117,8 @@ static void take_over(struct restore *r)
 
 	c->pid = r->state.pid;
 	c->paused = r->frozen;
-	if (c->status != CONTAINER_RUNNING) {
-		c->status = CONTAINER_RUNNING;
-		c->started_ns = r->state.started_ns;
+	if (r->looked)
 		container_save(l);
-	}
 	if (container_adopt(l, &r->client) < 0) {
 		log_error("the shim of container %s cannot be watched", c->id);
 		fd_close_at(&netns);
@@ -153,6 +151,34 @@ static void settle(struct container_live *l, const struct container_end *end)
 		container_queue_start(l);
 }
 
+/* It was started by a daemon that did not live to write that down. */
+static void note_late_start(struct container_live *l, const struct shim_exit *exit)
+{
+	struct container *c = l->c;
+
+	if (c->status == CONTAINER_RUNNING || c->status == CONTAINER_REMOVING ||
+	    exit->started_ns == 0 || exit->finished_ns <= c->finished_ns)
+		return;
+	c->status = CONTAINER_RUNNING;
+	c->started_ns = exit->started_ns;
+}
+
+/*
+ * What was being started when the daemon died: before anybody can ask, as what is in the database
+ * of it is not so any more.
+ */
+static void look_now(struct container_live *l, struct restore *r)
+{
+	r->looked = true;
+	restore_run(&r->job);
+	if (r->found == FOUND_ENDED)
+		note_late_start(l, &r->exit);
+	if (r->found == FOUND_RUNNING && l->c->status != CONTAINER_REMOVING) {
+		l->c->status = CONTAINER_RUNNING;
+		l->c->started_ns = r->state.started_ns;
+	}
+}
+
 static void restore_done(struct job *j)
 {
 	struct restore *r = container_of(j, struct restore, job);
@@ -177,8 +203,10 @@ static void restore_op(struct op *op)
 {
 	struct restore *r = container_of(op, struct restore, op);
 
-	r->dir = container_run_dir(op->live->engine, op->live->c->id);
-	r->group = container_cgroup_path(op->live->c, op->live->engine->config.cgroup_parent);
+	if (r->looked) {
+		restore_done(&r->job);
+		return;
+	}
 	r->job.run = restore_run;
 	r->job.done = restore_done;
 	job_start(op->live->engine->config.loop, &r->job);
@@ -201,7 +229,11 @@ void container_restore(struct container_live *l)
 	r = xcalloc(1, sizeof *r);
 	r->op.run = restore_op;
 	r->op.free = restore_free;
+	r->dir = TAKE_PTR(dir);
+	r->group = container_cgroup_path(l->c, l->engine->config.cgroup_parent);
 	r->fds = SHIM_FDS_INIT;
 	shim_client_init(&r->client);
+	if (l->c->status != CONTAINER_RUNNING)
+		look_now(l, r);
 	op_queue(l, &r->op, NULL, NULL);
 }

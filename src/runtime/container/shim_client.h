@@ -121,6 +121,7 @@ uint32_t shim_client_id(struct shim_client *c);
 struct shim_exit {
 	int exit_code;
 	bool oom_killed;
+	int64_t started_ns; /* 0: its program was not, or that is not known */
 	int64_t finished_ns;
 	char error[512]; /* why the program could not be executed, or "" */
 };

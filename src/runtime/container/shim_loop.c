@@ -51,11 +51,14 @@ static void write_exit(struct shim *s)
 {
 	auto_buf b = BUF_INIT(8192);
 	auto_close int fd = -1;
-	char time[TIME_TEXT_MAX];
+	char started[TIME_TEXT_MAX], finished[TIME_TEXT_MAX];
 
-	time_format(s->state.finished_ns, time);
-	buf_addf(&b, "{\"exitCode\":%u,\"oomKilled\":%s,\"finishedAt\":\"%s\",\"error\":\"",
-		 s->state.exit_code, s->state.oom ? "true" : "false", time);
+	time_format(s->state.started_ns, started);
+	time_format(s->state.finished_ns, finished);
+	buf_addf(&b,
+		 "{\"exitCode\":%u,\"oomKilled\":%s,\"startedAt\":\"%s\","
+		 "\"finishedAt\":\"%s\",\"error\":\"",
+		 s->state.exit_code, s->state.oom ? "true" : "false", started, finished);
 	for (const char *p = s->error; *p; p++) {
 		if (*p == '"' || *p == '\\')
 			buf_addf(&b, "\\%c", *p);

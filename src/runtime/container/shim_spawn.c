@@ -225,7 +225,7 @@ int shim_exit_read(const char *dir, struct shim_exit *ret, struct err *e)
 	auto_free char *path = xasprintf("%s/exit.json", dir);
 	auto_buf text = BUF_INIT(LIMIT_SPEC_JSON);
 	struct shim_exit x = {0};
-	const char *time, *error;
+	const char *time, *error, *started = NULL;
 	json_t *root;
 	int oom;
 	int rc = file_read_at(AT_FDCWD, path, &text);
@@ -234,9 +234,10 @@ int shim_exit_read(const char *dir, struct shim_exit *ret, struct err *e)
 		return err_code(e, rc, "cannot read %s", path);
 	root = json_loadb(buf_text(&text), text.len, 0, NULL);
 	if (!root ||
-	    json_unpack(root, "{s:i,s:b,s:s,s:s}", "exitCode", &x.exit_code, "oomKilled", &oom,
-			"finishedAt", &time, "error", &error) < 0 ||
-	    time_parse(time, &x.finished_ns) < 0) {
+	    json_unpack(root, "{s:i,s:b,s?s,s:s,s:s}", "exitCode", &x.exit_code, "oomKilled", &oom,
+			"startedAt", &started, "finishedAt", &time, "error", &error) < 0 ||
+	    time_parse(time, &x.finished_ns) < 0 ||
+	    (started && time_parse(started, &x.started_ns) < 0)) {
 		json_decref(root);
 		return err_set(e, -EINVAL, "%s is damaged", path);
 	}
