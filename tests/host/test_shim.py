@@ -1,5 +1,6 @@
 """shoal-shim with real containers: needs root, a static busybox and the built shim."""
 
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +29,11 @@ def is_gone(pid, timeout=10):
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
+        return True
+    except OSError as error:
+        # Kernels before 6.9 say so of one that is being reaped at this moment.
+        if error.errno != errno.EINVAL:
+            raise
         return True
     try:
         return bool(select.select([fd], [], [], timeout)[0])

@@ -3,12 +3,16 @@ shoal-oci and shoald on a kernel with control groups v2 alone, which few machine
 have: in a virtual machine, booted once for all the checks that are wanted.
 """
 
+import os
+
 import pytest
 
 import vmlib
 
 FILES = ["check_limits", "check_devices", "check_life", "check_rootless", "check_engine",
          "check_tree"]
+if os.environ.get("SHOAL_VM_LONG"):
+    FILES.append("check_host_tests")
 CHECKS = vmlib.checks(*FILES)
 pytestmark = pytest.mark.skipif(vmlib.missing() is not None, reason=vmlib.missing() or "")
 

@@ -17,8 +17,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("SHOAL_BUILD", vmimage.TOP / "build"))
 PROGRAMS = ["shoal", "shoald", "shoal-oci", "shoal-shim"]
 # Of tests/host: what drives shoal-oci and shoald there does here.
-HOST_LIBS = ["ocilib.py", "shimlib.py", "test_shoald.py"]
-BOOT_S = 900  # bound of the machine's whole life
+HOST_LIBS = ["ocilib.py", "shimlib.py", "test_oci.py", "test_shim.py", "test_shoald.py"]
+BOOT_S = 900  # bound of the whole life of a machine
 MEMORY_MB = 1024
 IMAGE = "vm:1"  # a small one that lies at /shoal/image.tar
 # The machine's root has the C library of its own, which is this Debian's as well.

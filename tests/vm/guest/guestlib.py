@@ -9,6 +9,7 @@ import tempfile
 import time
 
 os.environ["SHOAL_BUILD"] = "/shoal"  # where the libraries of tests/host look for the programs
+os.environ["SHOAL_EMULATED"] = "1"
 os.environ["LD_LIBRARY_PATH"] = "/shoal/lib"
 
 import ocilib  # pylint: disable=wrong-import-position
