@@ -31,9 +31,28 @@ static const struct jt_type record_type = {
 					   JT_END,
 				   }};
 
+int oci_record_parse(const char *json, size_t n, struct oci_record *ret, struct err *e)
+{
+	int rc = jt_parse(&record_type, json, n, true, "state.json", ret, e);
+
+	if (rc < 0)
+		oci_record_done(ret);
+	return rc;
+}
+
+int oci_record_write(const struct oci_record *r, struct buf *ret)
+{
+	return jt_write(&record_type, r, ret);
+}
+
+void oci_record_done(struct oci_record *r)
+{
+	jt_done(&record_type, r);
+}
+
 void oci_container_done(struct oci_container *c)
 {
-	jt_done(&record_type, &c->record);
+	oci_record_done(&c->record);
 	free(c->id);
 	/* By hand: a container's init that was cloned meanwhile has the same open folder. */
 	if (c->dir >= 0)
@@ -192,7 +211,7 @@ int oci_state_put(const struct oci_container *c, const char *name, const struct 
 int oci_state_write(const struct oci_container *c, struct err *e)
 {
 	auto_buf text = BUF_INIT(LIMIT_OCI_STATE);
-	int rc = jt_write(&record_type, &c->record, &text);
+	int rc = oci_record_write(&c->record, &text);
 
 	if (rc < 0)
 		return err_set(e, rc, "the annotations of container %s take more than %u bytes",

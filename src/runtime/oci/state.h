@@ -37,6 +37,12 @@ struct oci_record {
 	struct spec_pairs annotations;
 };
 
+/* As spec_parse() with SPEC_STRICT; oci_record_done() after 0 alone. */
+int oci_record_parse(const char *json, size_t n, struct oci_record *ret, struct err *e);
+/* 0, or -EMSGSIZE past the buffer's bound. */
+int oci_record_write(const struct oci_record *r, struct buf *ret);
+void oci_record_done(struct oci_record *r);
+
 struct oci_container {
 	char *id;
 	int parent; /* the folder of all states */
