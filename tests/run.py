@@ -70,12 +70,17 @@ def group_signal(process, number):
         pass
 
 
+def take_interrupts():
+    """Who was started in the background may ignore them, and so would those who come after."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(clock, argv, env=None):
     """The exit status of a command; one that outlives the bound is interrupted, then ended."""
     print("+", *argv, flush=True)
     process = subprocess.Popen(
         argv, cwd=TOP, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-        start_new_session=True)
+        start_new_session=True, preexec_fn=take_interrupts)
     try:
         return process.wait(clock.left())
     except subprocess.TimeoutExpired:

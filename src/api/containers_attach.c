@@ -211,18 +211,20 @@ static void exec_started(void *arg, int status, const struct err *e)
 		fail_inband(a, e);
 }
 
-static void exec_begin(struct attaching *a)
+/* False: it has been forgotten meanwhile, and so is `a`. */
+static bool exec_begin(struct attaching *a)
 {
 	struct err e = ERR_INIT;
 	struct engine_exec *x;
 
 	if (engine_exec_find(a->engine, a->id, &x, &e) < 0) {
 		fail_inband(a, &e);
-		return;
+		return false;
 	}
 	a->starting = xcalloc(1, sizeof *a->starting);
 	a->starting->a = a;
 	engine_exec_start(a->engine, x, exec_started, a->starting);
+	return true;
 }
 
 /* The connection */
@@ -238,8 +240,8 @@ static void on_opened(struct http_hijack *h, void *data)
 	}
 	a->h = h;
 	http_hijack_pause(h, true);
-	if (a->exec && !a->output_over)
-		exec_begin(a);
+	if (a->exec && !a->output_over && !exec_begin(a))
+		return;
 	if (!a->replay)
 		stream_begin(a);
 	else if (!replay_begin(a, &e))

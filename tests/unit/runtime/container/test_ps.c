@@ -18,8 +18,9 @@ static const char *rows_of(const char *table, const pid_t *v, size_t n)
 {
 	static struct buf out;
 	struct buf pids = {.p = (char *)v, .len = n * sizeof(*v)};
-	struct err e = ERR_INIT;
+	static struct err e;
 
+	e = ERR_INIT;
 	buf_done(&out);
 	out = BUF_INIT(4096);
 	return ps_table(table, &pids, add_row, &out, &e) < 0 ? err_text(&e) : buf_text(&out);
