@@ -97,6 +97,27 @@ class Daemon:
         assert result.returncode == 0, (args, result.stdout, result.stderr)
         return result.stdout.strip()
 
+    def hijack(self, path, body=None):
+        """
+        A connection that has become a stream, and what came of it with the answer: the SDK loses
+        that, as it is in the buffer of its reader.
+        """
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(30)
+        s.connect(str(self.sock))
+        text = json.dumps(body) if body is not None else ""
+        s.sendall((f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                   "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+                   f"Content-Length: {len(text)}\r\n\r\n{text}").encode())
+        got = b""
+        while b"\r\n\r\n" not in got:
+            piece = s.recv(4096)
+            assert piece, got
+            got += piece
+        head, got = got.split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 101"), head
+        return s, got
+
     def client(self, **kwargs):
         return docker_sdk.DockerClient(base_url=f"unix://{self.sock}", timeout=60, **kwargs)
 
@@ -294,11 +315,9 @@ def test_attach_replays_logs(daemon, name):
                                       name=name, detach=True, stdin_open=True)
     follow = container.logs(stream=True, follow=True)
     assert next(follow) == b"early\n"
-    raw = container.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1, "logs": 1})
-    raw._sock.settimeout(30)
-    raw._sock.sendall(b"you\n")
-    got = b""
-    while piece := raw._sock.recv(4096):
+    raw, got = daemon.hijack(f"/containers/{name}/attach?stdin=1&stdout=1&stream=1&logs=1")
+    raw.sendall(b"you\n")
+    while piece := raw.recv(4096):
         got += piece
     raw.close()
     assert got == (b"\x01\0\0\0\0\0\0\x06early\n" b"\x01\0\0\0\0\0\0\x09late you\n")

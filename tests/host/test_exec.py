@@ -10,7 +10,6 @@ import os
 import pty
 import select
 import signal
-import socket
 import struct
 import subprocess
 import termios
@@ -218,20 +217,19 @@ def test_a_size_given_before_the_start_counts(daemon, box):
 def test_what_goes_on_without_its_client(daemon, box):
     """A client that goes away ends the input, and nothing else."""
     ident = create(daemon, box, ["sh", "-c", "cat >/dev/null; echo over >/tmp/over; exit 4"], stdin=True)
-    stream = daemon.client().api.exec_start(ident, socket=True)
+    stream, _ = daemon.hijack(f"/exec/{ident}/start", {})
     wait_for("the start", lambda: inspect(daemon, ident)["Running"])
-    stream._sock.shutdown(socket.SHUT_RDWR)
+    stream.close()
     assert ended(daemon, ident)["ExitCode"] == 4
     assert daemon.docker("exec", box, "cat", "/tmp/over") == "over"
 
 
 def test_a_slow_client_loses_nothing(daemon, box):
     ident = create(daemon, box, ["sh", "-c", "head -c 8000000 /dev/zero | tr '\\0' x; echo end >&2"])
-    stream = daemon.client().api.exec_start(ident, socket=True)._sock
+    stream, got = daemon.hijack(f"/exec/{ident}/start", {})
     # What is not read holds the process up; its end is not told before its output.
     wait_for("the start", lambda: inspect(daemon, ident)["Running"])
-    stream.setblocking(True)
-    got, last = b"", b""
+    last = b""
     while piece := stream.recv(1 << 16):
         got += piece
     total = 0
