@@ -33,6 +33,7 @@ static void restore_free(struct op *op)
 {
 	struct restore *r = container_of(op, struct restore, op);
 
+	op->live->restoring = false;
 	free(r->dir);
 	free(r->group);
 	shim_client_done(&r->client);
@@ -233,7 +234,21 @@ void container_restore(struct container_live *l)
 	r->group = container_cgroup_path(l->c, l->engine->config.cgroup_parent);
 	r->fds = SHIM_FDS_INIT;
 	shim_client_init(&r->client);
+	l->restoring = true;
 	if (l->c->status != CONTAINER_RUNNING)
 		look_now(l, r);
 	op_queue(l, &r->op, NULL, NULL);
+}
+
+static void nothing(struct op *op)
+{
+	op_end(op, 0, NULL);
+}
+
+void container_restored(struct container_live *l, engine_done done, void *arg)
+{
+	struct op *op = xcalloc(1, sizeof *op);
+
+	op->run = nothing;
+	op_queue(l, op, done, arg);
 }

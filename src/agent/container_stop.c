@@ -188,20 +188,13 @@ static void kill_event(struct container_live *l, int signal)
 	container_event(l, "kill", "signal", text);
 }
 
-void engine_container_kill(struct engine *e, struct container *c, int signal, engine_done done,
-			   void *arg)
+static void kill_now(struct container *c, struct request *r)
 {
+	const int signal = r->signal;
+	const uint32_t v[] = {(uint32_t)signal, signal == SIGKILL};
 	struct container_live *l = c->live;
-	struct request *r;
 	bool ends = false;
-	uint32_t v[2];
 
-	(void)e;
-	if (signal == 0)
-		signal = SIGKILL;
-	r = request_new(c, signal, done, arg);
-	v[0] = (uint32_t)signal;
-	v[1] = signal == SIGKILL;
 	if (c->status == CONTAINER_RUNNING && l->link) {
 		l->killing = l->killing || signal == SIGKILL;
 		if (signal == SIGKILL || signal == container_stop_signal(c)) {
@@ -224,6 +217,32 @@ void engine_container_kill(struct engine *e, struct container *c, int signal, en
 	}
 	r->deferred.run = request_later;
 	engine_defer(r->engine, &r->deferred);
+}
+
+static void kill_restored(void *arg, int status, const struct err *err)
+{
+	struct request *r = arg;
+	struct container *c;
+
+	if (status < 0) {
+		r->err = *err;
+	} else if (engine_container_find(r->engine, r->id, &c, &r->err) == 0) {
+		kill_now(c, r);
+		return;
+	}
+	request_end(r);
+}
+
+void engine_container_kill(struct engine *e, struct container *c, int signal, engine_done done,
+			   void *arg)
+{
+	struct request *r = request_new(c, signal ? signal : SIGKILL, done, arg);
+
+	(void)e;
+	if (c->live->restoring)
+		container_restored(c->live, kill_restored, r);
+	else
+		kill_now(c, r);
 }
 
 void engine_container_resize(struct engine *e, struct container *c, int rows, int cols,

@@ -109,6 +109,7 @@ struct container_live {
 	bool killing;           /* SIGKILL was sent */
 	bool freezing, thawing; /* a job of container_pause.c is under way */
 	bool thaw_after;        /* the freezing was overtaken by a signal that ends it */
+	bool restoring;         /* its shim is looked for, after a start of the daemon */
 	bool lost; /* the shim is gone; what became of the container is being found out */
 
 	uv_timer_t timer; /* grace of a stop, or the delay until a restart */
@@ -237,6 +238,8 @@ void stats_end(struct container_live *l); /* it is removed, or the daemon stops 
 void container_queue_start(struct container_live *l);
 /* container_restore.c: what became of it while no daemon ran. */
 void container_restore(struct container_live *l);
+/* Calls `done` once that is known, not from within; with a reason when it does not come to that. */
+void container_restored(struct container_live *l, engine_done done, void *arg);
 /* container_link.c: its shim's events, from now on. -errno leaves `client` as it is. */
 int container_adopt(struct container_live *l, struct shim_client *client);
 /* Asks the shim for a signal, to the first process or all; the answer does not matter. */

@@ -3,6 +3,7 @@
  * program; and what its shim says afterwards.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/engine_impl.h"
@@ -10,6 +11,7 @@
 #include "agent/shim_link.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/id.h"
 
 #define SPAWN_MS 60000       /* milliseconds for a shim to make the process */
 #define CODE_NOT_STARTED 126 /* as docker has it */
@@ -253,6 +255,40 @@ static void answer_later(struct engine *e, const struct err *err, engine_done do
 	engine_defer(e, &r->deferred);
 }
 
+struct later {
+	struct engine *engine;
+	char id[ID_HOST_LEN + 1];
+	engine_done done;
+	void *arg;
+};
+
+static void start_restored(void *arg, int status, const struct err *err)
+{
+	struct later *l = arg;
+	struct engine_exec *exec;
+	struct err own = ERR_INIT;
+
+	if (status < 0)
+		own = *err;
+	if (status == 0 && engine_exec_find(l->engine, l->id, &exec, &own) == 0)
+		engine_exec_start(l->engine, exec, l->done, l->arg);
+	else if (l->done)
+		l->done(l->arg, own.code, &own);
+	engine_release(l->engine);
+	free(l);
+}
+
+/* Of a container whose shim is looked for. */
+static void start_later(struct exec_live *x, engine_done done, void *arg)
+{
+	struct later *l = xcalloc(1, sizeof *l);
+
+	*l = (struct later){.engine = x->engine, .done = done, .arg = arg};
+	(void)snprintf(l->id, sizeof l->id, "%s", x->x.id);
+	engine_hold(x->engine);
+	container_restored(x->live, start_restored, l);
+}
+
 void engine_exec_start(struct engine *e, struct engine_exec *exec, engine_done done, void *arg)
 {
 	struct exec_live *x = container_of(exec, struct exec_live, x);
@@ -260,6 +296,10 @@ void engine_exec_start(struct engine *e, struct engine_exec *exec, engine_done d
 	struct err err = ERR_INIT;
 	int target = -1;
 
+	if (x->live->restoring) {
+		start_later(x, done, arg);
+		return;
+	}
 	if (engine_exec_check(e, exec, &err) == 0) {
 		target = fcntl(x->live->pidfd, F_DUPFD_CLOEXEC, 3);
 		if (target < 0)

@@ -146,3 +146,18 @@ def test_nothing_of_it_is_left(daemon, name):
     daemon.docker("rm", "-f", name)
     wait_until(lambda: not shims(daemon) and not [p for p in pids if Path(f"/proc/{p}").exists()])
     assert not list(daemon.root.glob("exec/containers/*"))
+
+
+@pytest.mark.parametrize("what", ["kill", "exec"])
+def test_asked_at_once_after_a_start(daemon, name, what):
+    """While its shim is still being looked for, what is asked of a container waits."""
+    daemon.docker("run", "-d", "--name", name, IMAGE, "sleep", "1000")
+    client = daemon.client().api
+    for _ in range(5):
+        kill(daemon)
+        daemon.start()
+        if what == "kill":
+            client.kill(name, "USR1")
+        else:
+            ident = client.exec_create(name, ["echo", "well"])["Id"]
+            assert client.exec_start(ident) == b"well\n"
