@@ -86,4 +86,54 @@ FLAWS = [
         RUNTIME + "rootfs_dev.c", "path_open_parent(r->root, d->path, PATH_NO_LINKS, name)",
         "path_open_parent(r->root, d->path, 0, name)")],
          "host/test_cve.py::test_devices_are_not_made_through_a_link"),
+    Flaw("CVE-2014-6407", [Edit(
+        "src/runtime/image/tree.c", "RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |",
+        "0 |"), Edit("src/runtime/image/tree.c", "(flags | O_CLOEXEC | O_NOFOLLOW),",
+                     "(flags | O_CLOEXEC),")], "unit_runtime_image_test_layer"),
+    Flaw("CVE-2014-9357", [Edit(
+        "src/runtime/image/tree.c", "if (n == 2 && at[0] == '.' && at[1] == '.')\n\t\t\treturn",
+        "if (0)\n\t\t\treturn")], "unit_runtime_image_test_layer"),
+    # What is read-only in /proc stays writable.
+    Flaw("CVE-2015-3630", [Edit(
+        RUNTIME + "rootfs_mask.c", "i < l->readonly_paths.n", "i < 0 * l->readonly_paths.n")],
+         "host/test_shim.py::test_masked_and_readonly_paths"),
+    Flaw("CVE-2016-9962", [
+        Edit(RUNTIME + "init.c", "PR_SET_DUMPABLE, 0, 0, 0, 0);\n\ti->root.root",
+             "PR_SET_DUMPABLE, 1, 0, 0, 0);\n\ti->root.root"),
+        Edit(RUNTIME + "init.c", "\tint rc;\n\n\t(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);\n",
+             "\tint rc;\n\n")],
+         "host/test_cve_live.py::test_an_executed_process_with_the_containers_rights_is_closed"),
+    Flaw("CVE-2019-13509", [Edit(
+        "src/runtime/oci/main.c", "\tif (rc == 0)\n\t\trc = run_command(&o, rest, &e);\n",
+        "\tfor (char **w = rest; rc == 0 && o.debug && *w; w++)\n\t\tlog_error(&o, *w);\n"
+        "\tif (rc == 0)\n\t\trc = run_command(&o, rest, &e);\n")],
+         "host/test_cve_live.py::test_the_log_has_no_secrets"),
+    # A target is checked below the root, and then used once more by its name.
+    Flaw("CVE-2021-30465", [Edit(
+        RUNTIME + "rootfs.c", "\tif (fd < 0)\n\t\treturn err_code(e, fd, \"cannot open the mount target",
+        "\tint checked = path_open(r->root, m->destination, O_PATH, PATH_NO_LINKS);\n"
+        "\tint again = checked < 0 ? -1 : openat(r->root, m->destination + 1, O_PATH | O_CLOEXEC);\n"
+        "\tif (again >= 0)\n\t\treturn again;\n"
+        "\tif (fd < 0)\n\t\treturn err_code(e, fd, \"cannot open the mount target")],
+         "host/test_cve_live.py::test_a_mount_is_inside_wherever_its_target_is_exchanged_for"),
+    Flaw("CVE-2024-45310", [Edit(
+        RUNTIME + "path.c", "\tif (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)",
+        "\tauto_free char *above = xstrndup(path, (size_t)(strrchr(path, '/') - path));\n"
+        "\tauto_close int checked = path_open(root_fd, above, O_PATH, PATH_NO_LINKS);\n"
+        "\tif (checked >= 0)\n\t\t(void)mkdirat(root_fd, path + 1, 0755);\n"
+        "\tif (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)")],
+         "host/test_cve_live.py::test_no_target_is_made_where_a_folder_was_exchanged_for_a_link"),
+    # A length in 16 bits, as in netlink's attributes.
+    Flaw("CVE-2021-43784", [Edit(
+        RUNTIME + "launch_ns.c", "auto_close int fd = open(ns->path, O_RDONLY | O_CLOEXEC);",
+        "auto_free char *cut = xstrndup(ns->path, (uint16_t)strlen(ns->path));\n"
+        "\tauto_close int fd = open(cut, O_RDONLY | O_CLOEXEC);")],
+         "host/test_cve_live.py::test_a_length_that_does_not_fit_16_bits_is_no_shorter_one"),
+    # The working directory is entered by its name alone.
+    Flaw("CVE-2024-21626 (cwd)", [
+        Edit(RUNTIME + "init.c", "\tif (fd < 0)\n\t\treturn err_code(e, fd, \"cannot enter the working",
+             "\tif (chdir(cwd) == 0)\n\t\treturn 0;\n"
+             "\tif (fd < 0)\n\t\treturn err_code(e, fd, \"cannot enter the working"),
+        Edit(RUNTIME + "init.c", "\tdir = path_make_dir(i->root.root, i->spec->process.cwd, 0);\n", "")],
+         "host/test_oci.py::test_no_descriptor_of_the_host_is_seen_inside"),
 ]

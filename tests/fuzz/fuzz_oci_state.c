@@ -24,6 +24,8 @@ static void try_record(const char *text, size_t n)
 
 	if (oci_record_parse(text, n, &r, NULL) < 0)
 		return;
+	assert(r.pid == SPEC_UNSET || (r.pid >= 0 && r.pid <= INT32_MAX));
+	assert(!r.cgroup || (r.cgroup[0] == '/' && r.cgroup[1]));
 	assert(oci_record_write(&r, &b) == 0);
 	assert(oci_record_parse(buf_text(&b), b.len, &again, NULL) == 0);
 	assert(same(r.id, again.id) && same(r.cgroup, again.cgroup) &&

@@ -31,10 +31,29 @@ static const struct jt_type record_type = {
 					   JT_END,
 				   }};
 
+/* What a damaged file could otherwise lead to: somebody else's group, or pid 1 for 2^32 + 1. */
+static int record_check(const struct oci_record *r, struct err *e)
+{
+	auto_free char *clean = NULL;
+
+	if (!r->id || !r->bundle || !r->created)
+		return err_set(e, -EINVAL, "state.json: id, bundle or created is missing");
+	if (r->pid != SPEC_UNSET && (r->pid < 0 || r->pid > INT32_MAX))
+		return err_set(e, -EINVAL, "state.json: pid is out of range");
+	if (r->cgroup &&
+	    (cgroup_path_clean(r->cgroup, &clean, NULL) < 0 || strcmp(clean, r->cgroup) != 0))
+		return err_set(e, -EINVAL,
+			       "state.json: cgroup %.128s is not the clean path of a group",
+			       r->cgroup);
+	return 0;
+}
+
 int oci_record_parse(const char *json, size_t n, struct oci_record *ret, struct err *e)
 {
 	int rc = jt_parse(&record_type, json, n, true, "state.json", ret, e);
 
+	if (rc == 0)
+		rc = record_check(ret, e);
 	if (rc < 0)
 		oci_record_done(ret);
 	return rc;
@@ -142,7 +161,7 @@ static int read_record(struct oci_container *c, struct err *e)
 		return 0;
 	if (rc < 0)
 		return err_code(e, rc, "cannot read the state of container %s", c->id);
-	return jt_parse(&record_type, buf_text(&text), text.len, true, "state.json", &c->record, e);
+	return oci_record_parse(buf_text(&text), text.len, &c->record, e);
 }
 
 /* The descriptor first, then the start time: so that it is this process and no later one. */
@@ -224,9 +243,27 @@ void oci_state_unlock(const struct oci_container *c)
 	(void)flock(c->dir, LOCK_UN);
 }
 
+/* Without a new descriptor: what is there has few names. */
+static int remove_by_name(const struct oci_container *c)
+{
+	static const char *const names[] = {"state.json",  "config.json",  OCI_SOCKET,
+					    ".state.json", ".config.json", OCI_SOCKET_EARLY};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		(void)unlinkat(c->dir, names[i], 0);
+	return unlinkat(c->parent, c->id, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
 int oci_state_remove(struct oci_container *c, struct err *e)
 {
-	return dir_remove(c->parent, c->id, e);
+	struct err tried = ERR_INIT;
+	int rc = dir_remove(c->parent, c->id, &tried);
+
+	if ((rc == -EMFILE || rc == -ENFILE) && remove_by_name(c) == 0)
+		return 0;
+	if (rc < 0 && e)
+		*e = tried;
+	return rc;
 }
 
 static bool is_there(const struct oci_container *c, const char *name)

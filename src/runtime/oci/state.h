@@ -37,7 +37,10 @@ struct oci_record {
 	struct spec_pairs annotations;
 };
 
-/* As spec_parse() with SPEC_STRICT; oci_record_done() after 0 alone. */
+/*
+ * As spec_parse() with SPEC_STRICT; oci_record_done() after 0 alone. -EINVAL also for what no
+ * container has: a group that is not below the root, a pid that is none.
+ */
 int oci_record_parse(const char *json, size_t n, struct oci_record *ret, struct err *e);
 /* 0, or -EMSGSIZE past the buffer's bound. */
 int oci_record_write(const struct oci_record *r, struct buf *ret);
