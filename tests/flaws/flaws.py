@@ -17,6 +17,13 @@ FOLLOW = [
     Edit(RUNTIME + "path.c", "root_fd, *path ? path : \"/\", &how",
          "root_fd, path[strspn(path, \"/\")] ? path + strspn(path, \"/\") : \".\", &how"),
 ]
+# So do those of a layer that is unpacked.
+UNPACK = [
+    Edit("src/runtime/image/tree.c",
+         "RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |\n\t\t\t   RESOLVE_NO_XDEV,",
+         "0,"),
+    Edit("src/runtime/image/tree.c", "(flags | O_CLOEXEC | O_NOFOLLOW),", "(flags | O_CLOEXEC),"),
+]
 
 FLAWS = [
     Flaw("CVE-2016-3697", [Edit(
@@ -86,11 +93,8 @@ FLAWS = [
         RUNTIME + "rootfs_dev.c", "path_open_parent(r->root, d->path, PATH_NO_LINKS, name)",
         "path_open_parent(r->root, d->path, 0, name)")],
          "host/test_cve.py::test_devices_are_not_made_through_a_link"),
-    Flaw("CVE-2014-6407", [Edit(
-        "src/runtime/image/tree.c", "RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |",
-        "0 |"), Edit("src/runtime/image/tree.c", "(flags | O_CLOEXEC | O_NOFOLLOW),",
-                     "(flags | O_CLOEXEC),")], "unit_runtime_image_test_layer"),
-    Flaw("CVE-2014-9357", [Edit(
+    Flaw("CVE-2014-6407", UNPACK, "unit_runtime_image_test_layer"),
+    Flaw("CVE-2014-9357", UNPACK + [Edit(
         "src/runtime/image/tree.c", "if (n == 2 && at[0] == '.' && at[1] == '.')\n\t\t\treturn",
         "if (0)\n\t\t\treturn")], "unit_runtime_image_test_layer"),
     # What is read-only in /proc stays writable.
