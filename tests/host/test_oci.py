@@ -737,7 +737,7 @@ def test_the_program_cannot_be_written_through_proc(oci, rootfs, tmp_path):
     copy = tmp_path / "oci"
     shutil.copy(OCI, copy)
     before = copy.read_bytes()
-    oci.program = str(copy)
+    attacked = Runtime(oci.base, copy)  # of the same containers; what cleans up is whole
     root = shimlib.make_rootfs(tmp_path / "own")
     # What runs is the command itself, inside; it waits at the log until somebody reads it.
     (root / "entry").write_text("#!/proc/self/exe --log=/tmp/fifo\n")
@@ -759,7 +759,7 @@ def test_the_program_cannot_be_written_through_proc(oci, rootfs, tmp_path):
             grep -q 'Text file busy' /tmp/why || break
         done
         cp /tmp/why /tmp/done; sleep 1000""", root, powerful)
-    assert oci.call("exec", ident, "/entry", check=False).code == 1
+    assert attacked.call("exec", ident, "/entry", check=False).code == 1
     wait_for(lambda: (root / "tmp/done").exists())
     assert not (root / "tmp/result").exists()
     assert copy.read_bytes() == before
