@@ -77,14 +77,14 @@ int oci_delete_container(struct oci_container *c, const struct spec *spec, struc
 }
 
 /*
- * A creator that is at work holds the lock. It is ended by the death of the init, whose pid is
- * written early.
+ * A creator that is at work holds the lock, and so does the init of one that was killed before it
+ * had unlocked. Both end with the init, whose pid is written early.
  */
-static void kill_creating(const struct oci *o, const char *id)
+static void kill_holder(const struct oci *o, const char *id)
 {
 	auto_container c = OCI_CONTAINER_INIT;
 
-	if (oci_state_open(o, id, OCI_UNLOCKED, &c, NULL) == 0 && oci_status(&c) == OCI_CREATING)
+	if (oci_state_open(o, id, OCI_UNLOCKED, &c, NULL) == 0)
 		(void)oci_signal(&c, SIGKILL);
 }
 
@@ -97,7 +97,7 @@ int oci_delete(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	int rc;
 
 	if (f->force)
-		kill_creating(o, argv[0]);
+		kill_holder(o, argv[0]);
 	rc = oci_state_open(o, argv[0], OCI_LOCKED, &c, e);
 	if (rc == -ENOENT && f->force) {
 		*e = ERR_INIT;
