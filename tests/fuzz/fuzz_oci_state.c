@@ -43,7 +43,7 @@ static void try_id(const char *text, size_t n)
 
 	/* It is the name of a folder. */
 	if (oci_check_id(id, NULL) == 0)
-		assert(*id && !strchr(id, '/') && strcmp(id, ".") && strcmp(id, ".."));
+		assert(*id && !strchr(id, '/') && strcmp(id, ".") != 0 && strcmp(id, "..") != 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

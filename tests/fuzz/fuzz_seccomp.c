@@ -61,7 +61,7 @@ static const char *choose(const char *(*name)(size_t i), unsigned int at)
 
 	while (name(n))
 		n++;
-	return name(at % n);
+	return n ? name(at % n) : NULL;
 }
 
 static void rule_draw(struct bytes *b, struct spec_seccomp_rule *r)
