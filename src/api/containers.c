@@ -214,7 +214,7 @@ static void container_delete(struct api_req *r)
 					query_bool(r->query, "v", false), done_empty, r);
 }
 
-static void done_ok(void *arg, int status, const struct err *e)
+void containers_done_ok(void *arg, int status, const struct err *e)
 {
 	struct api_req *r = arg;
 
@@ -241,7 +241,7 @@ static void container_resize(struct api_req *r)
 	if (containers_size_args(r, &rows, &cols) < 0)
 		api_reply_error(r, &r->err);
 	else
-		engine_container_resize(r->ctx, c, (int)rows, (int)cols, done_ok, r);
+		engine_container_resize(r->ctx, c, (int)rows, (int)cols, containers_done_ok, r);
 }
 
 static void container_pause(struct api_req *r)

@@ -41,5 +41,7 @@ void exec_create_handler(struct api_req *r);
 void exec_start_handler(struct api_req *r);
 void exec_resize_handler(struct api_req *r);
 void exec_inspect_handler(struct api_req *r);
+/* An engine_done: answers the request (`arg`) with 200 and nothing, or with the reason. */
+void containers_done_ok(void *arg, int status, const struct err *e);
 /* h and w of a resize. 0 or -EINVAL with the reason in r->err. */
 int containers_size_args(struct api_req *r, int64_t *ret_rows, int64_t *ret_cols);

@@ -66,16 +66,6 @@ static const struct field start_view_fields[] = {
 #undef T
 static TABLE_DEFINE(start_view, start_view_fields);
 
-static void done_ok(void *arg, int status, const struct err *e)
-{
-	struct api_req *r = arg;
-
-	if (status < 0)
-		api_reply_error(r, e);
-	else
-		api_reply_empty(r, 200);
-}
-
 static void ignore(void *arg, int status, const struct err *e)
 {
 	(void)arg;
@@ -108,7 +98,7 @@ void exec_start_handler(struct api_req *r)
 		if (rows && cols)
 			engine_exec_resize(r->ctx, x, (int)rows, (int)cols, ignore, NULL);
 		if (args.detach)
-			engine_exec_start(r->ctx, x, done_ok, r);
+			engine_exec_start(r->ctx, x, containers_done_ok, r);
 		else
 			containers_attach_exec(r, x);
 	}
@@ -125,7 +115,7 @@ void exec_resize_handler(struct api_req *r)
 	if (containers_size_args(r, &rows, &cols) < 0)
 		api_reply_error(r, &r->err);
 	else
-		engine_exec_resize(r->ctx, x, (int)rows, (int)cols, done_ok, r);
+		engine_exec_resize(r->ctx, x, (int)rows, (int)cols, containers_done_ok, r);
 }
 
 /* GET /exec/{id}/json */

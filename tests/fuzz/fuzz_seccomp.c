@@ -25,10 +25,10 @@ static const struct {
 	const char *name;
 	int number;
 } calls[] = {
-	{"read", SYS_read},          {"write", SYS_write},   {"close", SYS_close},
-	{"openat", SYS_openat},      {"clone", SYS_clone},   {"personality", SYS_personality},
-	{"socket", SYS_socket},      {"ptrace", SYS_ptrace}, {"keyctl", SYS_keyctl},
-	{"no_such_call_at_all", -1},
+	{"read", SYS_read},     {"write", SYS_write},        {"close", SYS_close},
+	{"openat", SYS_openat}, {"clone", SYS_clone},        {"personality", SYS_personality},
+	{"socket", SYS_socket}, {"ptrace", SYS_ptrace},      {"keyctl", SYS_keyctl},
+	{"mseal", 462},         {"no_such_call_at_all", -1},
 };
 #define UNNAMED SYS_getppid /* older than the youngest of them, */
 #define YOUNGEST "keyctl"   /* which is this */

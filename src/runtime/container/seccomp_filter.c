@@ -26,7 +26,10 @@
 
 struct compiler {
 	scmp_filter_ctx ctx;
-	int young[YOUNG_MAX]; /* allowed calls that libseccomp does not know */
+	struct {
+		int nr;
+		uint32_t action;
+	} young[YOUNG_MAX]; /* calls that libseccomp does not know */
 	size_t young_n;
 	int last; /* the highest number that the policy names */
 };
@@ -80,8 +83,13 @@ static int add_name(struct compiler *c, const char *name, uint32_t action,
 			if (strcmp(y->name, name) != 0 || !(y->arches & native_bit()))
 				continue;
 			c->last = MAX_OF(c->last, y->nr);
-			if (action == SCMP_ACT_ALLOW && !n_args && c->young_n < YOUNG_MAX)
-				c->young[c->young_n++] = y->nr;
+			/* Allowed by a condition it is refused; refused by one it must be. */
+			if (n_args && action == SCMP_ACT_ALLOW)
+				continue;
+			if (c->young_n == YOUNG_MAX)
+				return err_set(e, -E2BIG, "seccomp: too many rules for new calls");
+			c->young[c->young_n].nr = y->nr;
+			c->young[c->young_n++].action = action;
 		}
 		return 0;
 	}
@@ -109,14 +117,16 @@ static void put_prologue(const struct compiler *c, bool enosys, struct buf *ret)
 	uint8_t n = (uint8_t)c->young_n;
 
 	put(ret, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
-	put(ret, BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 0, (uint8_t)(n + 5));
+	put(ret, BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 0, (uint8_t)(2 * n + 4));
 	put(ret, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
-	for (uint8_t i = 0; i < n; i++)
-		put(ret, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)c->young[i], (uint8_t)(n - i + 2), 0);
-	put(ret, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 3, 0);
-	put(ret, BPF_JMP | BPF_JGT | BPF_K, enosys ? (uint32_t)c->last : UINT32_MAX, 0, 2);
+	/* SCMP_ACT_* are the kernel's SECCOMP_RET_*. */
+	for (uint8_t i = 0; i < n; i++) {
+		put(ret, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)c->young[i].nr, 0, 1);
+		put(ret, BPF_RET | BPF_K, c->young[i].action, 0, 0);
+	}
+	put(ret, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 2, 0);
+	put(ret, BPF_JMP | BPF_JGT | BPF_K, enosys ? (uint32_t)c->last : UINT32_MAX, 0, 1);
 	put(ret, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS, 0, 0);
-	put(ret, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 }
 
 static int export(struct compiler *c, bool enosys, struct buf *ret, struct err *e)

@@ -175,6 +175,9 @@ static int make(struct creation *k, struct err *e)
 	if (rc == 0 && !k->run &&
 	    renameat(k->state.dir, OCI_SOCKET_EARLY, k->state.dir, OCI_SOCKET) < 0)
 		rc = err_sys(e, "cannot write the state of container %s", k->state.id);
+	/* Before: the init has the same open folder, and would hold the lock after our death. */
+	if (rc == 0 && !k->run)
+		oci_state_unlock(&k->state);
 	if (rc == 0 && !k->run)
 		rc = launch_detach(&k->c, e);
 	if (rc < 0)
