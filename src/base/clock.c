@@ -34,12 +34,39 @@ uint64_t clock_mono_ms(void)
 	return (uint64_t)(clock_mono_ns() / NS_PER_MS);
 }
 
+static char *digits_write(char *at, uint64_t value, int n)
+{
+	for (int i = n - 1; i >= 0; i--, value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + n;
+}
+
+/*
+ * The Gregorian day that is `days` after 1970-01-01. Counted in years that begin with March, so
+ * that the leap day is a year's last, and in eras of 400 years, which all have 146,097 days.
+ */
+static char *date_write(char *at, int64_t days)
+{
+	int64_t from_era = days + 719468; /* 0000-03-01 */
+	int64_t era = (from_era >= 0 ? from_era : from_era - 146096) / 146097;
+	uint64_t day = (uint64_t)(from_era - era * 146097);
+	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	uint64_t of_year = day - (365 * year + year / 4 - year / 100);
+	uint64_t month = (5 * of_year + 2) / 153; /* from March: five months have 153 days */
+
+	at = digits_write(at, (uint64_t)(era * 400) + year + (month >= 10), 4);
+	*at++ = '-';
+	at = digits_write(at, month < 10 ? month + 3 : month - 9, 2);
+	*at++ = '-';
+	return digits_write(at, of_year - (153 * month + 2) / 5 + 1, 2);
+}
+
+/* By itself: libc reads the time zone's file first, though UTC needs none, and listings have many.
+ */
 static void time_write(int64_t wall_ns, bool fixed, char *ret)
 {
-	int64_t sec = wall_ns / NS_PER_SEC, frac = wall_ns % NS_PER_SEC;
-	time_t t;
-	struct tm tm;
-	size_t n;
+	int64_t sec = wall_ns / NS_PER_SEC, frac = wall_ns % NS_PER_SEC, days;
+	char *at = ret;
 
 	if (wall_ns == 0) {
 		(void)snprintf(ret, TIME_TEXT_MAX, "0001-01-01T00:00:00Z");
@@ -49,15 +76,23 @@ static void time_write(int64_t wall_ns, bool fixed, char *ret)
 		frac += NS_PER_SEC;
 		sec--;
 	}
-	t = (time_t)sec;
-	(void)gmtime_r(&t, &tm);
-	n = strftime(ret, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	days = sec >= 0 ? sec / 86400 : -((86399 - sec) / 86400);
+	sec -= days * 86400;
+	at = date_write(at, days);
+	*at++ = 'T';
+	at = digits_write(at, (uint64_t)sec / 3600, 2);
+	*at++ = ':';
+	at = digits_write(at, (uint64_t)sec / 60 % 60, 2);
+	*at++ = ':';
+	at = digits_write(at, (uint64_t)sec % 60, 2);
 	if (fixed || frac) {
-		n += (size_t)snprintf(ret + n, TIME_TEXT_MAX - n, ".%09d", (int)frac);
-		while (!fixed && ret[n - 1] == '0')
-			n--;
+		*at++ = '.';
+		at = digits_write(at, (uint64_t)frac, 9);
+		while (!fixed && at[-1] == '0')
+			at--;
 	}
-	(void)snprintf(ret + n, TIME_TEXT_MAX - n, "Z");
+	*at++ = 'Z';
+	*at = 0;
 }
 
 void time_format(int64_t wall_ns, char ret[TIME_TEXT_MAX])

@@ -39,7 +39,9 @@ FLAWS = [
         RUNTIME + "spec_check.c", "if (digits > 5)", "if (digits > 5000)")],
          "host/test_cve.py::test_a_processor_that_no_machine_has"),
     Flaw("CVE-2019-5736", [Edit(
-        RUNTIME + "self.c", "\tif (rc < 0 || safe)\n\t\treturn rc;", "\tif (1)\n\t\treturn 0;")],
+        RUNTIME + "self.c", "\tif (rc < 0 || safe)\n\t\treturn rc;", "\tif (1)\n\t\treturn 0;"),
+        Edit("src/main/entry_oci.c", "\tif (!makes_processes(*stack, argv) || is_protected())",
+             "\tif (makes_processes(*stack, argv) || is_protected() || 1)")],
          "host/test_oci.py::test_the_program_cannot_be_written_through_proc"),
     Flaw("CVE-2019-16884 CVE-2023-27561 CVE-2023-28642", [Edit(
         RUNTIME + "rootfs.c", "kernel || dev ? PATH_NO_LINKS : 0", "0")],

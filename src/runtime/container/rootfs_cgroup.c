@@ -20,8 +20,47 @@
 
 #define PROC_CGROUP_MAX (16 << 10)
 
+/* The container's own group as a detached mount. Descriptor or -errno. */
+static int clone_group(const struct cgroup *c, const char *controller, uint64_t attrs)
+{
+	/* Once more by its path: what our parent has opened is in its own mount namespace. */
+	auto_free char *path = xasprintf("%s%s%s%s", CGROUP_ROOT, controller ? "/" : "",
+					 controller ? controller : "", c->path);
+	auto_close int fd = mount_clone_path(path, false, NULL);
+	int rc = fd < 0 ? fd : mount_set(fd, attrs, 0, MS_PRIVATE, false);
+
+	return rc < 0 ? rc : TAKE_FD(fd);
+}
+
+/*
+ * Without a cgroup namespace a new mount would show the host's whole tree: the container's own
+ * group is shown instead.
+ */
+static int show_group(const struct cgroup *c, const char *controller, int target, uint64_t attrs)
+{
+	auto_close int fd = clone_group(c, controller, attrs);
+
+	return fd < 0 ? fd : mount_attach(fd, target);
+}
+
+/*
+ * What a new mount of the hierarchy would show from within the cgroup namespace, in a third of the
+ * calls and without the lock of all groups; -1 where the container has no group of its own in it.
+ */
+static int clone_joined(const struct rootfs *r, const char *controller, uint64_t attrs)
+{
+	for (int h = 0; r->cgroup && h < CGROUP_HIERARCHIES; h++) {
+		const char *name = cgroup_controller_name(h);
+
+		if (name && strcmp(name, controller) == 0 && r->cgroup->dir[h] >= 0)
+			return clone_group(r->cgroup, name, attrs);
+	}
+	return -1;
+}
+
 /* Mounts the hierarchy of `controllers` ("cpu,cpuacct" or "name=systemd") into its folder. */
-static int mount_v1(int tmpfs, const char *controllers, uint64_t attrs, struct err *e)
+static int mount_v1(const struct rootfs *r, int tmpfs, const char *controllers, uint64_t attrs,
+		    struct err *e)
 {
 	bool named = strncmp(controllers, "name=", 5) == 0;
 	const char *name = named ? controllers + 5 : controllers;
@@ -43,7 +82,9 @@ static int mount_v1(int tmpfs, const char *controllers, uint64_t attrs, struct e
 			return err_sys(e, "cannot make /sys/fs/cgroup/%s", one);
 		}
 	}
-	fd = mount_new("cgroup", "cgroup", &params, attrs, e);
+	fd = clone_joined(r, params.v[0], attrs);
+	if (fd < 0)
+		fd = mount_new("cgroup", "cgroup", &params, attrs, e);
 	spec_strs_done(&params);
 	if (fd < 0)
 		return fd;
@@ -73,26 +114,11 @@ static int mount_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err 
 		if (!second || second == first + 1)
 			continue;
 		*second = 0;
-		rc = mount_v1(tmpfs, first + 1, attrs, e);
+		rc = mount_v1(r, tmpfs, first + 1, attrs, e);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
-}
-
-/*
- * Without a cgroup namespace a new mount would show the host's whole tree: the container's own
- * group is shown instead.
- */
-static int show_group(const struct cgroup *c, const char *controller, int target, uint64_t attrs)
-{
-	/* Once more by its path: what our parent has opened is in its own mount namespace. */
-	auto_free char *path = xasprintf("%s%s%s%s", CGROUP_ROOT, controller ? "/" : "",
-					 controller ? controller : "", c->path);
-	auto_close int fd = mount_clone_path(path, false, NULL);
-	int rc = fd < 0 ? fd : mount_set(fd, attrs, 0, MS_PRIVATE, false);
-
-	return rc < 0 ? rc : mount_attach(fd, target);
 }
 
 static int show_all_v1(struct rootfs *r, int tmpfs, uint64_t attrs, struct err *e)

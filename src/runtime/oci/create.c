@@ -213,7 +213,9 @@ static int execute(struct creation *k, struct err *e)
 /* The container has ended, and it is we who clean up. */
 static int clean_up(struct creation *k, struct err *e)
 {
-	return k->f->keep ? 0 : oci_delete_container(&k->state, &k->spec, e);
+	const struct cgroup *group = k->c.has_cgroup ? &k->c.cgroup : NULL;
+
+	return k->f->keep ? 0 : oci_delete_container(&k->state, &k->spec, group, e);
 }
 
 static int run(struct creation *k, struct err *e)

@@ -25,29 +25,39 @@ static bool is_over(const struct oci_container *c, const struct cgroup *g)
 	return (c->pidfd < 0 || poll(&pf, 1, 0) > 0) && cgroup_remove(g, NULL) == 0;
 }
 
-/* SIGKILL to all of it: by the group, and by the pid where the group has none. */
-static int kill_all(const struct oci_container *c, struct err *e)
+/* SIGKILL to all of it, and the group's end. */
+static int kill_group_of(const struct oci_container *c, const struct cgroup *g, struct err *e)
+{
+	int rc;
+
+	if (is_over(c, g))
+		return 0;
+	(void)oci_signal(c, SIGKILL);
+	(void)cgroup_kill(g, SIGKILL, NULL);
+	rc = cgroup_wait_empty(g, END_MS);
+	if (rc < 0) {
+		/* Something forked away from the first blow. */
+		(void)cgroup_kill(g, SIGKILL, NULL);
+		rc = cgroup_wait_empty(g, END_MS);
+	}
+	if (rc < 0)
+		return err_set(e, -EBUSY, "processes of container %s do not end", c->id);
+	return cgroup_remove(g, e);
+}
+
+/* By the group, and by the pid where there is none. */
+static int kill_all(const struct oci_container *c, const struct cgroup *open, struct err *e)
 {
 	struct cgroup g;
-	int rc = oci_state_cgroup(c, &g, NULL);
+	int rc;
 
-	if (rc == 0 && is_over(c, &g)) {
-		cgroup_done(&g);
+	if (open)
+		return kill_group_of(c, open, e);
+	if (oci_state_cgroup(c, &g, NULL) < 0) {
+		(void)oci_signal(c, SIGKILL);
 		return 0;
 	}
-	(void)oci_signal(c, SIGKILL);
-	if (rc < 0)
-		return 0;
-	(void)cgroup_kill(&g, SIGKILL, NULL);
-	if (cgroup_wait_empty(&g, END_MS) < 0) {
-		/* Something forked away from the first blow. */
-		(void)cgroup_kill(&g, SIGKILL, NULL);
-		rc = cgroup_wait_empty(&g, END_MS);
-	}
-	if (rc == 0)
-		rc = cgroup_remove(&g, e);
-	else
-		rc = err_set(e, -EBUSY, "processes of container %s do not end", c->id);
+	rc = kill_group_of(c, &g, e);
 	cgroup_done(&g);
 	return rc;
 }
@@ -61,11 +71,12 @@ static int wait_gone(const struct oci_container *c, struct err *e)
 	return 0;
 }
 
-int oci_delete_container(struct oci_container *c, const struct spec *spec, struct err *e)
+int oci_delete_container(struct oci_container *c, const struct spec *spec,
+			 const struct cgroup *group, struct err *e)
 {
 	struct hook_state s = {
 		.id = c->id, .bundle = c->record.bundle, .status = "stopped", .spec = spec};
-	int rc = kill_all(c, e);
+	int rc = kill_all(c, group, e);
 
 	if (rc == 0)
 		rc = wait_gone(c, e);
@@ -112,7 +123,8 @@ int oci_delete(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 			       "cannot delete container %s that is not stopped: %s (use --force)",
 			       c.id, oci_status_name(status));
 	has_spec = oci_state_spec(&c, &spec, NULL) == 0;
-	rc = oci_delete_container(&c, has_spec && c.record.pid != SPEC_UNSET ? &spec : NULL, e);
+	rc = oci_delete_container(&c, has_spec && c.record.pid != SPEC_UNSET ? &spec : NULL, NULL,
+				  e);
 	if (has_spec)
 		spec_done(&spec);
 	return rc;

@@ -7,6 +7,8 @@
 
 /*
  * Kills what is left of a container, removes its group and its state, then runs the poststop
- * hooks of `spec` (NULL: none). A hook that fails is an error, but everything is removed.
+ * hooks of `spec` (NULL: none). A hook that fails is an error, but everything is removed. `group`
+ * is the container's where the caller still has it open; NULL: it is looked for.
  */
-int oci_delete_container(struct oci_container *c, const struct spec *spec, struct err *e);
+int oci_delete_container(struct oci_container *c, const struct spec *spec,
+			 const struct cgroup *group, struct err *e);

@@ -4,6 +4,7 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "base/clock.h"
 
@@ -21,6 +22,23 @@ static void formats_as_go_does(void **state)
 	assert_string_equal(text, "2023-11-14T22:13:20.120000000Z");
 	time_format(-1, text);
 	assert_string_equal(text, "1969-12-31T23:59:59.999999999Z");
+}
+
+/* libc counts days too: around each turn of a month, leap years and centuries among them. */
+static void dates_are_those_of_libc(void **state)
+{
+	char text[TIME_TEXT_MAX], want[64];
+
+	for (int64_t day = -98600; day < 106700; day++) {
+		time_t t = (time_t)(day * 86400 + (day % 3 ? 86399 : 3661));
+		struct tm tm;
+
+		assert_non_null(gmtime_r(&t, &tm));
+		strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		time_format((int64_t)t * NS_PER_SEC, text);
+		if (t != 0)
+			assert_string_equal(text, want);
+	}
 }
 
 static void reads_back_what_it_wrote(void **state)
@@ -89,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(formats_as_go_does),
+		TEST(dates_are_those_of_libc),
 		TEST(reads_back_what_it_wrote),
 		TEST(refuses_what_is_no_time),
 		TEST(query_times),
