@@ -732,6 +732,15 @@ def test_features(each):
 # The runtime's own program
 
 
+def test_what_runs_before_libc_uses_nothing_of_it():
+    """A compiler may make calls of its own, of memset() say, which is not there yet."""
+    made = OCI.parent.parent / "src/main/CMakeFiles/shoal-oci.dir/entry_oci.c.o"
+    if not made.exists():
+        pytest.skip("this build begins with libc")
+    wanted = subprocess.run(["nm", "-u", made], capture_output=True, text=True, check=True).stdout
+    assert wanted.split() == ["U", "_start"]
+
+
 def test_the_program_cannot_be_written_through_proc(oci, rootfs, tmp_path):
     """CVE-2019-5736: a copy, so that a build with the flaw harms nothing else."""
     copy = tmp_path / "oci"

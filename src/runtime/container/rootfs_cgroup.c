@@ -82,7 +82,7 @@ static int mount_v1(const struct rootfs *r, int tmpfs, const char *controllers, 
 			return err_sys(e, "cannot make /sys/fs/cgroup/%s", one);
 		}
 	}
-	fd = clone_joined(r, params.v[0], attrs);
+	fd = params.n ? clone_joined(r, params.v[0], attrs) : -1;
 	if (fd < 0)
 		fd = mount_new("cgroup", "cgroup", &params, attrs, e);
 	spec_strs_done(&params);
