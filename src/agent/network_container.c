@@ -106,7 +106,7 @@ void network_container_prepare(struct engine *e, struct container *c, engine_don
 /* The devices: all endpoints and the DNS at once, as none of them needs another. */
 
 struct connect {
-	struct net_op op; /* DNS and loopback */
+	struct net_op op; /* DNS */
 	struct networks *nets;
 	struct net_box *box;
 	struct container *c;
@@ -170,15 +170,14 @@ static int dns_serve(struct connect *n, struct err *e)
 	return dns_sandbox_new(n->nets->dns, TAKE_FD(n->udp), TAKE_FD(n->tcp), &o, &n->box->dns, e);
 }
 
-static void connected(struct connect *n)
+/* All parts are there. Frees `n`. */
+static int connect_finish(struct connect *n, struct err *e)
 {
-	engine_done done = n->done;
-	struct err err = n->err;
-	void *arg = n->arg;
 	int rc = n->status;
 
+	*e = n->err;
 	if (rc == 0 && n->dns)
-		rc = dns_serve(n, &err);
+		rc = dns_serve(n, e);
 	if (rc == 0) {
 		box_names_add(n->box, n->c);
 		box_show(n->box, n->c);
@@ -186,7 +185,17 @@ static void connected(struct connect *n)
 			if (!(*ep)->hidden)
 				network_tell((*ep)->net, "connect", n->c->id);
 	}
-	connect_free(n); /* before: what follows may end the namespace */
+	connect_free(n);
+	return rc;
+}
+
+static void connected(struct connect *n)
+{
+	engine_done done = n->done;
+	struct err err;
+	void *arg = n->arg;
+	int rc = connect_finish(n, &err); /* before: what follows may end the namespace */
+
 	done(arg, rc, rc < 0 ? &err : NULL);
 }
 
@@ -205,10 +214,8 @@ static void dns_run(struct net_op *op)
 	struct connect *n = container_of(op, struct connect, op);
 	struct err *e = &op->job.err;
 
-	op->job.status = n->netns >= 0 ? net_loopback_up(n->netns, e) : 0;
-	if (op->job.status == 0 && n->dns)
-		op->job.status = network_dns_read(&n->servers, &n->options, &n->answers, e);
-	if (op->job.status == 0 && n->dns)
+	op->job.status = network_dns_read(&n->servers, &n->options, &n->answers, e);
+	if (op->job.status == 0)
 		op->job.status = dns_redirect(n->netns, n->udp, n->tcp, e);
 }
 
@@ -272,14 +279,28 @@ static void part_start(struct connect *n, struct net_ep *ep)
 	net_op_start(n->nets, net, &p->op);
 }
 
+/* The loopback is up by now: the container's init has seen to that. */
 static void connect_go(struct connect *n)
 {
-	n->pending = (unsigned)n->box->eps.n + 1;
+	struct networks *nets = n->nets;
+	engine_done done = n->done;
+	void *arg = n->arg;
+	struct err err;
+	int rc;
+
+	n->pending = (unsigned)n->box->eps.n + n->dns;
+	if (n->pending == 0) {
+		rc = connect_finish(n, &err);
+		network_reply(nets, done, arg, rc, &err);
+		return;
+	}
+	if (n->dns) {
+		n->op.run = dns_run;
+		n->op.end = dns_end;
+		net_op_start(n->nets, NULL, &n->op);
+	}
 	LIST_EACH (ep, &n->box->eps)
 		part_start(n, *ep);
-	n->op.run = dns_run;
-	n->op.end = dns_end;
-	net_op_start(n->nets, NULL, &n->op);
 }
 
 void network_container_connect(struct engine *e, struct container *c, int netns_fd, int dns_udp_fd,

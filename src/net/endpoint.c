@@ -279,18 +279,6 @@ int net_endpoint_remove(const struct net_host *h, const struct net_segment *s, c
 	return rc < 0 ? err_wrap(e, "cannot disconnect endpoint %.12s", id) : 0;
 }
 
-int net_loopback_up(int netns_fd, struct err *e)
-{
-	auto_close int nl = -1;
-	auto_batch b;
-	int rc = nl_open(netns_fd, NETLINK_ROUTE, &nl, e);
-
-	nl_batch_init(&b);
-	link_set_begin(&b, "bring up the loopback", 0, "lo", IFF_UP);
-	nl_end(&b);
-	return rc < 0 ? rc : nl_send(nl, &b, e);
-}
-
 static int take_counters(void *arg, const struct nlmsghdr *m)
 {
 	const struct nlattr *a[IFLA_MAX + 1];

@@ -42,9 +42,6 @@ int net_endpoint_create(const struct net_host *h, const struct net_segment *s,
 int net_endpoint_remove(const struct net_host *h, const struct net_segment *s, const char *id,
 			struct err *e);
 
-/* Brings up the loopback of a new network namespace (also done by net_endpoint_create). */
-int net_loopback_up(int netns_fd, struct err *e);
-
 struct net_counters {
 	uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped;
 	uint64_t tx_bytes, tx_packets, tx_errors, tx_dropped;
