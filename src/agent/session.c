@@ -212,6 +212,16 @@ static void peers_read(struct session_client *c, const struct frame_view *f)
 	table_done(&session_peers_table, &p);
 }
 
+static void cert_read_answer(struct session_client *c, const struct frame_view *f)
+{
+	struct session_cert cert = {0};
+
+	if (!frame_read(c, f, &session_cert_table, &cert))
+		return;
+	c->config.ops->certificate(c->config.arg, &cert);
+	table_done(&session_cert_table, &cert);
+}
+
 static void session_recv(struct stream *s, const struct frame_view *f, void *data)
 {
 	struct session_client *c = data;
@@ -231,6 +241,9 @@ static void session_recv(struct stream *s, const struct frame_view *f, void *dat
 		break;
 	case SESSION_PEERS:
 		peers_read(c, f);
+		break;
+	case SESSION_CERT:
+		cert_read_answer(c, f);
 		break;
 	default: /* a beat; or of a later version */
 		break;
@@ -328,6 +341,12 @@ void session_client_describe(struct session_client *c)
 {
 	if (c->open)
 		open_send(c, SESSION_DESCRIBE);
+}
+
+void session_client_certify(struct session_client *c, const struct session_cert_request *r)
+{
+	if (c->open)
+		message_send(c, SESSION_CERT_REQUEST, &session_cert_request_table, r);
 }
 
 struct session_client *session_client_new(const struct session_client_config *config,

@@ -21,6 +21,8 @@ struct session_client_ops {
 	void (*assign)(void *arg, const struct session_assign *a);
 	/* -ESTALE: it does not fit what is known; the whole is asked for. */
 	int (*peers)(void *arg, const struct session_peers *p);
+	/* The answer to session_client_certify(). */
+	void (*certificate)(void *arg, const struct session_cert *c);
 	/* A manager did not let this node in, or the dial failed: for the log. */
 	void (*refused)(void *arg, const struct err *why);
 };
@@ -41,5 +43,7 @@ void session_client_close(struct session_client *c, void (*done)(void *arg), voi
 /* A task's status has changed; sent soon, and again until a manager has taken it. */
 void session_client_report(struct session_client *c, const char *task,
 			   const struct task_status *status);
+/* Asks for a new certificate; an answer that does not come is asked for again by the caller. */
+void session_client_certify(struct session_client *c, const struct session_cert_request *r);
 /* The host has changed, or a table is not known any more: describes again. */
 void session_client_describe(struct session_client *c);

@@ -1,5 +1,5 @@
 /*
- * node ls and update, and which node this is.
+ * node ls, update, promote and demote, and which node this is.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -153,12 +153,23 @@ static int spec_change(const struct flags *f, struct node_spec *s, struct err *e
 	return 0;
 }
 
+static int spec_send(struct cli *c, const struct node *n, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	auto_buf body = BUF_INIT(0);
+	auto_free char *version = xasprintf("%" PRIu64, n->o.version.index);
+	int rc = call_body(&node_spec_table, &n->spec, &body, e);
+
+	if (rc < 0)
+		return rc;
+	path_add(&path, "/nodes/%/update", n->o.id);
+	path_query(&path, "version", version);
+	return call_do(c, "POST", buf_text(&path), &body, e);
+}
+
 static int update(struct cli *c, const struct flags *f, struct err *e)
 {
 	auto_buf path = CALL_PATH;
-	auto_buf update_path = CALL_PATH;
-	auto_buf body = BUF_INIT(0);
-	auto_free char *version = NULL;
 	struct node n = {0};
 	int rc;
 
@@ -167,15 +178,61 @@ static int update(struct cli *c, const struct flags *f, struct err *e)
 	if (rc == 0)
 		rc = spec_change(f, &n.spec, e);
 	if (rc == 0)
-		rc = call_body(&node_spec_table, &n.spec, &body, e);
-	if (rc == 0) {
-		version = xasprintf("%" PRIu64, n.o.version.index);
-		path_add(&update_path, "/nodes/%/update", n.o.id);
-		path_query(&update_path, "version", version);
-		rc = call_do(c, "POST", buf_text(&update_path), &body, e);
+		rc = spec_send(c, &n, e);
+	table_done(&node_table, &n);
+	return rc;
+}
+
+/* 0 with *ret_had: it has that role already. */
+static int role_set(struct cli *c, const char *node, enum node_role role, bool *ret_had,
+		    struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct node n = {0};
+	int rc;
+
+	path_add(&path, "/nodes/%", node);
+	rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	*ret_had = rc == 0 && n.spec.role == role;
+	if (rc == 0 && !*ret_had) {
+		n.spec.role = role;
+		rc = spec_send(c, &n, e);
 	}
 	table_done(&node_table, &n);
 	return rc;
+}
+
+static int roles_set(struct cli *c, const struct flags *f, enum node_role role)
+{
+	static const char *const names[] = {"worker", "manager"};
+	int status = 0;
+
+	for (size_t i = 0; i < f->n_args; i++) {
+		struct err e = ERR_INIT;
+		bool had;
+
+		if (role_set(c, f->args[i], role, &had, &e) < 0)
+			status = cli_fail(c, &e);
+		else if (had)
+			(void)fprintf(c->out, "Node %s is already a %s.\n", f->args[i],
+				      names[role]);
+		else if (role == ROLE_MANAGER)
+			(void)fprintf(c->out, "Node %s promoted to a manager in the swarm.\n",
+				      f->args[i]);
+		else
+			(void)fprintf(c->out, "Manager %s demoted in the swarm.\n", f->args[i]);
+	}
+	return status;
+}
+
+int cli_node_promote(struct cli *c, const struct flags *f)
+{
+	return roles_set(c, f, ROLE_MANAGER);
+}
+
+int cli_node_demote(struct cli *c, const struct flags *f)
+{
+	return roles_set(c, f, ROLE_WORKER);
 }
 
 int cli_node_update(struct cli *c, const struct flags *f)

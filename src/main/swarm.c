@@ -86,10 +86,10 @@ static void on_manager_changed(void *arg)
 
 static void on_removed(void *arg)
 {
-	if (((struct swarm *)arg)->phase == SWARM_LEAVING)
-		return;
-	log_warn("this node is no manager of its swarm any more; use `swarm leave --force` to "
-		 "leave it whole");
+	struct swarm *s = arg;
+
+	if (s->phase == SWARM_ACTIVE)
+		swarm_demoted(s);
 }
 
 static int known_address(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX])
@@ -152,8 +152,10 @@ int swarm_start(struct swarm *s, struct err *e)
 	if (s->state.role == ROLE_MANAGER)
 		manager_start(s);
 	rc = swarm_agent_start(s, e);
-	if (rc == 0)
+	if (rc == 0) {
 		s->phase = SWARM_ACTIVE;
+		swarm_cert_watch(s);
+	}
 	return rc;
 }
 
@@ -215,6 +217,7 @@ void swarm_stop(struct swarm *s, void (*next)(struct swarm *s))
 
 	stop->swarm = s;
 	stop->next = next;
+	swarm_cert_stop(s);
 	if (s->session)
 		session_client_close(s->session, stop_manager, stop);
 	else
@@ -291,6 +294,7 @@ int swarm_open(struct swarm **ret, const struct swarm_config *config, struct err
 	if (gethostname(s->hostname, sizeof s->hostname - 1) < 0)
 		s->hostname[0] = '\0';
 	world_uv_init(&s->world, config->loop);
+	swarm_cert_init(s);
 	s->api = (struct api_swarm){.arg = s,
 				    .status = api_status,
 				    .manager = api_manager_of,
@@ -307,7 +311,7 @@ int swarm_open(struct swarm **ret, const struct swarm_config *config, struct err
 	return rc;
 }
 
-static void closed(struct swarm *s)
+void swarm_closed(struct swarm *s)
 {
 	void (*done)(void *arg) = s->closed;
 	void *arg = s->closed_arg;
@@ -330,5 +334,6 @@ void swarm_close(struct swarm *s, void (*done)(void *arg), void *arg)
 	s->closed_arg = arg;
 	(void)err_set(&e, -ECANCELED, "the daemon stops");
 	swarm_answer(s, -ECANCELED, &e);
-	swarm_stop(s, closed);
+	if (!s->changing) /* else what stops it already goes on from there */
+		swarm_stop(s, swarm_closed);
 }

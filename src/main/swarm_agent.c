@@ -133,6 +133,12 @@ static void on_welcome(void *arg, const struct session_welcome *w)
 	}
 	if (w->managers.n && !managers_same(s, w))
 		managers_keep(s, w);
+	swarm_role_wanted(s, w->spec.role);
+}
+
+static void on_certificate(void *arg, const struct session_cert *c)
+{
+	swarm_cert_taken(arg, c);
 }
 
 static void on_assign(void *arg, const struct session_assign *a)
@@ -157,6 +163,7 @@ const struct session_client_ops swarm_session_ops = {
 	.welcome = on_welcome,
 	.assign = on_assign,
 	.peers = on_peers,
+	.certificate = on_certificate,
 	.refused = on_refused,
 };
 
@@ -196,7 +203,8 @@ int swarm_agent_start(struct swarm *s, struct err *e)
 
 	engine_overlay_node(s->config.engine, s->state.data_addr,
 			    (uint16_t)(s->state.data_port ? s->state.data_port : DATA_PORT));
-	s->runner = runner_engine_new(s->config.engine, s->state.node, s->hostname);
+	if (!s->runner)
+		s->runner = runner_engine_new(s->config.engine, s->state.node, s->hostname);
 	worker.runner = runner_engine_runner(s->runner);
 	rc = worker_open(&s->worker, &worker, e);
 	if (rc < 0) {

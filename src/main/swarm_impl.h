@@ -40,6 +40,10 @@ struct swarm {
 	struct runner_engine *runner;
 	struct worker *worker;
 	struct session_client *session;
+	struct buf new_key; /* PEM, of a certificate that is asked for */
+	int64_t renew_ns;   /* wall clock at which the certificate is to be renewed */
+	struct world_timer renew, change;
+	bool changing; /* what runs is stopped, to be started in another role */
 	/* The init, join or leave that is to be answered. */
 	swarm_done done;
 	void *done_arg;
@@ -56,6 +60,8 @@ void swarm_manager_config(struct swarm *s, struct manager_config *ret);
 int swarm_agent_start(struct swarm *s, struct err *e);
 /* Stops all of it, then `next`. */
 void swarm_stop(struct swarm *s, void (*next)(struct swarm *s));
+/* The last step of closing, once nothing runs. Frees `s`. */
+void swarm_closed(struct swarm *s);
 /* Answers what waits, once. */
 void swarm_answer(struct swarm *s, int status, const struct err *e);
 void swarm_manager_set(struct swarm *s, struct manager *m);
@@ -63,6 +69,18 @@ void swarm_manager_set(struct swarm *s, struct manager *m);
 void swarm_init_begin(void *arg, const struct swarm_init *r, swarm_done done, void *done_arg);
 void swarm_join_begin(void *arg, const struct swarm_join *r, swarm_done done, void *done_arg);
 void swarm_leave_begin(void *arg, bool force, swarm_done done, void *done_arg);
+
+/* A new key and certificate: swarm_cert.c. */
+
+/* The role that the managers want of this node. */
+void swarm_role_wanted(struct swarm *s, enum node_role role);
+void swarm_cert_taken(struct swarm *s, const struct session_cert *c);
+/* This node is no manager any more, as the others say. */
+void swarm_demoted(struct swarm *s);
+/* From the start of what runs on, the certificate's age is looked after. */
+void swarm_cert_watch(struct swarm *s);
+void swarm_cert_init(struct swarm *s);
+void swarm_cert_stop(struct swarm *s);
 
 /* The callbacks of the session (swarm_agent.c). */
 extern const struct session_client_ops swarm_session_ops;

@@ -24,6 +24,8 @@ static const struct table saved_manager_table = {
 	.size = sizeof(struct session_manager),
 };
 
+#define KEY_BEGIN "-----BEGIN PRIVATE KEY-----"
+
 static const char *const role_names[] = {"worker", "manager"};
 
 #define T struct swarm_state
@@ -70,6 +72,25 @@ static int text_load(int dirfd, const char *dir, const char *name, char **ret, s
 	return 0;
 }
 
+/* Key and certificate are one file, as they are only good together: the certificate comes first. */
+static int identity_load(int dirfd, const char *dir, struct swarm_state *ret, struct err *e)
+{
+	auto_free char *text = NULL;
+	char *key;
+	int rc = text_load(dirfd, dir, "identity.pem", &text, e);
+
+	if (rc < 0)
+		return rc;
+	key = strstr(text, KEY_BEGIN);
+	if (!key || key == text)
+		return err_set(e, -EINVAL, "%s/identity.pem has no certificate and key", dir);
+	ret->key = xstrdup(key);
+	explicit_bzero(key, strlen(key));
+	*key = 0;
+	ret->cert = TAKE_PTR(text);
+	return 0;
+}
+
 int swarm_state_load(const char *dir, struct swarm_state *ret, struct err *e)
 {
 	auto_buf json = BUF_INIT(LIMIT_FILE_SMALL);
@@ -88,9 +109,7 @@ int swarm_state_load(const char *dir, struct swarm_state *ret, struct err *e)
 	rc = json_read(&swarm_state_table, buf_text(&json), json.len, ret, e);
 	if (rc < 0)
 		return err_wrap(e, "%s/node.json", dir);
-	rc = text_load(fd, dir, "key.pem", &ret->key, e);
-	if (rc == 0)
-		rc = text_load(fd, dir, "cert.pem", &ret->cert, e);
+	rc = identity_load(fd, dir, ret, e);
 	if (rc == 0)
 		rc = text_load(fd, dir, "roots.pem", &ret->roots, e);
 	if (rc < 0)
@@ -104,6 +123,16 @@ static int text_store(int dirfd, const char *dir, const char *name, const char *
 	int rc = file_write_atomic(dirfd, name, text, strlen(text), mode);
 
 	return rc < 0 ? err_code(e, rc, "cannot write %s/%s", dir, name) : 0;
+}
+
+static int identity_store(int dirfd, const char *dir, const struct swarm_state *s, struct err *e)
+{
+	char *text = xasprintf("%s%s", s->cert, s->key);
+	int rc = text_store(dirfd, dir, "identity.pem", text, 0600, e);
+
+	explicit_bzero(text, strlen(text));
+	free(text);
+	return rc;
 }
 
 int swarm_state_update(const char *dir, const struct swarm_state *s, struct err *e)
@@ -128,9 +157,7 @@ int swarm_state_store(const char *dir, const struct swarm_state *s, struct err *
 	fd = dir_open(dir, e);
 	if (fd < 0)
 		return fd;
-	rc = text_store(fd, dir, "key.pem", s->key, 0600, e);
-	if (rc == 0)
-		rc = text_store(fd, dir, "cert.pem", s->cert, 0644, e);
+	rc = identity_store(fd, dir, s, e);
 	if (rc == 0)
 		rc = text_store(fd, dir, "roots.pem", s->roots, 0644, e);
 	return rc < 0 ? rc : swarm_state_update(dir, s, e);

@@ -27,7 +27,7 @@ struct swarm_state {
 void swarm_state_done(struct swarm_state *s);
 /* 0; -ENOENT: this node is in no swarm. */
 int swarm_state_load(const char *dir, struct swarm_state *ret, struct err *e);
-/* Writes everything, the key first and node.json last: it makes the rest count. */
+/* Writes everything, key and certificate first and node.json last: it makes the rest count. */
 int swarm_state_store(const char *dir, const struct swarm_state *s, struct err *e);
 /* node.json alone: the managers have moved. */
 int swarm_state_update(const char *dir, const struct swarm_state *s, struct err *e);

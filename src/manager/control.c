@@ -28,6 +28,9 @@ static const struct field control_request_fields[] = {
 	FIELD_STR(T, 16, addr, NULL, 0),
 	FIELD_STR(T, 17, data_addr, NULL, 0),
 	FIELD_STRS(T, 18, ids, NULL, 0),
+	FIELD_STR(T, 30, csr, NULL, 0),
+	FIELD_U64(T, 31, raft_id, NULL, 0),
+	FIELD_U64(T, 32, held_raft_id, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(control_request, control_request_fields, TABLE_REST(control_request));
@@ -58,6 +61,7 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_TASKS_ORPHANED] = control_tasks_orphaned,
 	[CONTROL_NODE_LEAVE] = control_node_leave,
 	[CONTROL_NODES_DOUBTED] = control_nodes_doubted,
+	[CONTROL_NODE_CERTIFY] = control_node_certify,
 };
 
 int control_build(struct control *c, const struct control_request *r, struct err *e)

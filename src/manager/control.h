@@ -33,6 +33,7 @@ enum control_op {
 	CONTROL_BARRIER = 15, /* changes nothing: the answer's version is what a reader waits for */
 	CONTROL_NODE_LEAVE = 16,    /* a manager is about to leave: it gives up its role */
 	CONTROL_NODES_DOUBTED = 17, /* the leader may have lost these: nothing new goes there */
+	CONTROL_NODE_CERTIFY = 34,  /* a node is about to get a certificate for a new key */
 	CONTROL_OP_MAX
 };
 
@@ -54,6 +55,9 @@ struct control_request {
 	struct node_description *description;   /* NODE_SEEN */
 	char *addr;                             /* NODE_SEEN: where its session comes from */
 	char *data_addr;                        /* NODE_SEEN: of its tunnels */
+	char *csr;                              /* NODE_CERTIFY; PEM */
+	uint64_t raft_id;                       /* NODE_CERTIFY: for one without a log */
+	uint64_t held_raft_id;                  /* NODE_CERTIFY: whose log the node has; or 0 */
 	struct strs ids; /* NODES_LOST, NODES_DOUBTED, NODES_ALIVE: nodes; TASKS_ORPHANED: nodes */
 	struct table_rest *rest;
 };
@@ -100,6 +104,7 @@ int control_service_remove(struct control *c, const struct control_request *r, s
 int control_node_update(struct control *c, const struct control_request *r, struct err *e);
 int control_node_remove(struct control *c, const struct control_request *r, struct err *e);
 int control_node_leave(struct control *c, const struct control_request *r, struct err *e);
+int control_node_certify(struct control *c, const struct control_request *r, struct err *e);
 int control_node_join(struct control *c, const struct control_request *r, struct err *e);
 int control_network_create(struct control *c, const struct control_request *r, struct err *e);
 int control_network_remove(struct control *c, const struct control_request *r, struct err *e);

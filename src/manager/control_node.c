@@ -30,13 +30,18 @@ static int update_check(struct control *c, const struct node *old, const struct 
 			       "has changed since it was read (version %" PRIu64 ", not %" PRIu64
 			       "): read it again",
 			       old->o.id, old->o.version.index, r->version);
-	if (r->node->role == old->spec.role)
+	if (r->node->role == old->spec.role || r->node->role == ROLE_MANAGER)
 		return 0;
-	if (r->node->role == ROLE_WORKER && managers_count(c->view) == 1)
+	if (managers_count(c->view) == 1)
 		return err_set(e, -EINVAL,
 			       "attempting to demote the last manager of the swarm: promote "
 			       "another node first");
-	return err_set(e, -ENOSYS, "changing the role of a node is not implemented");
+	if (strcmp(old->o.id, c->self) == 0)
+		return err_set(e, -EBUSY,
+			       "node %s leads the swarm, and no other manager can take its place "
+			       "yet: try again when another one is reachable",
+			       old->o.id);
+	return 0;
 }
 
 int control_node_update(struct control *c, const struct control_request *r, struct err *e)
@@ -52,8 +57,38 @@ int control_node_update(struct control *c, const struct control_request *r, stru
 	n = object_clone(o);
 	table_done(&node_spec_table, &n->spec);
 	table_copy(&node_spec_table, &n->spec, r->node);
+	/* Its vote goes with its role; one that is promoted gets one with its certificate. */
+	if (n->spec.role != ROLE_MANAGER)
+		table_free(&manager_status_table, TAKE_PTR(n->manager));
 	changes_update(c->out, o, &n->o, c->now_ns);
 	str_set(&c->answer->id, o->id);
+	return 0;
+}
+
+int control_node_certify(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct node *old = r->id ? store_node(c->view, r->id) : NULL;
+	struct node *n;
+
+	if (!old)
+		return err_set(e, -ENOENT, "node %s is not in the swarm", r->id ? r->id : "");
+	if (!r->csr || !*r->csr)
+		return err_set(e, -EINVAL, "the certificate request of node %s is missing", r->id);
+	if (old->spec.role == ROLE_MANAGER && (!r->raft_id || !r->addr))
+		return err_set(e, -EAGAIN, "node %s has become a manager meanwhile", r->id);
+	n = object_clone(&old->o);
+	free(n->csr.p);
+	n->csr = (struct bytes){xmemdup(r->csr, strlen(r->csr)), strlen(r->csr)};
+	if (n->spec.role == ROLE_MANAGER) {
+		if (!n->manager)
+			n->manager = xcalloc(1, sizeof *n->manager);
+		/* A member that has lost its log must not vote again: it comes back as another. */
+		if (!r->held_raft_id || n->manager->raft_id != r->held_raft_id)
+			n->manager->raft_id = r->raft_id;
+		str_set(&n->manager->addr, r->addr);
+	}
+	changes_update(c->out, &old->o, &n->o, c->now_ns);
+	str_set(&c->answer->id, n->o.id);
 	return 0;
 }
 

@@ -47,9 +47,8 @@ static struct session *session_of(struct dispatcher *d, const char *node)
 	return s;
 }
 
-/* Sends one message; a peer that does not take it is closed. */
-static void message_send(struct session *s, enum session_frame type, const struct table *t,
-			 const void *message)
+void session_send(struct session *s, enum session_frame type, const struct table *t,
+		  const void *message)
 {
 	auto_buf bytes = BUF_INIT(LIMIT_FRAME);
 
@@ -69,7 +68,7 @@ static void welcome_send(struct session *s, enum session_frame type)
 	managers_list(store, &w.managers.v, &w.managers.n);
 	if (n)
 		table_copy(&node_spec_table, &w.spec, &n->spec);
-	message_send(s, type, &session_welcome_table, &w);
+	session_send(s, type, &session_welcome_table, &w);
 	table_done(&session_welcome_table, &w);
 }
 
@@ -167,6 +166,7 @@ static void session_detach(struct session *s)
 	session_nets_clear(s);
 	manager_cancel(TAKE_PTR(s->seen_call));
 	table_free(&control_request_table, TAKE_PTR(s->seen));
+	session_cert_clear(s);
 	s->dispatcher = NULL;
 }
 
@@ -273,7 +273,7 @@ static void report_done(void *arg, int status, const struct control_answer *answ
 
 		s->reports--;
 		if (status == 0)
-			message_send(s, SESSION_STATUS_TAKEN, &session_taken_table, &taken);
+			session_send(s, SESSION_STATUS_TAKEN, &session_taken_table, &taken);
 		else
 			log_debug("statuses of node %s were not taken: %s", r->node,
 				  e ? err_text(e) : ""); /* the agent sends them again */
@@ -319,6 +319,17 @@ static void status_read(struct session *s, const struct frame_view *f)
 	table_done(&session_status_table, &status);
 }
 
+static void cert_read_request(struct session *s, const struct frame_view *f)
+{
+	struct session_cert_request r = {0};
+
+	if (tlv_read(&session_cert_request_table, f->payload, f->len, &r, NULL) < 0)
+		stream_close(s->stream, -EPROTO, "a damaged message");
+	else
+		session_cert_requested(s, &r);
+	table_done(&session_cert_request_table, &r);
+}
+
 static void session_recv(struct stream *stream, const struct frame_view *f, void *data)
 {
 	struct session *s = data;
@@ -335,6 +346,9 @@ static void session_recv(struct stream *stream, const struct frame_view *f, void
 		break;
 	case SESSION_STATUS:
 		status_read(s, f);
+		break;
+	case SESSION_CERT_REQUEST:
+		cert_read_request(s, f);
 		break;
 	default: /* of a later version */
 		break;

@@ -39,6 +39,8 @@ struct session {
 	struct session_net *nets;
 	struct control_request *seen; /* what it says of itself, until the leader has it */
 	struct manager_call *seen_call;
+	char *cert_csr; /* the request for a certificate that is worked on */
+	struct manager_call *cert_call;
 	unsigned reports; /* batches of statuses on their way to the leader */
 	bool paused;
 	bool queued; /* in the dispatcher's queue of sessions to flush */
@@ -62,6 +64,12 @@ struct dispatcher {
 	struct report *reports; /* on their way; see dispatcher.c */
 };
 
+/* Sends one message; a peer that does not take it is closed. */
+void session_send(struct session *s, enum session_frame type, const struct table *t,
+		  const void *message);
+/* The agent asks for a new certificate (dispatcher_cert.c). */
+void session_cert_requested(struct session *s, const struct session_cert_request *r);
+void session_cert_clear(struct session *s);
 /* The session's agent should hear of something: soon, within the pace. */
 void session_queue(struct session *s);
 /* When its turn is: assignments at once, tables at their pace. */

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "manager/ca.h"
+#include "manager/certify.h"
 
 #define JOINS_MAX 256 /* requests served at once */
-#define CLUSTER_PORT 2377
 
 struct join {
 	struct join_service *service; /* NULL once the service has gone */
@@ -94,21 +94,6 @@ static void join_stored(void *arg, int status, const struct control_answer *answ
 	join_release(j);
 }
 
-/* "IP:PORT" where the new manager listens: what it says, or where it dials from. */
-static char *manager_address(const struct join_request *r, const struct stream_peer *peer)
-{
-	const char *wanted = r->listen_addr ? r->listen_addr : "";
-	const char *port = strrchr(wanted, ':');
-	const char *end = strrchr(peer->address, ':');
-
-	if (*wanted && *wanted != ':' && strncmp(wanted, "0.0.0.0:", 8) != 0 &&
-	    strncmp(wanted, "[::]:", 5) != 0)
-		return xstrdup(wanted);
-	if (port && port[1])
-		return xasprintf("%.*s%s", (int)(end - peer->address), peer->address, port);
-	return xasprintf("%.*s:%d", (int)(end - peer->address), peer->address, CLUSTER_PORT);
-}
-
 static int availability_of(const char *text, enum node_availability *ret, struct err *e)
 {
 	*ret = AVAILABILITY_ACTIVE;
@@ -128,22 +113,10 @@ static int availability_of(const char *text, enum node_availability *ret, struct
 static int certificate_issue(struct join *j, const struct cluster *cluster,
 			     const struct join_request *r, enum cert_role role, struct err *e)
 {
-	auto_ca ca = {0};
-	auto_buf pem = BUF_INIT(LIMIT_FILE_SMALL);
-	struct cert_request what = {.node_id = j->answer.node,
-				    .role = role,
-				    .cluster_id = cluster->o.id,
-				    .now_ns = world_wall_ns(manager_world(j->service->manager)),
-				    .life_ns = cluster->spec.ca.node_cert_expiry};
-	auto_free char *key = xstrndup((const char *)cluster->root_key.p, cluster->root_key.n);
-	int rc = ca_load(cluster->root_cert, key, &ca, e);
+	int rc = certify(j->service->manager, r->csr, j->answer.node, role, &j->answer.cert, e);
 
-	explicit_bzero(key, strlen(key));
-	if (rc == 0)
-		rc = ca_issue(&ca, r->csr, strlen(r->csr), &what, &pem, e);
 	if (rc < 0)
 		return rc;
-	j->answer.cert = buf_take(&pem);
 	str_set(&j->answer.roots, cluster->root_cert);
 	str_set(&j->answer.cluster, cluster->o.id);
 	return 0;
@@ -163,10 +136,8 @@ static struct node *node_make(struct join *j, const struct join_request *r,
 	n->csr.p = xmemdup(r->csr, n->csr.n);
 	if (n->spec.role == ROLE_WORKER)
 		return n;
-	do
-		j->answer.raft_id = world_random_u64(world) & INT64_MAX; /* JSON has no more */
-	while (j->answer.raft_id == 0);
-	j->answer.addr = manager_address(r, stream_peer(j->stream));
+	j->answer.raft_id = certify_raft_id(world);
+	j->answer.addr = certify_address(r->listen_addr, stream_peer(j->stream));
 	n->manager = xcalloc(1, sizeof *n->manager);
 	n->manager->raft_id = j->answer.raft_id;
 	n->manager->addr = xstrdup(j->answer.addr);

@@ -38,17 +38,54 @@ static int raft_receive(void *arg, const char *node, const void *p, size_t n, st
 	return raft_node_receive(replica_raft(m->replica), node, p, n, e);
 }
 
+#define REFUSED_MS 5000 /* how long another's refusal counts */
+
+/* How many of the other managers have refused this one lately, `node` among them from now on. */
+static size_t refusals_count(struct manager *m, const char *node)
+{
+	uint64_t now = world_mono_ms(m->config.world);
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(m->refusals); i++) {
+		bool same = strcmp(m->refusals[i].node, node) == 0;
+
+		if (same || (m->refusals[i].at_ms < m->refusals[at].at_ms &&
+			     strcmp(m->refusals[at].node, node) != 0))
+			at = i;
+		n += !same && m->refusals[i].node[0] && now - m->refusals[i].at_ms < REFUSED_MS;
+	}
+	(void)snprintf(m->refusals[at].node, sizeof m->refusals[at].node, "%s", node);
+	m->refusals[at].at_ms = now;
+	return n + 1;
+}
+
+static size_t others_count(struct manager *m)
+{
+	const struct node *n;
+	struct store_walk w;
+	size_t count = 0;
+
+	store_walk_kind(&w, replica_store(m->replica), KIND_NODE);
+	while ((n = store_walk_next(&w)))
+		count += n->spec.role == ROLE_MANAGER && strcmp(n->o.id, m->node) != 0;
+	return count;
+}
+
 /*
- * A manager that was removed is cut off before it hears of it by raft. It believes another that
- * says so, if that one is a manager as far as it knows; the ends of streams that this manager
- * itself has closed are about others that are not.
+ * A manager that was removed or demoted is cut off before it hears of it by raft. It believes the
+ * leader that says so, or most of the others: one alone may lag behind the day on which this one
+ * was promoted. The ends of streams that this manager itself has closed are about others that are
+ * no managers.
  */
 static void raft_refused(void *arg, const char *node)
 {
 	struct manager *m = arg;
 	const struct node *n = store_node(replica_store(m->replica), node);
+	const char *leader = raft_node_leader(replica_raft(m->replica));
 
-	if (n && n->spec.role == ROLE_MANAGER && !m->gone && !m->closing)
+	if (!n || n->spec.role != ROLE_MANAGER || m->gone || m->closing)
+		return;
+	if ((leader && strcmp(leader, node) == 0) || refusals_count(m, node) > others_count(m) / 2)
 		world_timer_start(m->config.world, &m->removing, 0);
 }
 
@@ -169,7 +206,9 @@ static void node_changed(struct manager *m, const struct node *old, const struct
 				      "the role of this node has changed");
 	if (was && (!is || !is_at || !was_at || strcmp(was_at, is_at) != 0))
 		raft_link_forget(m->link, old->o.id);
-	if (was && !is && strcmp(old->o.id, m->node) == 0)
+	/* In another life this node may have been demoted before: the log tells of that too. */
+	if (was && !is && strcmp(old->o.id, m->node) == 0 && old->manager &&
+	    old->manager->raft_id == m->config.raft_id)
 		world_timer_start(m->config.world, &m->removing, 0);
 }
 

@@ -17,6 +17,7 @@ enum call_state {
 	CALL_SENT,    /* at the leader */
 	CALL_CATCHUP, /* answered by the leader; not applied here yet */
 	CALL_READ,    /* waits for a barrier here */
+	CALL_YIELD,   /* waits until another leads, who carries it out */
 };
 
 struct manager_call {
@@ -136,6 +137,66 @@ static int call_is_about_me(struct manager *m, const struct control_request *r, 
 		       o->id);
 }
 
+static const struct node *demoted_node(struct manager *m, const struct control_request *r)
+{
+	const struct object *o;
+
+	if (r->op != CONTROL_NODE_UPDATE || !r->node || r->node->role != ROLE_WORKER || !r->id ||
+	    control_find(manager_store(m), KIND_NODE, r->id, &o, NULL) < 0)
+		return NULL;
+	return ((const struct node *)o)->spec.role == ROLE_MANAGER ? (const struct node *)o : NULL;
+}
+
+/* Those that stay must be able to agree among themselves, or nothing can be changed any more. */
+static int majority_check(struct manager *m, const struct node *leaving, struct err *e)
+{
+	const struct raft_member *v;
+	size_t n = raft_node_members(replica_raft(m->replica), &v), stay = 0, reached = 0;
+	bool votes = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].role != RAFT_NODE_VOTER)
+			continue;
+		if (strcmp(v[i].node, leaving->o.id) == 0) {
+			votes = true;
+			continue;
+		}
+		stay++;
+		reached += manager_reachability(m, v[i].node) == REACHABILITY_REACHABLE;
+	}
+	if (!votes || stay == 0 || reached > stay / 2)
+		return 0;
+	return err_set(e, -EBUSY,
+		       "can't remove member from the raft: this would result in a loss of quorum: "
+		       "of the other %zu managers only %zu can be reached; bring them back first",
+		       stay, reached);
+}
+
+static void call_yielded(void *arg, int status, const struct control_answer *answer,
+			 const struct err *e)
+{
+	struct manager_call *c = arg;
+
+	(void)answer;
+	call_end(c, status, e);
+}
+
+/* 1 when somebody else is to carry it out and `done` comes from there. */
+static int call_yield(struct manager_call *c, const struct control_request *r, struct err *e)
+{
+	struct manager *m = c->manager;
+	const struct node *n = demoted_node(m, r);
+	int rc = n ? majority_check(m, n, e) : 0;
+
+	if (rc < 0 || !n || strcmp(n->o.id, m->node) != 0 || n->o.version.index != r->version ||
+	    !manager_has_heir(m))
+		return rc;
+	str_set(&c->answer.id, n->o.id);
+	c->state = CALL_YIELD;
+	manager_give_up(m, r, call_yielded, c);
+	return 1;
+}
+
 static int call_write(struct manager_call *c, const struct control_request *r, struct err *e)
 {
 	c->state = CALL_WRITE;
@@ -205,6 +266,8 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 		}
 		rc = call_is_about_me(m, r, &e);
 		if (rc == 0)
+			rc = call_yield(c, r, &e);
+		if (rc == 0)
 			rc = call_write(c, r, &e);
 	} else {
 		rc = manager_readable(m, &e);
@@ -258,6 +321,7 @@ void manager_cancel(struct manager_call *c)
 		call_free(c);
 		break;
 	case CALL_READ:
+	case CALL_YIELD:
 		break;
 	}
 }

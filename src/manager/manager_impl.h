@@ -26,6 +26,10 @@ struct manager {
 	struct world_timer stopping;     /* hands leadership over before it closes */
 	struct world_timer yielding;     /* another has to lead, to remove this node */
 	struct manager_leaving *leaving;
+	struct {
+		char node[ID_CLUSTER_LEN + 1];
+		uint64_t at_ms;
+	} refusals[LIMIT_MANAGERS]; /* managers that say that this node is none */
 	bool gone; /* this node is no manager any more, as the store or another manager says */
 	bool closing;
 	unsigned closing_parts;
@@ -43,5 +47,12 @@ void manager_calls_applied(struct manager *m, uint64_t version);
 void manager_calls_fail(struct manager *m);
 /* Whether another voter could lead. */
 bool manager_has_heir(struct manager *m);
+/*
+ * This node gives up its role by a request that only another leader can carry out: leadership goes
+ * there first. `done` always comes, 0 also when it is the last manager. One such request at a time:
+ * an earlier one is answered with -ECANCELED (manager_leave.c).
+ */
+void manager_give_up(struct manager *m, const struct control_request *r, control_done done,
+		     void *arg);
 /* The manager closes while it leaves (manager_leave.c). */
 void manager_leaving_end(struct manager *m);

@@ -1,7 +1,8 @@
 /*
- * A manager that is about to leave: it hands leadership over, asks the new leader to take its vote,
- * and asks again until that is known to be done. The leader cuts it off as it agrees, so the answer
- * may never come: that it is no manager any more is then learnt from the refusal.
+ * A manager that gives up its role, because it leaves or is demoted: it hands leadership over, asks
+ * the new leader to take its vote, and asks again until that is known to be done. The leader cuts
+ * it off as it agrees, so the answer may never come: that it is no manager any more is then learnt
+ * from the refusal.
  */
 #include "base/mem.h"
 #include "manager/manager_impl.h"
@@ -11,6 +12,7 @@
 
 struct manager_leaving {
 	struct manager *manager;
+	struct control_request *request; /* what takes its vote */
 	control_done done;
 	void *arg;
 	struct manager_call *call;
@@ -26,6 +28,7 @@ static void leave_end(struct manager_leaving *l, int status, const struct err *e
 	l->manager->leaving = NULL;
 	world_timer_stop(l->manager->config.world, &l->timer);
 	manager_cancel(l->call);
+	table_free(&control_request_table, l->request);
 	free(l);
 	done(arg, status, NULL, e);
 }
@@ -35,23 +38,39 @@ static void leave_again(struct manager_leaving *l)
 	world_timer_start(l->manager->config.world, &l->timer, LEAVE_RETRY_MS);
 }
 
+/* Whether another answer may come if it is asked once more. */
+static bool may_pass(int status)
+{
+	return status == -EAGAIN || status == -EBUSY || status == -EHOSTUNREACH ||
+	       status == -EINPROGRESS || status == -ECANCELED || status == -ESTALE;
+}
+
 static void leave_answered(void *arg, int status, const struct control_answer *answer,
 			   const struct err *e)
 {
 	struct manager_leaving *l = arg;
+	bool demoted = l->request->op != CONTROL_NODE_LEAVE;
 
 	(void)answer;
-	(void)e;
 	l->call = NULL;
+	if (demoted && (status == 0 || !may_pass(status))) {
+		leave_end(l, status, e);
+		return;
+	}
 	l->manager->gone = l->manager->gone || status == 0;
 	leave_again(l);
 }
 
+/*
+ * What the asker has seen of the node was judged when it asked; that leadership has moved since
+ * has changed it.
+ */
 static void leave_ask(struct manager_leaving *l)
 {
-	struct control_request r = {.op = CONTROL_NODE_LEAVE, .id = l->manager->node};
+	const struct node *n = store_node(manager_store(l->manager), l->manager->node);
 
-	l->call = manager_control(l->manager, &r, leave_answered, l);
+	l->request->version = n ? n->o.version.index : 0;
+	l->call = manager_control(l->manager, l->request, leave_answered, l);
 }
 
 static void leave_step(struct world_timer *t)
@@ -81,11 +100,14 @@ static void leave_step(struct world_timer *t)
 	leave_again(l);
 }
 
-void manager_leave(struct manager *m, control_done done, void *arg)
+void manager_give_up(struct manager *m, const struct control_request *r, control_done done,
+		     void *arg)
 {
 	struct manager_leaving *l = xcalloc(1, sizeof *l);
 
+	manager_leaving_end(m);
 	l->manager = m;
+	l->request = table_dup(&control_request_table, r);
 	l->done = done;
 	l->arg = arg;
 	l->timer.fire = leave_step;
@@ -94,12 +116,23 @@ void manager_leave(struct manager *m, control_done done, void *arg)
 	world_timer_start(m->config.world, &l->timer, 0);
 }
 
+void manager_leave(struct manager *m, control_done done, void *arg)
+{
+	struct control_request r = {.op = CONTROL_NODE_LEAVE, .id = m->node};
+
+	manager_give_up(m, &r, done, arg);
+}
+
 void manager_leaving_end(struct manager *m)
 {
 	struct err e = ERR_INIT;
 
 	if (!m->leaving)
 		return;
+	if (m->gone) {
+		leave_end(m->leaving, 0, NULL);
+		return;
+	}
 	(void)err_set(&e, -ECANCELED, "the manager stops");
 	leave_end(m->leaving, -ECANCELED, &e);
 }

@@ -38,6 +38,24 @@ static const struct field session_welcome_fields[] = {
 #undef T
 TABLE_DEFINE(session_welcome, session_welcome_fields, TABLE_REST(session_welcome));
 
+#define T struct session_cert_request
+static const struct field session_cert_request_fields[] = {
+	FIELD_STR(T, 1, csr, NULL, 0),
+	FIELD_STR(T, 2, listen_addr, NULL, 0),
+	FIELD_U64(T, 3, raft_id, NULL, 0),
+};
+#undef T
+TABLE_DEFINE(session_cert_request, session_cert_request_fields, TABLE_REST(session_cert_request));
+
+#define T struct session_cert
+static const struct field session_cert_fields[] = {
+	FIELD_I32(T, 1, status, NULL, 0), FIELD_STR(T, 2, message, NULL, 0),
+	FIELD_STR(T, 3, cert, NULL, 0),   FIELD_U64(T, 4, raft_id, NULL, 0),
+	FIELD_STR(T, 5, addr, NULL, 0),
+};
+#undef T
+TABLE_DEFINE(session_cert, session_cert_fields, TABLE_REST(session_cert));
+
 #define T struct session_report
 static const struct field session_report_fields[] = {
 	FIELD_STR(T, 1, task, NULL, 0),

@@ -11,6 +11,8 @@
  *   BEAT                          ->    (answered by BEAT)
  *   STATUS n                      ->
  *                                 <-    STATUS_TAKEN n, once committed
+ *   CERT_REQUEST                  ->    (its certificate grows old, or its role is another now)
+ *                                 <-    CERT
  */
 #pragma once
 
@@ -29,6 +31,8 @@ enum session_frame {
 	SESSION_PEERS = 7,
 	SESSION_MANAGERS = 8, /* a session_welcome again: something in it has changed */
 	SESSION_DESCRIBE = 9, /* a session_open again: the host has changed */
+	SESSION_CERT_REQUEST = 20,
+	SESSION_CERT = 21,
 };
 
 /* A version of a network's table that the agent still holds from an earlier session. */
@@ -102,6 +106,25 @@ struct session_assign {
 	struct table_rest *rest;
 };
 extern const struct table session_assign_table;
+
+/* A certificate for a new key, with the role that the node has in the store. */
+struct session_cert_request {
+	char *csr;         /* PEM */
+	char *listen_addr; /* as in struct join_request: where it would listen as a manager */
+	uint64_t raft_id;  /* of a manager that still has its log; else 0 */
+	struct table_rest *rest;
+};
+extern const struct table session_cert_request_table;
+
+struct session_cert {
+	int32_t status; /* 0 or negative errno */
+	char *message;
+	char *cert;       /* PEM */
+	uint64_t raft_id; /* of a manager */
+	char *addr;       /* what the managers took as this manager's own address */
+	struct table_rest *rest;
+};
+extern const struct table session_cert_table;
 
 /* An endpoint of a network: a task that has an address in it. */
 struct session_peer {

@@ -51,7 +51,7 @@ def main():
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         if len(sys.argv) > 3:
-            context.load_cert_chain(f"{sys.argv[3]}/cert.pem", f"{sys.argv[3]}/key.pem")
+            context.load_cert_chain(f"{sys.argv[3]}/identity.pem")
         connection = context.wrap_socket(connection)
         hello = struct.pack("<IHHHHQ", MAGIC, 1, 1, PURPOSES[purpose], 0, 0)
         connection.sendall(struct.pack("<IHH", len(hello), HELLO, 0) + hello)

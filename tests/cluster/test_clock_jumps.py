@@ -98,3 +98,23 @@ def test_a_restart_without_managers_does_not_wait_for_a_clock_that_went_back(swa
     swarm.wait_running("m1", service, 1)
     wait_for("one container", lambda: len(swarm.held("w1", service)) == 1)
     swarm.assert_none_doubled("m1", service, 1)
+
+
+def test_an_old_certificate_is_renewed(swarm):
+    """At four fifths of its life at the latest: 72 of 90 days."""
+    identity = swarm.dir / "w1/data/swarm/identity.pem"
+    before = identity.read_text()
+    jump(swarm, 74 * 24)
+    swarm.kill_now("w1")
+    swarm.wait_ended("w1")
+    swarm.tool("start", "w1")
+    wait_for("another certificate", lambda: identity.read_text() != before)
+    key = before[before.index("-----BEGIN PRIVATE KEY") :]
+    assert key not in identity.read_text(), "the key is the old one"
+    swarm.kill_now("w1")
+    swarm.wait_ended("w1")
+    swarm.tool("start", "w1")  # with the new one
+    wait_for("w1 is ready", lambda: swarm.node_state("m1", "w1") == "ready")
+    service = swarm.service("m1", "renewed", 1, **ON_W1)
+    swarm.wait_running("m1", service, 1)
+    jump(swarm, 0)

@@ -85,7 +85,7 @@ def test_a_wrong_token_lets_nobody_in(swarm, wrong):
     assert words in refusal.value.message, refusal.value
     assert secret not in refusal.value.message
     assert swarm.get("w1", "/info")["Swarm"]["LocalNodeState"] == "inactive"
-    assert not (swarm.dir / "w1/data/swarm/cert.pem").exists()
+    assert not (swarm.dir / "w1/data/swarm/identity.pem").exists()
     assert names(swarm) == ["m1"]
 
 

@@ -443,6 +443,79 @@ static void requests_travel(void **state)
 	table_free(&service_spec_table, r.service);
 }
 
+static int node_ask(struct store *s, const char *id, enum node_role role)
+{
+	const struct node *old = store_node(s, id);
+	struct node_spec spec = {.role = role};
+	struct control_request r = {.op = CONTROL_NODE_UPDATE,
+				    .id = (char *)(uintptr_t)id,
+				    .version = old->o.version.index,
+				    .node = &spec};
+
+	return ask(s, &r, NULL);
+}
+
+static int certify(struct store *s, const char *id, uint64_t fresh, uint64_t held)
+{
+	struct control_request r = {.op = CONTROL_NODE_CERTIFY,
+				    .id = (char *)(uintptr_t)id,
+				    .csr = (char *)(uintptr_t) "request",
+				    .addr = (char *)(uintptr_t) "10.0.0.2:2377",
+				    .raft_id = fresh,
+				    .held_raft_id = held};
+
+	return ask(s, &r, NULL);
+}
+
+static void node_add(struct store *s, const char *id)
+{
+	struct control_request r = {.op = CONTROL_NODE_JOIN,
+				    .new_node = object_new(KIND_NODE, id, 1)};
+
+	assert_int_equal(ask(s, &r, NULL), 0);
+	object_free(&r.new_node->o);
+}
+
+#define OTHER "0000000000000000000000aaa"
+
+static void a_promoted_node_gets_its_vote_with_its_certificate(void **state)
+{
+	struct store *s = with_cluster();
+
+	node_add(s, OTHER);
+	assert_int_equal(certify(s, OTHER, 0, 0), 0); /* a worker's renewal */
+	assert_null(store_node(s, OTHER)->manager);
+	assert_int_equal(node_ask(s, OTHER, ROLE_MANAGER), 0);
+	assert_null(store_node(s, OTHER)->manager);
+	assert_int_equal(certify(s, OTHER, 0, 0), -EAGAIN); /* by who took it for a worker */
+	assert_int_equal(certify(s, OTHER, 71, 0), 0);
+	assert_int_equal(store_node(s, OTHER)->manager->raft_id, 71);
+	assert_string_equal(store_node(s, OTHER)->manager->addr, "10.0.0.2:2377");
+	assert_int_equal(store_node(s, OTHER)->csr.n, strlen("request"));
+	/* A renewal of one that has its log changes nothing of that, one that lost it does. */
+	assert_int_equal(certify(s, OTHER, 72, 71), 0);
+	assert_int_equal(store_node(s, OTHER)->manager->raft_id, 71);
+	assert_int_equal(certify(s, OTHER, 73, 0), 0);
+	assert_int_equal(store_node(s, OTHER)->manager->raft_id, 73);
+	assert_int_equal(node_ask(s, OTHER, ROLE_WORKER), 0);
+	assert_null(store_node(s, OTHER)->manager);
+	assert_int_equal(certify(s, "0000000000000000000000bbb", 1, 0), -ENOENT);
+	store_free(s);
+}
+
+static void the_last_manager_and_the_leader_are_not_demoted(void **state)
+{
+	struct store *s = with_cluster();
+
+	assert_int_equal(node_ask(s, "self", ROLE_WORKER), -EINVAL);
+	assert_non_null(strstr(last.msg, "last manager"));
+	node_add(s, OTHER);
+	assert_int_equal(node_ask(s, OTHER, ROLE_MANAGER), 0);
+	assert_int_equal(node_ask(s, "self", ROLE_WORKER), -EBUSY);
+	assert_int_equal(store_node(s, "self")->spec.role, ROLE_MANAGER);
+	store_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +533,8 @@ int main(void)
 		TEST(settings_and_tokens),
 		TEST(an_unknown_request_is_refused),
 		TEST(requests_travel),
+		TEST(a_promoted_node_gets_its_vote_with_its_certificate),
+		TEST(the_last_manager_and_the_leader_are_not_demoted),
 	};
 
 	return RUN_TESTS(tests);
