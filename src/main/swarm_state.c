@@ -81,7 +81,7 @@ static int identity_load(int dirfd, const char *dir, struct swarm_state *ret, st
 
 	if (rc < 0)
 		return rc;
-	key = strstr(text, KEY_BEGIN);
+	key = text ? strstr(text, KEY_BEGIN) : NULL;
 	if (!key || key == text)
 		return err_set(e, -EINVAL, "%s/identity.pem has no certificate and key", dir);
 	ret->key = xstrdup(key);

@@ -39,13 +39,32 @@ def test_a_damaged_state_leads_to_nothing_else(oci, rootfs, change, word):
     whole = path.read_text()
     path.write_text(json.dumps({**json.loads(whole), **change}) if change else whole[:40])
     log = oci.base / "log"
-    for argv in (["state", ident], ["kill", ident, "KILL"], ["delete", "--force", ident],
+    for argv in (["state", ident], ["kill", ident, "KILL"], ["delete", ident],
                  ["exec", ident, "true"], ["pause", ident]):
         r = oci.call(*argv, check=False, options=["--log", str(log), "--log-format", "json"])
         assert one_line(r) and word in r.err, (argv, r.err)
     assert [json.loads(line)["level"] for line in log.read_text().splitlines()] == ["error"] * 5
     assert not is_gone(pid, 0)
-    path.write_text(whole)
+    other = oci.start(SLEEP, rootfs)
+    oci.call("delete", "--force", ident)  # what is its own is known from config.json
+    assert is_gone(pid) and not left(oci, ident)
+    assert oci.state(other)["status"] == "running"
+    oci.call("delete", "--force", other)
+
+
+def test_nothing_is_known_of_a_container(oci, rootfs):
+    """Neither file can be read: nothing is ended on a guess, and a person is told what to do."""
+    ident = oci.start(SLEEP, rootfs)
+    pid = oci.state(ident)["pid"]
+    folder = oci.root / ident
+    whole = {name: (folder / name).read_text() for name in ("state.json", "config.json")}
+    for name in whole:
+        (folder / name).write_text("{")
+    r = oci.call("delete", "--force", ident, check=False)
+    assert one_line(r) and str(folder) in r.err
+    assert not is_gone(pid, 0) and folder.exists()
+    for name, text in whole.items():
+        (folder / name).write_text(text)
     oci.call("delete", "--force", ident)
     assert is_gone(pid)
 

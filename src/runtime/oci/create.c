@@ -124,7 +124,7 @@ static int prepare(struct creation *k, const char *id, struct err *e)
 	return oci_state_make(k->o, id, &k->state, e);
 }
 
-/* The folder is ours from here on; the first record tells of a group that may be left. */
+/* The folder is ours from here on; the configuration tells of a group that may be left. */
 static int write_first(struct creation *k, struct err *e)
 {
 	int rc = fill_record(k, e);
@@ -133,8 +133,6 @@ static int write_first(struct creation *k, struct err *e)
 		rc = err_sys(e, "cannot enter the state directory of %s", k->state.id);
 	if (rc == 0)
 		rc = write_config(k, e);
-	if (rc == 0)
-		rc = oci_state_write(&k->state, e);
 	if (rc == 0 && !k->run)
 		rc = make_socket(k, e);
 	k->l.spec = &k->spec;

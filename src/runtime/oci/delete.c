@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "runtime/container/hooks.h"
 
@@ -23,6 +24,22 @@ static bool is_over(const struct oci_container *c, const struct cgroup *g)
 	struct pollfd pf = {.fd = c->pidfd, .events = POLLIN};
 
 	return (c->pidfd < 0 || poll(&pf, 1, 0) > 0) && cgroup_remove(g, NULL) == 0;
+}
+
+/*
+ * On v1 the init of a killed creator may be on its way through the hierarchies: in some it is seen,
+ * in others not yet. It dies of its parent's death.
+ */
+static int remove_group(const struct cgroup *g, struct err *e)
+{
+	uint64_t end = clock_mono_ms() + END_MS;
+	int rc;
+
+	while ((rc = cgroup_remove(g, NULL)) == -EBUSY && clock_mono_ms() < end) {
+		(void)cgroup_kill(g, SIGKILL, NULL);
+		(void)poll(NULL, 0, 1);
+	}
+	return rc < 0 ? cgroup_remove(g, e) : 0;
 }
 
 /* SIGKILL to all of it, and the group's end. */
@@ -42,7 +59,7 @@ static int kill_group_of(const struct oci_container *c, const struct cgroup *g, 
 	}
 	if (rc < 0)
 		return err_set(e, -EBUSY, "processes of container %s do not end", c->id);
-	return cgroup_remove(g, e);
+	return remove_group(g, e);
 }
 
 /* By the group, and by the pid where there is none. */
@@ -109,7 +126,7 @@ int oci_delete(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 
 	if (f->force)
 		kill_holder(o, argv[0]);
-	rc = oci_state_open(o, argv[0], OCI_LOCKED, &c, e);
+	rc = oci_state_open(o, argv[0], f->force ? OCI_SALVAGED : OCI_LOCKED, &c, e);
 	if (rc == -ENOENT && f->force) {
 		*e = ERR_INIT;
 		return 0;

@@ -151,14 +151,32 @@ int oci_state_make(const struct oci *o, const char *id, struct oci_container *re
 	return 0;
 }
 
+/* What can be known without state.json: the group, from the configuration that was kept. */
+static int salvage_record(struct oci_container *c, struct err *e)
+{
+	struct spec spec;
+	int rc = oci_state_spec(c, &spec, e);
+
+	oci_record_done(&c->record);
+	jt_init(&record_type, &c->record);
+	if (rc < 0)
+		return rc;
+	if (spec.linux_.cgroups_path)
+		rc = cgroup_path_clean(spec.linux_.cgroups_path, &c->record.cgroup, e);
+	spec_done(&spec);
+	return rc;
+}
+
 static int read_record(struct oci_container *c, struct err *e)
 {
 	auto_buf text = BUF_INIT(LIMIT_OCI_STATE);
 	int rc = file_read_at(c->dir, "state.json", &text);
 
 	jt_init(&record_type, &c->record);
-	if (rc == -ENOENT) /* half-made: nothing but the folder is there */
+	if (rc == -ENOENT) { /* half-made; its group is made after the configuration is kept */
+		(void)salvage_record(c, NULL);
 		return 0;
+	}
 	if (rc < 0)
 		return err_code(e, rc, "cannot read the state of container %s", c->id);
 	return oci_record_parse(buf_text(&text), text.len, &c->record, e);
@@ -193,13 +211,24 @@ int oci_state_open(const struct oci *o, const char *id, enum oci_lock lock,
 		return errno == ENOENT
 			       ? err_set(e, -ENOENT, "container does not exist: %s", id)
 			       : err_sys(e, "cannot open the state directory %s/%s", o->root, id);
-	if (lock == OCI_LOCKED && flock(c.dir, LOCK_EX) < 0)
+	if (lock != OCI_UNLOCKED && flock(c.dir, LOCK_EX) < 0)
 		return err_sys(e, "cannot lock the state of container %s", id);
 	/* Whoever had the lock may have deleted it meanwhile. */
 	if (fstat(c.dir, &st) < 0 || st.st_nlink == 0)
 		return err_set(e, -ENOENT, "container does not exist: %s", id);
 	c.owner = st.st_uid;
 	rc = read_record(&c, e);
+	if (rc == -EINVAL && lock == OCI_SALVAGED) {
+		*e = ERR_INIT;
+		if (salvage_record(&c, NULL) < 0)
+			return err_set(
+				e, -EINVAL,
+				"neither state.json nor config.json of container %s can be "
+				"read, so what belongs to it is not known: see that nothing of "
+				"it runs, then remove %s/%s",
+				id, o->root, id);
+		rc = 0;
+	}
 	if (rc < 0)
 		return rc;
 	find_process(&c);

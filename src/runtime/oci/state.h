@@ -59,13 +59,14 @@ void oci_container_done(struct oci_container *c);
 #define auto_container CLEANUP(oci_container_done) struct oci_container
 #define OCI_CONTAINER_INIT ((struct oci_container){.parent = -1, .dir = -1, .pidfd = -1})
 
-enum oci_lock { OCI_UNLOCKED, OCI_LOCKED };
+/* OCI_SALVAGED: locked; of one whose state.json is damaged the record has the group alone. */
+enum oci_lock { OCI_UNLOCKED, OCI_LOCKED, OCI_SALVAGED };
 
 /* Makes the folder of a new container, locked. -EEXIST when there is one of the id. */
 int oci_state_make(const struct oci *o, const char *id, struct oci_container *ret, struct err *e);
 /*
  * Opens an existing one and looks for its process. -ENOENT when there is none of the id. A
- * half-made one has an empty record.
+ * half-made one has a record of its group alone, if that.
  */
 int oci_state_open(const struct oci *o, const char *id, enum oci_lock lock,
 		   struct oci_container *ret, struct err *e);
