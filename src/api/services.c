@@ -37,6 +37,7 @@ static const struct field service_view_fields[] = {
 	FIELD_OBJ(T, 0, s.spec, "Spec", 0, service_spec),
 	FIELD_PTR(T, 0, s.previous_spec, "PreviousSpec", FIELD_OMIT, service_spec),
 	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
+	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
 	FIELD_PTR(T, 0, status, "ServiceStatus", FIELD_OMIT, service_status),
 };
 #undef T
@@ -140,22 +141,36 @@ static void service_create(struct api_req *r)
 	table_done(&service_spec_table, &spec);
 }
 
+/* With "previous" the body counts for nothing: clients send the specification that they have. */
+static int rollback_arg(struct api_req *r, bool *ret)
+{
+	const char *text = http_req_arg(r->http, "rollback");
+
+	*ret = text && strcmp(text, "previous") == 0;
+	if (!text || !*text || *ret || strcmp(text, "none") == 0)
+		return 0;
+	return err_set(&r->err, -EINVAL, "unrecognized rollback option %.60s: it must be previous",
+		       text);
+}
+
 static void service_update(struct api_req *r)
 {
-	const char *rollback = http_req_arg(r->http, "rollback");
 	struct service_spec spec = {0};
 	struct control_request request = {.op = CONTROL_SERVICE_UPDATE,
-					  .id = (char *)(uintptr_t)r->vars[0],
-					  .service = &spec};
+					  .id = (char *)(uintptr_t)r->vars[0]};
+	int rc = rollback_arg(r, &request.rollback);
 
-	if (rollback && *rollback)
-		(void)err_set(&r->err, -ENOSYS, "rolling a service back is not implemented");
-	else if (api_version_arg(r, &request.version, &r->err) == 0 && spec_read(r, &spec) == 0) {
-		api_control(r, &request, 200, updated_write);
-		table_done(&service_spec_table, &spec);
-		return;
+	if (rc == 0)
+		rc = api_version_arg(r, &request.version, &r->err);
+	if (rc == 0 && !request.rollback) {
+		rc = spec_read(r, &spec);
+		request.service = &spec;
 	}
-	api_reply_error(r, &r->err);
+	if (rc < 0)
+		api_reply_error(r, &r->err);
+	else
+		api_control(r, &request, 200, updated_write);
+	table_done(&service_spec_table, &spec);
 }
 
 static void service_remove(struct api_req *r)

@@ -141,7 +141,7 @@ static bool is_up_to_date(const struct store *store, const struct task *t)
 {
 	const struct service *s = store_service(store, t->service);
 
-	return s && s->template_version == t->template_version;
+	return s && service_task_is_current(store, s, t);
 }
 
 static bool name_matches(const struct filters *f, const struct store *store, const struct task *t)

@@ -89,6 +89,7 @@ CLI_HANDLER(cli_service_inspect);
 CLI_HANDLER(cli_service_ls);
 CLI_HANDLER(cli_service_ps);
 CLI_HANDLER(cli_service_rm);
+CLI_HANDLER(cli_service_rollback);
 CLI_HANDLER(cli_service_scale);
 CLI_HANDLER(cli_service_update);
 CLI_HANDLER(cli_swarm_init);

@@ -38,6 +38,8 @@ static const struct flag list_flags[] = {FILTER, FORMAT, QUIET};
 static const struct flag list_long_flags[] = {FILTER, FORMAT, QUIET, NO_TRUNC};
 static const struct flag force_flags[] = {FORCE};
 static const struct flag scale_flags[] = {DETACH};
+static const struct flag rollback_flags[] = {DETACH,
+					     {"quiet", 'q', FLAG_BOOL, "Suppress progress output"}};
 static const struct flag inspect_flags[] = {
 	FORMAT_F, {"type", 0, FLAG_STRING, "Only inspect objects of the given type"}};
 static const struct flag ps_flags[] = {
@@ -157,10 +159,21 @@ static const struct flag join_token_flags[] = {
 		{"restart-max-attempts", 0, FLAG_UINT, "Restarts before giving up"},               \
 		{"restart-window", 0, FLAG_DURATION,                                               \
 		 "Window used to evaluate the restart policy"},                                    \
+		{"rollback-delay", 0, FLAG_DURATION, "Delay between task rollbacks"},              \
+		{"rollback-failure-action", 0, FLAG_STRING,                                        \
+		 "On rollback failure (pause, continue)"},                                         \
+		{"rollback-max-failure-ratio", 0, FLAG_FLOAT,                                      \
+		 "Failure rate to tolerate during a rollback"},                                    \
+		{"rollback-monitor", 0, FLAG_DURATION,                                             \
+		 "How long a task is watched after its rollback"},                                 \
+		{"rollback-order", 0, FLAG_STRING, "Rollback order (start-first, stop-first)"},    \
+		{"rollback-parallelism", 0, FLAG_UINT, "Tasks rolled back at once (0: all)"},      \
 		{"stop-grace-period", 0, FLAG_DURATION,                                            \
 		 "Wait before killing a container (default 10s)"},                                 \
 		{"stop-signal", 0, FLAG_STRING, "Signal to stop the container"},                   \
 		{"tty", 't', FLAG_BOOL, "Allocate a pseudo-TTY"},                                  \
+		{"update-deadline", 0, FLAG_DURATION,                                              \
+		 "A new task that is not up by then has failed (default 5m; 0: never)"},           \
 		{"update-delay", 0, FLAG_DURATION, "Delay between updates"},                       \
 		{"update-failure-action", 0, FLAG_STRING,                                          \
 		 "On update failure (pause, continue, rollback)"},                                 \
@@ -409,6 +422,8 @@ const struct command cli_commands[] = {
 	 "List the tasks of one or more services", cli_service_ps, F(task_flags), 1, -1, false},
 	{"service rm", "service remove", "SERVICE [SERVICE...]", "Remove one or more services",
 	 cli_service_rm, NO_FLAGS, 1, -1, false},
+	{"service rollback", NULL, "[OPTIONS] SERVICE", "Revert changes to a service's configuration",
+	 cli_service_rollback, F(rollback_flags), 1, 1, false},
 	{"service scale", NULL, "SERVICE=REPLICAS [SERVICE=REPLICAS...]",
 	 "Scale one or multiple replicated services", cli_service_scale, F(scale_flags), 1, -1, false},
 	{"service update", NULL, "[OPTIONS] SERVICE", "Update a service",

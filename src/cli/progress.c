@@ -74,44 +74,62 @@ static void slot_line(struct progress *p, size_t i, const struct task_view *t)
 			 task_state_name(t->status.state));
 }
 
+/* What an update says of itself: whether it has ended otherwise than was asked for. */
+static bool update_failed(struct progress *p, const struct update_status *u)
+{
+	static const char *const ends[] = {[UPDATE_PAUSED] = "update paused",
+					   [UPDATE_ROLLBACK_PAUSED] = "rollback paused",
+					   [UPDATE_ROLLBACK_COMPLETED] = "rolled back"};
+	const char *end = u && u->state < ARRAY_LEN(ends) ? ends[u->state] : NULL;
+
+	if (!end || (p->rollback && u->state == UPDATE_ROLLBACK_COMPLETED))
+		return false;
+	free(p->failure);
+	p->failure = xasprintf("service %s: %s", end,
+			       p->reason    ? p->reason
+			       : u->message ? u->message
+					    : "no reason was given");
+	return true;
+}
+
+static bool update_goes_on(const struct update_status *u)
+{
+	return u && (u->state == UPDATE_UPDATING || u->state == UPDATE_ROLLBACK_STARTED);
+}
+
+static bool update_has_ended(const struct update_status *u)
+{
+	return u && (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED);
+}
+
+/* What it says while it goes on, which is gone once it has ended. */
+static void update_line(struct progress *p, const struct update_status *u)
+{
+	if (u->state == UPDATE_ROLLBACK_STARTED && !p->rollback)
+		str_set(&p->reason, u->message);
+	line_add(p, "%s: %s", u->state == UPDATE_UPDATING ? "update" : "rollback",
+		 u->message ? u->message : "");
+}
+
 static bool tasks_take(struct progress *p, const struct list_task_view *tasks,
-		       progress_node_fn active, void *data)
+		       const struct update_status *update, progress_node_fn active, void *data)
 {
 	auto_free uint64_t *slots = xcalloc(tasks->list.n + 1, sizeof *slots);
 	size_t n = slots_of(tasks, slots);
 
 	p->running = 0;
-	line_add(p, "%s", "");
 	for (size_t i = 0; i < n; i++) {
 		const struct task_view *t = slot_task(tasks, slots[i]);
 
 		p->running += t->status.state == TASK_RUNNING && active(t->node, data);
-		if (p->wanted <= PROGRESS_BARS && i < p->wanted)
-			slot_line(p, i, t);
 	}
-	free(p->lines.v[0]);
-	p->lines.v[0] = xasprintf("overall progress: %" PRIu64 " out of %" PRIu64 " tasks",
-				  p->running, p->wanted);
+	line_add(p, "overall progress: %" PRIu64 " out of %" PRIu64 " tasks", p->running,
+		 p->wanted);
+	if (update_goes_on(update))
+		update_line(p, update);
+	for (size_t i = 0; p->wanted <= PROGRESS_BARS && i < MIN_OF(n, p->wanted); i++)
+		slot_line(p, i, slot_task(tasks, slots[i]));
 	return p->running == p->wanted && n == p->wanted;
-}
-
-/* What an update says of itself; false: it goes on. */
-static bool update_failed(struct progress *p, const struct update_status *u)
-{
-	static const char *const bad[] = {"paused", "rollback_paused", "rollback_completed"};
-	const char *state = u && u->state ? u->state : "";
-
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		if (strcmp(state, bad[i]) == 0) {
-			free(p->failure);
-			p->failure = xasprintf("service %s: %s",
-					       i == 0   ? "update paused"
-					       : i == 1 ? "rollback paused"
-							: "rolled back",
-					       u->message ? u->message : "no reason was given");
-			return true;
-		}
-	return false;
 }
 
 enum progress_step progress_take(struct progress *p, const struct service_view *service,
@@ -120,22 +138,25 @@ enum progress_step progress_take(struct progress *p, const struct service_view *
 {
 	const struct update_config *update = service->s.spec.update;
 	int64_t monitor = update && update->monitor ? update->monitor : PROGRESS_MONITOR_NS;
+	const struct update_status *u = service->s.update_status;
 	bool was = p->converged_at != 0;
 	int64_t left;
 
 	strs_done(&p->lines);
 	p->wanted = service_replicas(&service->s.spec);
-	if (update_failed(p, service->update))
+	if (update_failed(p, u))
 		return PROGRESS_FAILED;
-	if (!tasks_take(p, tasks, active, data)) {
+	if (!tasks_take(p, tasks, u, active, data)) {
 		p->converged_at = 0;
 		if (was)
 			line_add(p, "verify: Detected task failure");
 		return PROGRESS_WAIT;
 	}
+	if (update_goes_on(u)) /* the updater watches the tasks itself */
+		return PROGRESS_WAIT;
 	if (!was)
 		p->converged_at = now_ns;
-	if (now_ns - p->converged_at >= monitor) {
+	if (update_has_ended(u) || now_ns - p->converged_at >= monitor) {
 		line_add(p, "verify: Service %s converged", service->s.o.id);
 		return PROGRESS_CONVERGED;
 	}
@@ -149,5 +170,6 @@ void progress_done(struct progress *p)
 {
 	strs_done(&p->lines);
 	free(p->failure);
+	free(p->reason);
 	*p = (struct progress){0};
 }

@@ -14,11 +14,13 @@
 enum progress_step { PROGRESS_WAIT, PROGRESS_CONVERGED, PROGRESS_FAILED };
 
 struct progress {
+	bool rollback; /* set by the caller: a rollback is what was asked for */
 	uint64_t wanted;
 	uint64_t running;
 	int64_t converged_at; /* mono ns; 0: not now */
 	struct strs lines; /* what is to be shown now: "overall progress: ...", "1/3: ...", ... */
 	char *failure;     /* for PROGRESS_FAILED */
+	char *reason;      /* why the update was rolled back, once it was */
 };
 
 /* Whether the task's node can be counted on; `data` is the caller's. */
@@ -37,4 +39,4 @@ void progress_done(struct progress *p);
  * Polls and prints until the service has converged (0), SIGINT came (0, the work goes on), or
  * it cannot (1). Prints nothing but errors when `quiet`.
  */
-int progress_watch(struct cli *c, const char *service, bool quiet);
+int progress_watch(struct cli *c, const char *service, bool rollback, bool quiet);

@@ -88,13 +88,13 @@ static int poll_once(struct cli *c, const char *id, struct progress *p, enum pro
 	return rc;
 }
 
-int progress_watch(struct cli *c, const char *service, bool quiet)
+int progress_watch(struct cli *c, const char *service, bool rollback, bool quiet)
 {
 	struct sigaction action = {.sa_handler = on_interrupt};
 	struct sigaction before;
 	struct screen screen = {c->out, isatty(fileno(c->out)), quiet, {0}};
 	enum progress_step step = PROGRESS_WAIT;
-	struct progress p = {0};
+	struct progress p = {.rollback = rollback};
 	struct err e = ERR_INIT;
 	int status = 0;
 

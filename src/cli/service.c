@@ -43,7 +43,7 @@ int cli_service_create(struct cli *c, const struct flags *f)
 	warn(c, &created.warnings);
 	(void)fprintf(c->out, "%s\n", created.id ? created.id : "");
 	if (!flag_true(f, "detach") && created.id)
-		status = progress_watch(c, created.id, flag_true(f, "quiet"));
+		status = progress_watch(c, created.id, false, flag_true(f, "quiet"));
 	table_done(&id_view_table, &created);
 	return status;
 }
@@ -137,7 +137,7 @@ static int scale_all(struct cli *c, const struct flags *f, struct goal *goals)
 	}
 	for (size_t i = 0; i < f->n_args && !flag_true(f, "detach"); i++)
 		if (goals[i].id)
-			status |= progress_watch(c, goals[i].id, false);
+			status |= progress_watch(c, goals[i].id, false, false);
 	return status;
 }
 

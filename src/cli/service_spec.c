@@ -158,31 +158,54 @@ static int mode_fill(const struct flags *f, struct service_mode *m, struct err *
 	return 0;
 }
 
-void service_update_config(struct service_spec *s, const struct flags *f)
+/* `names` in the order below, all beginning with "update-" or all with "rollback-". */
+static void update_config_apply(struct update_config **config, const struct flags *f,
+				const char *const names[6])
 {
-	static const char *const names[] = {"update-parallelism",       "update-delay",
-					    "update-monitor",           "update-failure-action",
-					    "update-max-failure-ratio", "update-order"};
+	struct update_config *u;
 	bool any = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < 6; i++)
 		any |= flag_is_set(f, names[i]);
 	if (!any)
 		return;
-	if (!s->update) { /* one that is given fixes the others at docker's defaults */
-		s->update = xcalloc(1, sizeof *s->update);
-		s->update->parallelism = 1;
-		s->update->monitor = UPDATE_MONITOR_DEFAULT;
-		s->update->failure_action = xstrdup("pause");
-		s->update->order = xstrdup("stop-first");
+	if (!*config) { /* one that is given fixes the others at docker's defaults */
+		*config = xcalloc(1, sizeof **config);
+		(*config)->parallelism = 1;
+		(*config)->monitor = UPDATE_MONITOR_DEFAULT;
+		(*config)->failure_action = xstrdup("pause");
+		(*config)->order = xstrdup("stop-first");
 	}
-	spec_number((int64_t *)&s->update->parallelism, f, names[0]);
-	spec_number(&s->update->delay, f, names[1]);
-	spec_number(&s->update->monitor, f, names[2]);
-	spec_text(&s->update->failure_action, f, names[3]);
+	u = *config;
+	spec_number((int64_t *)&u->parallelism, f, names[0]);
+	spec_number(&u->delay, f, names[1]);
+	spec_number(&u->monitor, f, names[2]);
+	spec_text(&u->failure_action, f, names[3]);
 	if (flag_is_set(f, names[4]))
-		s->update->max_failure_ratio = flag_get(f, names[4])->real;
-	spec_text(&s->update->order, f, names[5]);
+		u->max_failure_ratio = flag_get(f, names[4])->real;
+	spec_text(&u->order, f, names[5]);
+}
+
+void service_update_config(struct service_spec *s, const struct flags *f)
+{
+	static const char *const update[] = {"update-parallelism",       "update-delay",
+					     "update-monitor",           "update-failure-action",
+					     "update-max-failure-ratio", "update-order"};
+	static const char *const rollback[] = {
+		"rollback-parallelism",       "rollback-delay",
+		"rollback-monitor",           "rollback-failure-action",
+		"rollback-max-failure-ratio", "rollback-order"};
+
+	update_config_apply(&s->update, f, update);
+	update_config_apply(&s->rollback, f, rollback);
+}
+
+void service_deadline(struct strmap *labels, const struct flags *f)
+{
+	const char *given = flag_text(f, "update-deadline");
+
+	if (given || !strmap_get(labels, UPDATE_DEADLINE_LABEL))
+		strmap_set(labels, UPDATE_DEADLINE_LABEL, given ? given : UPDATE_DEADLINE_DEFAULT);
 }
 
 static int endpoint_fill(const struct flags *f, struct service_spec *s, struct err *e)
@@ -209,6 +232,7 @@ int service_spec_fill(const struct flags *f, struct service_spec *ret, struct er
 	t->container = xcalloc(1, sizeof *t->container);
 	task_fill(f, t);
 	service_update_config(ret, f);
+	service_deadline(&ret->labels, f);
 	if (container_fill(f, t->container, t, e) < 0 || service_restart(t, f, e) < 0 ||
 	    mode_fill(f, &ret->mode, e) < 0 || endpoint_fill(f, ret, e) < 0)
 		return e->code;

@@ -15,6 +15,9 @@ void service_container(struct container_spec *c, const struct flags *f);
 void service_resources(struct task_spec *t, const struct flags *f);
 int service_restart(struct task_spec *t, const struct flags *f, struct err *e);
 void service_update_config(struct service_spec *s, const struct flags *f);
+/* Bounds how long a new task may take to come up, unless the service says so already. */
+#define UPDATE_DEADLINE_DEFAULT "5m"
+void service_deadline(struct strmap *labels, const struct flags *f);
 
 /* One value of a flag, added to its list. -EINVAL with a sentence. */
 int mount_parse(const char *text, struct mount *ret, struct err *e);

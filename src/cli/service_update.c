@@ -184,6 +184,7 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 	service_resources(t, f);
 	placement_change(t, f);
 	service_update_config(s, f);
+	service_deadline(&s->labels, f);
 	if (flag_true(f, "force"))
 		t->force_update++;
 	if (container_change(t->container, f, e) < 0 || service_restart(t, f, e) < 0 ||
@@ -192,7 +193,7 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 	return ports_change(s, f, e);
 }
 
-static int update(struct cli *c, const struct flags *f, char **ret_id, struct err *e)
+static int update(struct cli *c, const struct flags *f, bool rollback, char **ret_id, struct err *e)
 {
 	auto_buf path = CALL_PATH;
 	auto_buf body = BUF_INIT(0);
@@ -201,25 +202,47 @@ static int update(struct cli *c, const struct flags *f, char **ret_id, struct er
 
 	path_add(&path, "/services/%", f->args[0]);
 	rc = call_get(c, buf_text(&path), &service_view_table, &s, e);
-	if (rc == 0)
+	if (rc == 0 && !rollback)
 		rc = spec_change(c, &s.s.spec, f, e);
 	if (rc == 0)
 		rc = call_body(&service_spec_table, &s.s.spec, &body, e);
 	if (rc == 0)
-		rc = service_put(c, &s, &body, flag_true(f, "rollback"), e);
+		rc = service_put(c, &s, &body, rollback, e);
 	if (rc == 0)
 		*ret_id = xstrdup(s.s.o.id);
 	table_done(&service_view_table, &s);
 	return rc;
 }
 
-int cli_service_update(struct cli *c, const struct flags *f)
+static int update_and_watch(struct cli *c, const struct flags *f, bool rollback)
 {
 	auto_free char *id = NULL;
 	struct err e = ERR_INIT;
 
-	if (update(c, f, &id, &e) < 0)
+	if (update(c, f, rollback, &id, &e) < 0)
 		return cli_fail(c, &e);
 	(void)fprintf(c->out, "%s\n", f->args[0]);
-	return flag_true(f, "detach") ? 0 : progress_watch(c, id, flag_true(f, "quiet"));
+	return flag_true(f, "detach") ? 0 : progress_watch(c, id, rollback, flag_true(f, "quiet"));
+}
+
+int cli_service_update(struct cli *c, const struct flags *f)
+{
+	bool rollback = flag_true(f, "rollback");
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; rollback && i < f->n; i++)
+		if (f->values[i].set && strcmp(f->defs[i].name, "rollback") != 0 &&
+		    strcmp(f->defs[i].name, "detach") != 0 &&
+		    strcmp(f->defs[i].name, "quiet") != 0) {
+			(void)err_set(&e, -EINVAL,
+				      "other flags may not be combined with --rollback: --%s",
+				      f->defs[i].name);
+			return cli_fail(c, &e);
+		}
+	return update_and_watch(c, f, rollback);
+}
+
+int cli_service_rollback(struct cli *c, const struct flags *f)
+{
+	return update_and_watch(c, f, true);
 }

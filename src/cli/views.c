@@ -93,14 +93,6 @@ static const struct field service_count_fields[] = {
 #undef T
 TABLE_DEFINE(service_count, service_count_fields);
 
-#define T struct update_status
-static const struct field update_status_fields[] = {
-	FIELD_STR(T, 0, state, "State", 0),
-	FIELD_STR(T, 0, message, "Message", 0),
-};
-#undef T
-TABLE_DEFINE(update_status, update_status_fields);
-
 #define T struct service_view
 static const struct field service_view_fields[] = {
 	FIELD_STR(T, 0, s.o.id, "ID", 0),
@@ -110,7 +102,7 @@ static const struct field service_view_fields[] = {
 	FIELD_OBJ(T, 0, s.spec, "Spec", 0, service_spec),
 	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
 	FIELD_PTR(T, 0, count, "ServiceStatus", FIELD_OMIT, service_count),
-	FIELD_PTR(T, 0, update, "UpdateStatus", FIELD_OMIT, update_status),
+	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
 };
 #undef T
 TABLE_DEFINE(service_view, service_view_fields);

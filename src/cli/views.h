@@ -89,16 +89,9 @@ struct service_count {
 };
 extern const struct table service_count_table;
 
-struct update_status {
-	char *state;
-	char *message;
-};
-extern const struct table update_status_table;
-
 struct service_view {
 	struct service s;
 	struct service_count *count;
-	struct update_status *update;
 };
 extern const struct table service_view_table;
 VIEW_LIST(service_view);

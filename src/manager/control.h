@@ -59,6 +59,7 @@ struct control_request {
 	uint64_t raft_id;                       /* NODE_CERTIFY: for one without a log */
 	uint64_t held_raft_id;                  /* NODE_CERTIFY: whose log the node has; or 0 */
 	struct strs ids; /* NODES_LOST, NODES_DOUBTED, NODES_ALIVE: nodes; TASKS_ORPHANED: nodes */
+	bool rollback;   /* SERVICE_UPDATE: to the previous specification; `service` is not read */
 	struct table_rest *rest;
 };
 extern const struct table control_request_table;

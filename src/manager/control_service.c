@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "manager/control.h"
+#include "manager/service_spec.h"
 
 /* Networks are given by name or id; stored by id, so that a rename or a new one changes nothing. */
 static int networks_resolve(const struct store *view, struct service_spec *spec, struct err *e)
@@ -65,25 +66,6 @@ static int ports_check(const struct store *view, const struct service_spec *spec
 	return 0;
 }
 
-/* One version of the task template; tasks refer to it. */
-static struct object *template_make(const struct service *s, int64_t now_ns)
-{
-	char id[TEMPLATE_ID_MAX];
-	struct template *t;
-
-	template_id(s->o.id, s->template_version, id);
-	t = object_new(KIND_TEMPLATE, id, now_ns);
-	t->service = xstrdup(s->o.id);
-	t->template_version = s->template_version;
-	t->service_name = xstrdup(s->spec.name);
-	for (size_t i = 0; i < s->spec.labels.n; i++)
-		strmap_set(&t->service_labels, s->spec.labels.v[i].key, s->spec.labels.v[i].value);
-	table_copy(&task_spec_table, &t->spec, &s->spec.task);
-	if (s->spec.endpoint)
-		t->endpoint = table_dup(&endpoint_spec_table, s->spec.endpoint);
-	return &t->o;
-}
-
 static int name_check(const struct store *view, const char *name, const char *self, struct err *e)
 {
 	const struct object *holder = store_named(view, KIND_SERVICE, name);
@@ -131,7 +113,7 @@ int control_service_create(struct control *c, const struct control_request *r, s
 	if (s->spec.endpoint)
 		table_copy(&endpoint_spec_table, &s->endpoint.spec, s->spec.endpoint);
 	changes_create(c->out, &s->o);
-	changes_create(c->out, template_make(s, c->now_ns));
+	changes_create(c->out, service_template_make(s, c->now_ns));
 	str_set(&c->answer->id, id);
 	return 0;
 }
@@ -147,7 +129,7 @@ static const char *mode_name(const struct service_mode *m)
 
 static int update_check(const struct service *old, const struct control_request *r, struct err *e)
 {
-	if (!r->service)
+	if (!r->service && !r->rollback)
 		return err_set(e, -EINVAL, "the service's specification is missing");
 	if (old->pending_delete)
 		return err_set(e, -ENOENT, "service %s is being removed", old->spec.name);
@@ -158,55 +140,97 @@ static int update_check(const struct service *old, const struct control_request 
 			"has changed since it was read (version %" PRIu64 ", not %" PRIu64
 			"): read it again",
 			old->spec.name, old->o.version.index, r->version);
+	if (r->rollback)
+		return old->previous_spec
+			       ? 0
+			       : err_set(e, -EINVAL,
+					 "rpc error: code = FailedPrecondition desc = service %s "
+					 "does not have a previous spec",
+					 old->spec.name);
 	if (r->service->name && strcmp(r->service->name, old->spec.name) != 0)
 		return err_set(e, -EINVAL, "renaming services is not supported: %s stays %s",
 			       r->service->name, old->spec.name);
 	return 0;
 }
 
-/* Fills in the new service object from the old one and the new spec. */
-static void update_apply(struct control *c, const struct service *old, struct service *s)
+/* As the older specification is stored it was checked; what it refers to may have changed. */
+static int previous_check(struct control *c, struct service *s, struct err *e)
 {
-	bool same_task = table_equal(&task_spec_table, &old->spec.task, &s->spec.task);
+	int rc = spec_prepare(c, s->previous_spec, s->o.id, e);
 
-	if (table_equal(&service_spec_table, &old->spec, &s->spec))
+	return rc < 0 ? err_wrap(e, "the previous specification of service %s no longer holds",
+				 s->spec.name)
+		      : 0;
+}
+
+static int roll_back(struct control *c, struct service *s, struct err *e)
+{
+	int rc = previous_check(c, s, e);
+
+	if (rc < 0)
+		return rc;
+	service_spec_roll_back(s, true, c->view, c->now_ns, c->out);
+	table_free(&update_status_table, s->update_status);
+	s->update_status = xcalloc(1, sizeof *s->update_status);
+	s->update_status->state = UPDATE_ROLLBACK_STARTED;
+	s->update_status->started = c->now_ns;
+	s->update_status->message = xstrdup("manually requested rollback");
+	return 0;
+}
+
+/*
+ * A specification that says nothing new lets an update that was paused go on; what to roll back to
+ * stays as it was then.
+ */
+static void spec_change(struct control *c, struct service *s, const struct service_spec *spec)
+{
+	if (!table_equal(&service_spec_table, &s->spec, spec)) {
+		table_free(&service_spec_table, s->previous_spec);
+		s->previous_spec = table_dup(&service_spec_table, &s->spec);
+	} else if (!s->update_status || (s->update_status->state != UPDATE_PAUSED &&
+					 s->update_status->state != UPDATE_ROLLBACK_PAUSED)) {
 		return;
-	table_free(&service_spec_table, s->previous_spec);
-	s->previous_spec = table_dup(&service_spec_table, &old->spec);
-	s->spec_version = store_version(c->view);
-	if (same_task)
-		return;
-	s->template_version = s->spec_version;
-	changes_create(c->out, template_make(s, c->now_ns));
+	}
+	service_spec_set(s, spec, c->view, c->now_ns, c->out);
+	table_free(&update_status_table, s->update_status);
+	s->update_status = NULL;
+}
+
+static int spec_update(struct control *c, struct service *s, const struct service_spec *wish,
+		       struct err *e)
+{
+	struct service_spec spec;
+	int rc;
+
+	table_copy(&service_spec_table, &spec, wish);
+	if (!spec.name)
+		str_set(&spec.name, s->spec.name);
+	rc = spec_prepare(c, &spec, s->o.id, e);
+	if (rc == 0 && strcmp(mode_name(&s->spec.mode), mode_name(&spec.mode)) != 0)
+		rc = err_set(e, -EINVAL, "the mode of service %s cannot change from %s to %s",
+			     s->spec.name, mode_name(&s->spec.mode), mode_name(&spec.mode));
+	if (rc == 0)
+		spec_change(c, s, &spec);
+	table_done(&service_spec_table, &spec);
+	return rc;
 }
 
 int control_service_update(struct control *c, const struct control_request *r, struct err *e)
 {
-	const struct service *old;
 	const struct object *o;
 	struct service *s;
 	int rc = control_find(c->view, KIND_SERVICE, r->id, &o, e);
 
-	if (rc < 0)
-		return rc;
-	old = (const struct service *)o;
-	rc = update_check(old, r, e);
+	if (rc == 0)
+		rc = update_check((const struct service *)o, r, e);
 	if (rc < 0)
 		return rc;
 	s = object_clone(o);
-	table_done(&service_spec_table, &s->spec);
-	table_copy(&service_spec_table, &s->spec, r->service);
-	if (!s->spec.name)
-		str_set(&s->spec.name, old->spec.name);
-	rc = spec_prepare(c, &s->spec, old->o.id, e);
-	if (rc == 0 && strcmp(mode_name(&old->spec.mode), mode_name(&s->spec.mode)) != 0)
-		rc = err_set(e, -EINVAL, "the mode of service %s cannot change from %s to %s",
-			     old->spec.name, mode_name(&old->spec.mode), mode_name(&s->spec.mode));
+	rc = r->rollback ? roll_back(c, s, e) : spec_update(c, s, r->service, e);
 	if (rc < 0) {
 		object_free(&s->o);
 		return rc;
 	}
-	update_apply(c, old, s);
 	changes_update(c->out, o, &s->o, c->now_ns);
 	str_set(&c->answer->id, o->id);
 	return 0;

@@ -2,8 +2,8 @@
  * The constraint enforcer: when a node changes, tasks on it that its labels, role or resources no
  * longer allow are rejected; the restart supervisor then finds them another place. Only nodes that
  * take tasks are judged: a drained or down one is left altogether, a paused one is left alone.
- * Constraints are those that the service has now. A service's own change is no cause: the update
- * replaces its tasks in its own time.
+ * Constraints are those that the service has now, but for tasks that an update has yet to replace:
+ * a service's own change is no cause, the update replaces its tasks in its own time.
  */
 #include <string.h>
 
@@ -15,11 +15,20 @@ struct core_enforcer {
 	struct idset nodes; /* dirty */
 };
 
+static bool awaits_update(const struct service *svc, const struct task *t)
+{
+	const struct update_status *u = svc->update_status;
+
+	return t->template_version != svc->template_version && u && u->state != UPDATE_COMPLETED &&
+	       u->state != UPDATE_ROLLBACK_COMPLETED;
+}
+
 static bool constraints_hold(const struct store *s, const struct node *n, const struct task *t,
 			     const struct template *template)
 {
 	const struct service *svc = store_service(s, t->service);
-	const struct placement *p = svc ? svc->spec.task.placement : template->spec.placement;
+	const struct placement *p =
+		svc && !awaits_update(svc, t) ? svc->spec.task.placement : template->spec.placement;
 	struct constraints c;
 	bool ret;
 

@@ -47,8 +47,6 @@ static void service_drop(struct core_replicated *c, struct replicated_service *r
 		return;
 	HASH_DEL(c->services, r);
 	slot_plan_done(&r->shrink);
-	slot_plan_done(&r->update);
-	replicated_search_done(r);
 	free(r->id);
 	free(r);
 }
@@ -108,42 +106,9 @@ static void grow(const struct slot_service *tasks, const struct service *svc, si
 	}
 }
 
-/* Which of two wanted tasks of a slot is to be kept. */
-static bool task_better(const struct task *a, const struct task *b, uint64_t template_version)
-{
-	bool a_live = task_is_live(a), b_live = task_is_live(b);
-	bool a_new = a->template_version == template_version;
-	bool b_new = b->template_version == template_version;
-
-	if (a_live != b_live)
-		return a_live;
-	if (a->status.state != b->status.state)
-		return a->status.state > b->status.state;
-	return a_new && !b_new;
-}
-
-/* More than one wanted task in a slot can only be another's mistake: the best one stays. */
-static void heal(const struct slot_service *tasks, const struct service *svc,
-		 struct core_step *step, size_t start)
-{
-	for (size_t i = 1; i < tasks->n && core_fits(step, start); i++) {
-		const struct slot *slot = &tasks->v[i];
-		const struct task *best = slot->wanted > 1 ? slot_wanted(slot) : NULL;
-
-		for (size_t j = 0; best && j < slot->n; j++)
-			if (task_is_wanted(slot_task(slot, j)) &&
-			    task_better(slot_task(slot, j), best, svc->template_version))
-				best = slot_task(slot, j);
-		for (size_t j = 0; best && j < slot->n; j++)
-			if (slot_task(slot, j) != best && task_is_wanted(slot_task(slot, j)) &&
-			    core_is_current(step, &slot_task(slot, j)->o))
-				core_task_desire(step, slot_task(slot, j), TASK_SHUTDOWN);
-	}
-}
-
 /* One kind of change at a time, so that no task is changed twice in a batch. */
 static void service_step(struct core_replicated *c, const char *id, struct core_step *step,
-			 size_t start, size_t *looks)
+			 size_t start)
 {
 	const struct service *svc = store_service(step->store, id);
 	const struct slot_service *tasks = slots_find(&c->slots, id);
@@ -166,12 +131,6 @@ static void service_step(struct core_replicated *c, const char *id, struct core_
 	slot_plan_done(&r->shrink);
 	if (used < want)
 		grow(tasks, svc, want - used, step, start);
-	else if (tasks && tasks->doubled)
-		heal(tasks, svc, step, start);
-	else if (tasks)
-		replicated_update(r, tasks, svc, step, looks);
-	else
-		r->updated_to = svc->template_version;
 }
 
 static int64_t replicated_step(struct core *core, struct core_step *step)
@@ -185,7 +144,7 @@ static int64_t replicated_step(struct core *core, struct core_step *step)
 
 		if (!core_fits(step, start) || ++looks > CORE_LOOKS)
 			return step->now_ns;
-		service_step(c, entry->id, step, start, &looks);
+		service_step(c, entry->id, step, start);
 		if (core_is_clean(step, before))
 			(void)idset_remove(&c->dirty, entry->id);
 	}
@@ -194,16 +153,9 @@ static int64_t replicated_step(struct core *core, struct core_step *step)
 
 static void task_event(struct core_replicated *c, const struct task *old, const struct task *new)
 {
-	const struct task *t = new ? new : old;
-	const struct replicated_service *r;
-
 	slots_event(&c->slots, old, new);
-	if (old && new && old->desired == new->desired) {
-		r = service_find(c, t->service);
-		if (!r || r->update.pos == r->update.n)
-			return;
-	}
-	(void)idset_add(&c->dirty, t->service);
+	if (!old || !new || old->desired != new->desired)
+		(void)idset_add(&c->dirty, (new ? new : old)->service);
 }
 
 static void replicated_event(struct core *core, const struct store *s, const struct object *old,

@@ -56,6 +56,9 @@ static void successor_add(struct core_step *step, const struct slot *slot,
 
 	if (t->template_version == svc->template_version)
 		new->restarts = t->restarts + 1;
+	/* Its node was lost before it came up: the update waits for this one instead. */
+	if (t->update && !t->update->up && !t->update->failed && !task_state_final(t->status.state))
+		new->update = table_dup(&update_mark_table, t->update);
 	if (delay_ns > 0 || !idle) {
 		new->desired = TASK_READY;
 		new->not_before = step->now_ns + delay_ns;
@@ -71,6 +74,10 @@ static void restart(struct core_step *step, const struct slot *slot, const struc
 	bool stays = !t->node || node_keeps_tasks(store_node(step->store, t->node));
 	struct restart_rules rules;
 
+	/* Beside an old task that still stands nothing follows: the updater tries again. */
+	for (size_t i = 0; i < slot->n && slot->wanted > 1; i++)
+		if (!core_is_current(step, &slot_task(slot, i)->o))
+			return;
 	restart_rules_of(template ? &template->spec : &svc->spec.task, &rules);
 	core_task_desire(step, t, TASK_SHUTDOWN);
 	if (slot->wanted == 1 && may_restart(slot, svc, t, &rules, step->now_ns))
@@ -104,7 +111,7 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 		step->behind = true;
 		return;
 	}
-	if (slot_wanted(slot) != t) /* one too many: the orchestrator heals that */
+	if (slot_wanted(slot) != t) /* the updater's: it waits for the newer one */
 		return;
 	if (task_state_final(t->status.state) ||
 	    (t->node && !node_keeps_tasks(store_node(step->store, t->node))))
@@ -175,11 +182,11 @@ static void task_event(struct core_restart *c, const struct store *s, const stru
 	slots_event(&c->slots, old, new);
 	if (new &&needs_look(s, old, new))
 		(void)idset_add(&c->tasks, new->o.id);
-	if (new && !task_is_over(new))
+	if (new && !task_is_over(new) && task_is_wanted(new))
 		return;
 	slot = slots_at(&c->slots, t->service, t->slot);
 	wanted = slot ? slot_wanted(slot) : NULL;
-	if (wanted && wanted->desired == TASK_READY)
+	if (wanted && needs_look(s, NULL, wanted))
 		(void)idset_add(&c->tasks, wanted->o.id);
 }
 

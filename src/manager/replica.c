@@ -396,7 +396,7 @@ static void on_applied(void *arg, uint64_t index)
 static void cores_make(struct replica *r)
 {
 	struct core *(*const make[])(void) = {
-		core_replicated_new, core_restart_new,   core_enforcer_new,
+		core_replicated_new, core_update_new,    core_restart_new,   core_enforcer_new,
 		core_reaper_new,     core_allocator_new, core_scheduler_new,
 	};
 

@@ -197,6 +197,7 @@ static int mode_check(const struct service_mode *m, struct err *e)
 
 int service_spec_check(const struct service_spec *spec, struct err *e)
 {
+	int64_t deadline;
 	int rc;
 
 	if (!spec->name || !name_is_valid(spec->name))
@@ -207,6 +208,12 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 	rc = mode_check(&spec->mode, e);
 	if (rc == 0)
 		rc = task_check(&spec->task, e);
+	if (rc == 0)
+		rc = update_config_check(spec->update, "update", e);
+	if (rc == 0)
+		rc = update_config_check(spec->rollback, "rollback", e);
+	if (rc == 0)
+		rc = update_deadline_of(&spec->labels, &deadline, e);
 	if (rc == 0)
 		rc = ports_check(spec->endpoint, e);
 	return rc;

@@ -139,18 +139,6 @@ static const struct field service_mode_fields[] = {
 #undef T
 TABLE_DEFINE(service_mode, service_mode_fields, TABLE_REST(service_mode));
 
-#define T struct update_config
-static const struct field update_config_fields[] = {
-	FIELD_U64(T, 1, parallelism, "Parallelism", 0),
-	FIELD_I64(T, 2, delay, "Delay", FIELD_OMIT),
-	FIELD_STR(T, 3, failure_action, "FailureAction", FIELD_OMIT),
-	FIELD_I64(T, 4, monitor, "Monitor", FIELD_OMIT),
-	FIELD_DOUBLE(T, 5, max_failure_ratio, "MaxFailureRatio", 0),
-	FIELD_STR(T, 6, order, "Order", FIELD_OMIT),
-};
-#undef T
-TABLE_DEFINE(update_config, update_config_fields, TABLE_REST(update_config));
-
 #define T struct port_config
 static const struct field port_config_fields[] = {
 	FIELD_STR(T, 1, name, "Name", FIELD_OMIT),
@@ -210,6 +198,8 @@ static const struct field service_fields[] = {
 	FIELD_U64(T, 13, spec_version, NULL, 0),
 	FIELD_U64(T, 14, template_version, NULL, 0),
 	FIELD_BOOL(T, 15, pending_delete, NULL, 0),
+	FIELD_PTR(T, 20, update_status, "UpdateStatus", FIELD_OMIT, update_status),
+	FIELD_OBJ(T, 21, update, NULL, 0, update_run),
 };
 #undef T
 TABLE_DEFINE(service, service_fields, TABLE_REST(service));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "model/object.h"
+#include "model/update.h"
 
 struct empty {
 	struct table_rest *rest;
@@ -295,17 +296,6 @@ struct service_mode {
 };
 extern const struct table service_mode_table;
 
-struct update_config {
-	uint64_t parallelism; /* 0: all at once */
-	int64_t delay;
-	char *failure_action;
-	int64_t monitor;
-	double max_failure_ratio;
-	char *order;
-	struct table_rest *rest;
-};
-extern const struct table update_config_table;
-
 enum port_protocol { PORT_TCP, PORT_UDP, PORT_SCTP };
 enum publish_mode { PUBLISH_INGRESS, PUBLISH_HOST };
 
@@ -369,6 +359,8 @@ struct service {
 	 */
 	uint64_t template_version;
 	bool pending_delete;
+	struct update_status *update_status;
+	struct update_run update;
 	struct table_rest *rest;
 };
 extern const struct table service_table;

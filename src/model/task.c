@@ -59,6 +59,7 @@ static const struct field task_fields[] = {
 	FIELD_TIME(T, 17, not_before, NULL, 0),
 	FIELD_U64(T, 18, restarts, NULL, 0),
 	FIELD_BOOL(T, 19, evicted, NULL, 0),
+	FIELD_PTR(T, 25, update, NULL, 0, update_mark),
 };
 #undef T
 TABLE_DEFINE(task, task_fields, TABLE_REST(task));

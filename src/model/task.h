@@ -79,6 +79,7 @@ struct task {
 	 * addresses and its resources.
 	 */
 	bool evicted;
+	struct update_mark *update; /* NULL: it was not made by an update */
 	struct table_rest *rest;
 };
 extern const struct table task_table;

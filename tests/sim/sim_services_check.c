@@ -157,6 +157,15 @@ static void check_networks(struct sim *sim, const struct store *s, struct strs *
 	check_unique(sim, &subnets, "subnet");
 }
 
+static bool starts_first(const struct store *s, const struct task *t)
+{
+	const struct service *svc = store_service(s, t->service);
+	struct update_rules rules;
+
+	update_rules_of(svc ? svc->spec.update : NULL, &rules);
+	return rules.start_first;
+}
+
 static void check_nothing_twice(struct sim *sim, const struct store *s)
 {
 	struct strs slots = {0}, addresses = {0};
@@ -170,8 +179,10 @@ static void check_nothing_twice(struct sim *sim, const struct store *s)
 			add_text(&addresses, "%s %.*s", vip->network,
 				 (int)strcspn(vip->address, "/"), vip->address);
 	for (store_walk_kind(&w, s, KIND_TASK); (t = store_walk_next(&w));) {
+		/* Beside an older task a newer one may start where that is the order. */
 		if (task_is_wanted(t))
-			add_text(&slots, "%s.%" PRIu64, t->service, t->slot);
+			add_text(&slots, "%s.%" PRIu64 " %" PRIu64, t->service, t->slot,
+				 starts_first(s, t) ? t->template_version : 0);
 		if (task_is_over(t))
 			continue;
 		LIST_EACH (a, &t->networks)
@@ -181,6 +192,48 @@ static void check_nothing_twice(struct sim *sim, const struct store *s)
 	}
 	check_unique(sim, &slots, "slot");
 	check_unique(sim, &addresses, "address");
+}
+
+/* Updates */
+
+/* So many tasks at a time, and an end only when every task is of the specification. */
+static void check_update(struct sim *sim, const struct store *s, const struct service *svc)
+{
+	const struct update_status *u = svc->update_status;
+	bool back = u && u->state >= UPDATE_ROLLBACK_STARTED, over;
+	const struct task *t;
+	struct update_rules rules;
+	struct restart_rules restart;
+	struct store_walk w;
+	uint64_t n = 0;
+
+	update_rules_of(back ? svc->spec.rollback : svc->spec.update, &rules);
+	restart_rules_of(&svc->spec.task, &restart);
+	/* Only with this policy is a task tried again until it runs. */
+	over = u && restart.condition == RESTART_ANY &&
+	       (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED);
+	for (store_walk_service_tasks(&w, s, svc->o.id); (t = store_walk_next(&w));) {
+		n += t->update && t->update->run == svc->update.number && !t->update->up &&
+		     !t->update->failed && task_is_live(t);
+		if (over && task_is_wanted(t) &&
+		    service_template_fit(svc, store_template(s, t->service, t->template_version)) ==
+			    TEMPLATE_DIFFERS)
+			sim_fail(sim, "the update of %s has ended, but task %s is an older one",
+				 svc->o.id, t->o.id);
+	}
+	if (n > rules.parallelism)
+		sim_fail(sim, "%" PRIu64 " tasks of %s are updated at once, %" PRIu64 " may be", n,
+			 svc->o.id, rules.parallelism);
+}
+
+static void check_updates(struct sim *sim, const struct store *s)
+{
+	const struct service *svc;
+	struct store_walk w;
+
+	for (store_walk_kind(&w, s, KIND_SERVICE); (svc = store_walk_next(&w));)
+		if (!svc->pending_delete)
+			check_update(sim, s, svc);
 }
 
 /* Versions */
@@ -241,6 +294,7 @@ void check_version(struct manager_life *m, uint64_t version)
 		return;
 	v->highest = version;
 	check_nothing_twice(v->sim, replica_store(m->replica));
+	check_updates(v->sim, replica_store(m->replica));
 }
 
 /* Writes */
@@ -273,7 +327,7 @@ void write_answer(struct services *v, size_t number, int status, uint64_t versio
 			 "write %zu is acknowledged with version %" PRIu64 ", asked when %" PRIu64
 			 " had been acknowledged",
 			 number, version, w->after);
-	if (w->op != CONTROL_NODE_UPDATE && w->applied != version)
+	if (!w->unmarked && w->applied != version)
 		sim_fail(v->sim,
 			 "write %zu is acknowledged with version %" PRIu64
 			 ", but was applied with %" PRIu64,
@@ -311,8 +365,8 @@ static const char *service_converged(const struct store *s, const struct service
 		if (!task_is_over(t) && !wanted)
 			return because("task %s (%s.%" PRIu64 ") lingers in state %s", t->o.id,
 				       svc->spec.name, t->slot, task_state_name(t->status.state));
-		if (wanted && (t->status.state != TASK_RUNNING ||
-			       t->template_version != svc->template_version))
+		if (wanted &&
+		    (t->status.state != TASK_RUNNING || !service_task_is_current(s, svc, t)))
 			return because("task %s (%s.%" PRIu64 ") is wanted %s and %s: %s", t->o.id,
 				       svc->spec.name, t->slot, task_state_name(t->desired),
 				       task_state_name(t->status.state),
@@ -322,6 +376,9 @@ static const char *service_converged(const struct store *s, const struct service
 	}
 	for (size_t i = 0; i < ARRAY_LEN(filled); i++)
 		n += filled[i];
+	if (svc->update_status && svc->update_status->state != UPDATE_COMPLETED &&
+	    svc->update_status->state != UPDATE_ROLLBACK_COMPLETED)
+		return because("the update of %s: %s", svc->spec.name, svc->update_status->message);
 	if (n != service_replicas(&svc->spec))
 		return because("service %s has %" PRIu64 " of %" PRIu64 " slots filled",
 			       svc->spec.name, n, service_replicas(&svc->spec));

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "manager/replica.h"
+#include "manager/service_spec.h"
 #include "sim/sim_node.h"
 #include "sim/sim_workload.h"
 
@@ -48,6 +49,7 @@ enum write_status { WRITE_OPEN, WRITE_OK, WRITE_REFUSED, WRITE_UNKNOWN };
 struct write {
 	enum control_op op;
 	enum write_status status;
+	bool unmarked;    /* nothing in the store tells that it was this write */
 	uint64_t after;   /* the highest version acknowledged to anybody when it was asked */
 	uint64_t version; /* acknowledged */
 	uint64_t applied; /* version that it was seen in; 0: never */

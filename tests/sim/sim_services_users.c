@@ -90,9 +90,24 @@ static void service_reserve(struct sim *s, struct task_spec *t)
 	t->resources->reservations->nano_cpus = (int64_t)sim_random(s, 3) * NS_PER_SEC / 4;
 }
 
+/* The order belongs to the name, so that a slot with two tasks can be judged. */
+static struct update_config *update_make(struct sim *s, const char *name, const char *action)
+{
+	struct update_config *u = xcalloc(1, sizeof *u);
+
+	u->parallelism = sim_random(s, 3);
+	u->delay = sim_once_in(s, 3) ? (int64_t)sim_random(s, 3) * 100 * NS_PER_MS : 0;
+	u->monitor = 1 + (int64_t)sim_random(s, 4) * 200 * NS_PER_MS;
+	u->max_failure_ratio = sim_once_in(s, 2) ? 0.3 : 0;
+	u->failure_action = xstrdup(action);
+	u->order = xstrdup(name[strlen(name) - 1] % 2 ? "start-first" : "stop-first");
+	return u;
+}
+
 static struct service_spec *service_make(struct services *v, const struct store *view,
 					 const char *name)
 {
+	static const char *const actions[] = {"pause", "continue", "rollback"};
 	struct service_spec *spec = xcalloc(1, sizeof *spec);
 	struct sim *s = v->sim;
 	uint64_t replicas = sim_random(s, SVC_REPLICAS + 1);
@@ -106,6 +121,8 @@ static struct service_spec *service_make(struct services *v, const struct store 
 	spec->task.restart = restart_make(s);
 	service_constrain(s, &spec->task);
 	service_reserve(s, &spec->task);
+	spec->update = update_make(s, name, actions[sim_random(s, 3)]);
+	spec->rollback = update_make(s, name, actions[sim_random(s, 2)]);
 	(void)snprintf(network, sizeof network, "net%u", (unsigned)sim_random(s, SVC_NETWORKS));
 	if (store_named(view, KIND_NETWORK, network))
 		LIST_ADD(&spec->task.networks)->target = xstrdup(network);
@@ -126,6 +143,9 @@ static struct call *service_change(struct user *u, const struct service *old)
 	call = call_new(u->services, CONTROL_SERVICE_UPDATE);
 	call->request.id = xstrdup(old->o.id);
 	call->request.version = old->o.version.index;
+	call->request.rollback = old->previous_spec && sim_once_in(s, 5);
+	if (call->request.rollback)
+		return call;
 	spec = call->request.service = table_dup(&service_spec_table, &old->spec);
 	if (!sim_once_in(s, 3))
 		*spec->mode.replicated->replicas = sim_random(s, SVC_REPLICAS + 1);
@@ -238,6 +258,7 @@ static void ask(struct user *u, struct call *call, struct sim_node *target)
 	struct control_request *r = &call->request;
 
 	u->number = write_ask(v, (enum control_op)r->op);
+	v->writes[u->number].unmarked = r->op == CONTROL_NODE_UPDATE || r->rollback;
 	if (r->service)
 		label(&r->service->labels, u->number);
 	if (r->network)
@@ -273,7 +294,27 @@ static void on_turn(void *arg)
 		next_turn(u);
 }
 
-/* The administrator makes every node take tasks again. */
+/* The administrator makes every node take tasks again, and lets updates go on that have paused. */
+
+static struct call *resume_call(struct services *v, const struct store *view)
+{
+	const struct service *svc;
+	struct store_walk w;
+	struct call *call;
+
+	for (store_walk_kind(&w, view, KIND_SERVICE); (svc = store_walk_next(&w));) {
+		if (svc->pending_delete || !svc->update_status ||
+		    (svc->update_status->state != UPDATE_PAUSED &&
+		     svc->update_status->state != UPDATE_ROLLBACK_PAUSED))
+			continue;
+		call = call_new(v, CONTROL_SERVICE_UPDATE);
+		call->request.id = xstrdup(svc->o.id);
+		call->request.version = svc->o.version.index;
+		call->request.service = table_dup(&service_spec_table, &svc->spec);
+		return call;
+	}
+	return NULL;
+}
 
 static void on_admin(void *arg, struct call *call, int status, uint64_t version)
 {
@@ -283,6 +324,16 @@ static void on_admin(void *arg, struct call *call, int status, uint64_t version)
 	(void)status;
 	(void)version;
 	v->admin = NULL;
+}
+
+static void admin_ask(struct services *v, struct call *call, struct sim_node *target)
+{
+	if (!call)
+		return;
+	v->admin = call;
+	call->done = on_admin;
+	call->arg = v;
+	call_send(call, target, 0);
 }
 
 void admin_turn(struct services *v)
@@ -300,12 +351,10 @@ void admin_turn(struct services *v)
 		if (n->spec.availability == AVAILABILITY_ACTIVE &&
 		    (!zone || strcmp(zone, "east") == 0))
 			continue;
-		v->admin = node_call(v, n, true);
-		v->admin->done = on_admin;
-		v->admin->arg = v;
-		call_send(v->admin, leader->node, 0);
+		admin_ask(v, node_call(v, n, true), leader->node);
 		return;
 	}
+	admin_ask(v, resume_call(v, replica_store(leader->replica)), leader->node);
 }
 
 void users_start(struct services *v)

@@ -81,12 +81,46 @@ static void failures(void **state)
 	tasks.list.v[0].status.err = xstrdup("no suitable node");
 	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
 	assert_string_equal(p.lines.v[1], "1/1: no suitable node");
-	s.update = xcalloc(1, sizeof *s.update);
-	s.update->state = xstrdup("paused");
-	s.update->message = xstrdup("task failed");
+	s.s.update_status = xcalloc(1, sizeof *s.s.update_status);
+	s.s.update_status->state = UPDATE_PAUSED;
+	s.s.update_status->message = xstrdup("task failed");
 	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_FAILED);
 	assert_string_equal(p.failure, "service update paused: task failed");
 	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
+/* Nothing has converged while the updater is at it, whatever the tasks are. */
+static void updates(void **state)
+{
+	struct list_task_view tasks = {0};
+	struct service_view s = {0};
+	struct progress p = {0}, asked = {.rollback = true};
+	struct update_status *u = s.s.update_status = xcalloc(1, sizeof *u);
+
+	(void)state;
+	service_fill(&s, 1);
+	task_add(&tasks, 1, TASK_RUNNING, "a");
+	u->message = xstrdup("update in progress");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 3600 * NS_PER_SEC),
+			 PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[0], "overall progress: 1 out of 1 tasks");
+	assert_string_equal(p.lines.v[1], "update: update in progress");
+	u->state = UPDATE_ROLLBACK_STARTED;
+	str_set(&u->message, "task t failed");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 3601 * NS_PER_SEC),
+			 PROGRESS_WAIT);
+	u->state = UPDATE_ROLLBACK_COMPLETED;
+	str_set(&u->message, "rollback completed");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 3602 * NS_PER_SEC),
+			 PROGRESS_FAILED);
+	assert_string_equal(p.failure, "service rolled back: task t failed");
+	/* The updater has watched the tasks already. */
+	assert_int_equal(progress_take(&asked, &s, &tasks, active, NULL, 1), PROGRESS_CONVERGED);
+	progress_done(&p);
+	progress_done(&asked);
 	table_done(&list_task_view_table, &tasks);
 	table_done(&service_view_table, &s);
 }
@@ -153,8 +187,8 @@ static void tables(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(convergence), TEST(failures), TEST(values),
-					   TEST(tables)};
+	const struct CMUnitTest tests[] = {TEST(convergence), TEST(failures), TEST(updates),
+					   TEST(values), TEST(tables)};
 
 	return RUN_TESTS(tests);
 }

@@ -13,8 +13,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "manager/core.h"
+#include "manager/service_spec.h"
 
-enum which_core { REPLICATED, RESTART, ALLOCATOR, SCHEDULER, ENFORCER, REAPER, CORES };
+enum which_core { REPLICATED, UPDATE, RESTART, ALLOCATOR, SCHEDULER, ENFORCER, REAPER, CORES };
 
 #define GIB (1LL << 30)
 #define CPU NS_PER_SEC
@@ -29,6 +30,7 @@ struct cores {
 	uint64_t random;
 	size_t batches, changes; /* made by cores */
 	struct strs addresses;   /* scratch of the checks */
+	bool many_leaders;       /* each batch of a core is followed by a new leader */
 	/* What the agents do next: a state, by default RUNNING. */
 	enum task_state (*fate)(struct cores *c, const struct task *t);
 };
@@ -112,6 +114,14 @@ static inline void add_text(struct strs *s, const char *fmt, ...)
 	strs_add(s, text);
 }
 
+static inline bool starts_first(const struct store *s, const char *id)
+{
+	const struct service *svc = store_service(s, id);
+	const struct update_config *update = svc ? svc->spec.update : NULL;
+
+	return update && update->order && strcmp(update->order, "start-first") == 0;
+}
+
 static inline void check_unique_all(const struct store *s)
 {
 	struct strs slots = {0}, addresses = {0}, ports = {0}, vnis = {0}, subnets = {0};
@@ -141,8 +151,10 @@ static inline void check_unique_all(const struct store *s)
 	}
 	store_walk_kind(&w, s, KIND_TASK);
 	while ((t = store_walk_next(&w))) {
+		/* With start-first the old task stands until the new one runs. */
 		if (task_is_wanted(t))
-			add_text(&slots, "%s.%" PRIu64, t->service, t->slot);
+			add_text(&slots, "%s.%" PRIu64 " %" PRIu64, t->service, t->slot,
+				 starts_first(s, t->service) ? t->template_version : 0);
 		if (task_is_over(t))
 			continue;
 		LIST_EACH (a, &t->networks)
@@ -157,6 +169,38 @@ static inline void check_unique_all(const struct store *s)
 	check_unique(&subnets, "subnet");
 }
 
+/* Tasks of the service's present update that have neither come up nor failed. */
+static inline size_t tasks_in_flight(const struct store *s, const struct service *svc)
+{
+	const struct task *t;
+	struct store_walk w;
+	size_t n = 0;
+
+	store_walk_service_tasks(&w, s, svc->o.id);
+	while ((t = store_walk_next(&w)))
+		n += t->update && t->update->run == svc->update.number && !t->update->up &&
+		     !t->update->failed && task_is_live(t);
+	return n;
+}
+
+static inline void check_updates(const struct store *s)
+{
+	struct update_rules rules;
+	const struct service *svc;
+	struct store_walk w;
+	bool back;
+
+	store_walk_kind(&w, s, KIND_SERVICE);
+	while ((svc = store_walk_next(&w))) {
+		if (!svc->update.total)
+			continue;
+		back = svc->update_status && svc->update_status->state >= UPDATE_ROLLBACK_STARTED;
+		update_rules_of(back ? svc->spec.rollback : svc->spec.update, &rules);
+		if (rules.parallelism < UINT64_MAX)
+			assert_in_range(tasks_in_flight(s, svc), 0, rules.parallelism);
+	}
+}
+
 /* The cluster */
 
 static inline void cores_reset(struct cores *c)
@@ -168,7 +212,7 @@ static inline void cores_reset(struct cores *c)
 static inline struct cores *cores_new(uint64_t seed)
 {
 	struct core *(*const makers[CORES])(void) = {
-		core_replicated_new, core_restart_new,  core_allocator_new,
+		core_replicated_new, core_update_new,   core_restart_new, core_allocator_new,
 		core_scheduler_new,  core_enforcer_new, core_reaper_new,
 	};
 	struct cores *c = xcalloc(1, sizeof *c);
@@ -230,6 +274,9 @@ static inline bool cores_step(struct cores *c, enum which_core which, int64_t *r
 	c->batches++;
 	c->changes += batch.n;
 	cores_apply(c, &batch);
+	check_updates(c->store);
+	if (c->many_leaders)
+		cores_reset(c);
 	return true;
 }
 
@@ -313,22 +360,6 @@ static inline void node_availability(struct cores *c, const char *id, enum node_
 	cores_update(c, n);
 }
 
-static inline struct object *template_make(struct cores *c, const struct service *s)
-{
-	char id[TEMPLATE_ID_MAX];
-	struct template *t;
-
-	template_id(s->o.id, s->template_version, id);
-	t = object_new(KIND_TEMPLATE, id, c->now);
-	t->service = xstrdup(s->o.id);
-	t->template_version = s->template_version;
-	t->service_name = xstrdup(s->spec.name);
-	table_copy(&task_spec_table, &t->spec, &s->spec.task);
-	if (s->spec.endpoint)
-		t->endpoint = table_dup(&endpoint_spec_table, s->spec.endpoint);
-	return &t->o;
-}
-
 /* A service to be filled in further and given to service_add(). */
 static inline struct service *service_make(struct cores *c, const char *name, uint64_t replicas)
 {
@@ -373,6 +404,18 @@ static inline void service_constrain(struct service *s, const char *constraint)
 		strs_add(&s->spec.task.placement->constraints, constraint);
 }
 
+static inline struct update_config *update_make(uint64_t parallelism, const char *action,
+						const char *order)
+{
+	struct update_config *u = xcalloc(1, sizeof *u);
+
+	u->parallelism = parallelism;
+	u->monitor = NS_PER_SEC;
+	u->failure_action = xstrdup(action);
+	u->order = xstrdup(order);
+	return u;
+}
+
 static inline void service_attach(struct service *s, const char *network)
 {
 	LIST_ADD(&s->spec.task.networks)->target = xstrdup(network);
@@ -398,23 +441,25 @@ static inline void service_add(struct cores *c, struct service *s)
 	changes_init(&batch);
 	s->spec_version = s->template_version = ++c->versions;
 	changes_create(&batch, &s->o);
-	changes_create(&batch, template_make(c, s));
+	changes_create(&batch, service_template_make(s, c->now));
 	cores_apply(c, &batch);
 }
 
-/* A changed copy of a service, with a new template when its task spec is another. */
+/* A changed copy of a service: its specification becomes the service's. */
 static inline void service_change(struct cores *c, struct service *s)
 {
 	const struct service *old = store_service(c->store, s->o.id);
+	struct service *new = object_clone(&old->o);
 	struct changes batch;
 
 	changes_init(&batch);
-	s->spec_version = ++c->versions;
-	if (!table_equal(&task_spec_table, &old->spec.task, &s->spec.task)) {
-		s->template_version = s->spec_version;
-		changes_create(&batch, template_make(c, s));
-	}
-	changes_update(&batch, &old->o, &s->o, c->now);
+	table_free(&service_spec_table, new->previous_spec);
+	new->previous_spec = table_dup(&service_spec_table, &old->spec);
+	service_spec_set(new, &s->spec, c->store, c->now, &batch);
+	table_free(&update_status_table, new->update_status);
+	new->update_status = NULL;
+	changes_update(&batch, &old->o, &new->o, c->now);
+	object_free(&s->o);
 	cores_apply(c, &batch);
 }
 

@@ -146,6 +146,128 @@ static void scaling_keeps_the_template(void **state)
 	store_free(s);
 }
 
+static int roll_back(struct store *s, const char *id)
+{
+	struct control_request r = {.op = CONTROL_SERVICE_UPDATE,
+				    .id = (char *)(uintptr_t)id,
+				    .version = store_service(s, id)->o.version.index,
+				    .rollback = true};
+
+	return ask(s, &r, NULL);
+}
+
+#define WEB_OF(image, replicas, more)                                                            \
+	"{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"" image "\"}}," more \
+	"\"Mode\":{\"Replicated\":{\"Replicas\":" replicas "}}}"
+
+/* Swapped both ways, and with the very template that the tasks still run. */
+static void a_rollback_swaps_the_specifications(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	const struct service *svc;
+	uint64_t first, second;
+
+	(void)state;
+	assert_int_equal(create(s, WEB_OF("one", "3", ""), &id), 0);
+	first = store_service(s, id)->template_version;
+	assert_int_equal(roll_back(s, id), -EINVAL);
+	assert_non_null(strstr(last.msg, "service web does not have a previous spec"));
+	assert_int_equal(
+		update(s, id, store_service(s, id)->o.version.index, WEB_OF("two", "5", "")), 0);
+	second = store_service(s, id)->template_version;
+	assert_int_not_equal(first, second);
+	assert_int_equal(roll_back(s, id), 0);
+	svc = store_service(s, id);
+	assert_string_equal(svc->spec.task.container->image, "one");
+	assert_string_equal(svc->previous_spec->task.container->image, "two");
+	assert_int_equal(service_replicas(&svc->spec), 3);
+	assert_int_equal(svc->template_version, first);
+	assert_int_equal(svc->update_status->state, UPDATE_ROLLBACK_STARTED);
+	assert_string_equal(svc->update_status->message, "manually requested rollback");
+	assert_int_equal(svc->update.number, 2);
+	assert_int_equal(roll_back(s, id), 0);
+	assert_string_equal(store_service(s, id)->spec.task.container->image, "two");
+	assert_int_equal(store_service(s, id)->template_version, second);
+	store_free(s);
+}
+
+/* An update that says nothing new resumes one that has paused, and changes nothing else. */
+static void an_update_resumes_what_has_paused(void **state)
+{
+	struct store *s = with_cluster();
+	struct store_result result;
+	struct changes changes;
+	struct service *paused;
+	const struct service *svc;
+	auto_free char *id = NULL;
+
+	(void)state;
+	assert_int_equal(create(s, WEB_OF("one", "3", ""), &id), 0);
+	svc = store_service(s, id);
+	assert_int_equal(update(s, id, svc->o.version.index, WEB_OF("two", "3", "")), 0);
+	svc = store_service(s, id);
+	assert_int_equal(update(s, id, svc->o.version.index, WEB_OF("two", "3", "")), 0);
+	assert_int_equal(store_service(s, id)->update.number, 1);
+	changes_init(&changes);
+	svc = store_service(s, id);
+	paused = object_clone(&svc->o);
+	paused->update_status = xcalloc(1, sizeof *paused->update_status);
+	paused->update_status->state = UPDATE_PAUSED;
+	paused->update.total = 3;
+	changes_update(&changes, &svc->o, &paused->o, 1);
+	store_apply_changes(s, &changes, &result);
+	changes_done(&changes);
+	svc = store_service(s, id);
+	assert_int_equal(update(s, id, svc->o.version.index, WEB_OF("two", "3", "")), 0);
+	svc = store_service(s, id);
+	assert_null(svc->update_status);
+	assert_int_equal(svc->update.number, 2);
+	assert_int_equal(svc->update.total, 0);
+	assert_string_equal(svc->previous_spec->task.container->image, "one");
+	store_free(s);
+}
+
+static void update_configurations_are_checked(void **state)
+{
+	static const struct {
+		const char *json, *why;
+	} bad[] = {
+		{"\"UpdateConfig\":{\"Delay\":-1},", "update-delay cannot be negative"},
+		{"\"UpdateConfig\":{\"Monitor\":-1},", "update-monitor cannot be negative"},
+		{"\"UpdateConfig\":{\"MaxFailureRatio\":1.1},", "bigger than 1"},
+		{"\"UpdateConfig\":{\"MaxFailureRatio\":-0.1},", "less than 0"},
+		{"\"UpdateConfig\":{\"FailureAction\":\"explode\"},",
+		 "unrecognized update failure action explode"},
+		{"\"UpdateConfig\":{\"Order\":\"both\"},", "unrecognized update order both"},
+		{"\"UpdateConfig\":{\"Delay\":9223372036854775807},", "at most 73 years"},
+		{"\"RollbackConfig\":{\"Delay\":-1},", "rollback-delay cannot be negative"},
+		{"\"RollbackConfig\":{\"Order\":\"both\"},", "unrecognized rollback order both"},
+		{"\"Labels\":{\"shoal.update.deadline\":\"soon\"},", "is not a duration"},
+		{"\"Labels\":{\"shoal.update.deadline\":\"-5m\"},", "is not a duration"},
+	};
+	static const char good[] =
+		"\"UpdateConfig\":{\"Parallelism\":0,\"Delay\":1,\"Monitor\":1,\"FailureAction\":"
+		"\"rollback\",\"MaxFailureRatio\":1,\"Order\":\"start-first\"},"
+		"\"RollbackConfig\":{\"FailureAction\":\"continue\",\"Order\":\"stop-first\"},"
+		"\"Labels\":{\"shoal.update.deadline\":\"1h30m\"},";
+	static const char form[] = "{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{"
+				   "\"Image\":\"i\"}},%s\"Mode\":{\"Replicated\":{}}}";
+	struct store *s = with_cluster();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		auto_free char *json = xasprintf(form, bad[i].json);
+
+		assert_int_equal(create(s, json, NULL), -EINVAL);
+		if (!strstr(last.msg, bad[i].why))
+			fail_msg("%s: %s", bad[i].why, last.msg);
+	}
+	auto_free char *json = xasprintf(form, good);
+	assert_int_equal(create(s, json, NULL), 0);
+	store_free(s);
+}
+
 static void updates_out_of_sequence_are_refused(void **state)
 {
 	struct store *s = with_cluster();
@@ -521,6 +643,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_service_is_stored_with_its_template),
 		TEST(scaling_keeps_the_template),
+		TEST(a_rollback_swaps_the_specifications),
+		TEST(an_update_resumes_what_has_paused),
+		TEST(update_configurations_are_checked),
 		TEST(updates_out_of_sequence_are_refused),
 		TEST(bad_specs_say_what_is_wrong),
 		TEST(a_removed_service_frees_its_name_at_once),

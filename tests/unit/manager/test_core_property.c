@@ -297,8 +297,8 @@ static void check_converged(struct cores *c)
 		assert_int_equal(slots_filled(c, s->o.id), want);
 		for (uint64_t slot = 1; slot < 16; slot++)
 			if (task_in(c, s->o.id, slot))
-				assert_int_equal(task_in(c, s->o.id, slot)->template_version,
-						 s->template_version);
+				assert_true(service_task_is_current(c->store, s,
+								    task_in(c, s->o.id, slot)));
 		LIST_EACH (a, &s->spec.task.networks)
 			assert_int_equal(s->endpoint.vips.n, 1);
 	}

@@ -107,81 +107,6 @@ static void scaling_down_prefers_what_does_not_run(void **state)
 	cores_free(c);
 }
 
-static bool is_first_version(const struct task *t)
-{
-	return task_is_wanted(t) && t->template_version == 1;
-}
-
-static void a_new_template_replaces_one_by_one(void **state)
-{
-	struct cores *c = three_nodes();
-
-	service_simple(c, "web", 4);
-	(void)cores_quiet(c);
-	service_force(c, "web");
-	for (int left = 3; left >= 0; left--) {
-		(void)cores_settle(c); /* the agents have not answered: exactly one is on its way */
-		assert_running(c, "web", 3);
-		assert_int_equal(tasks_count(c, "web", is_first_version), left);
-		if (left == 3)
-			cores_reset(c);
-		while (tasks_count(c, "web", is_running) < 4) {
-			assert_true(agents_run(c) > 0 || left == 0);
-			for (int i = 1; i < CORES; i++)
-				(void)cores_step(c, (enum which_core)i, NULL);
-		}
-	}
-	cores_pass(c, NS_PER_SEC);
-	assert_running(c, "web", 4);
-	cores_free(c);
-}
-
-static void the_new_task_starts_after_the_old_has_ended(void **state)
-{
-	struct cores *c = three_nodes();
-	const struct task *t;
-	struct store_walk w;
-
-	service_simple(c, "web", 1);
-	(void)cores_quiet(c);
-	service_force(c, "web");
-	(void)cores_settle(c);
-	assert_int_equal(task_in(c, "web", 1)->desired, TASK_READY);
-	task_report(c, task_in(c, "web", 1), TASK_READY);
-	(void)cores_settle(c);
-	assert_int_equal(task_in(c, "web", 1)->desired, TASK_READY);
-	store_walk_service_tasks(&w, c->store, "web");
-	t = store_walk_next(&w);
-	assert_int_equal(t->desired, TASK_SHUTDOWN);
-	task_report(c, t, TASK_SHUTDOWN);
-	(void)cores_settle(c);
-	assert_int_equal(task_in(c, "web", 1)->desired, TASK_RUNNING);
-	(void)cores_quiet(c);
-	assert_running(c, "web", 1);
-	cores_free(c);
-}
-
-static void a_bad_update_stops_at_the_first_task(void **state)
-{
-	struct cores *c = three_nodes();
-	struct service *s;
-
-	service_simple(c, "web", 4);
-	(void)cores_quiet(c);
-	s = cores_edit(c, KIND_SERVICE, "web");
-	service_constrain(s, "node.id==nowhere");
-	service_change(c, s);
-	cores_pass(c, 600 * NS_PER_SEC);
-	assert_running(c, "web", 3);
-	s = cores_edit(c, KIND_SERVICE, "web");
-	service_constrain(s, NULL);
-	service_change(c, s);
-	cores_pass(c, 600 * NS_PER_SEC);
-	assert_running(c, "web", 4);
-	assert_int_equal(tasks_count(c, "web", is_first_version), 0);
-	cores_free(c);
-}
-
 static void doubles_are_healed(void **state)
 {
 	struct cores *c = three_nodes();
@@ -238,37 +163,6 @@ static void many_tasks_take_many_steps(void **state)
 	cores_free(c);
 }
 
-/* Steps of the orchestrator alone that look and say nothing, until it speaks or is done. */
-static unsigned silent_steps(struct cores *c)
-{
-	unsigned n = 0;
-	int64_t wish;
-
-	while (!cores_step(c, REPLICATED, &wish) && wish <= c->now)
-		assert_true(++n < 100);
-	return n;
-}
-
-/* A look at all slots of a big service for a changed template is taken in slices. */
-static void a_new_template_of_many_is_looked_for_in_slices(void **state)
-{
-	struct cores *c = three_nodes();
-
-	service_simple(c, "web", 12000);
-	while (store_count(c->store, KIND_TASK) < 12000)
-		assert_true(cores_step(c, REPLICATED, NULL));
-	assert_in_range(silent_steps(c), 2, 3); /* of 5,000 slots, some of them empty */
-	service_force(c, "web");
-	assert_in_range(silent_steps(c), 2, 3);
-	assert_int_equal(tasks_count(c, "web", is_first_version), 11999);
-	/* Changed again while it looks: from the beginning. */
-	service_force(c, "web");
-	assert_false(cores_step(c, REPLICATED, NULL));
-	service_force(c, "web");
-	assert_in_range(silent_steps(c), 2, 3);
-	cores_free(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,13 +171,9 @@ int main(void)
 		TEST(a_lost_batch_is_made_again),
 		TEST(scaling_down_balances),
 		TEST(scaling_down_prefers_what_does_not_run),
-		TEST(a_new_template_replaces_one_by_one),
-		TEST(the_new_task_starts_after_the_old_has_ended),
-		TEST(a_bad_update_stops_at_the_first_task),
 		TEST(doubles_are_healed),
 		TEST(removal_leaves_nothing),
 		TEST(many_tasks_take_many_steps),
-		TEST(a_new_template_of_many_is_looked_for_in_slices),
 	};
 
 	return RUN_TESTS(tests);

@@ -1,0 +1,125 @@
+/*
+ * See service_spec.h. Templates of a service are few (one for each version that a task still runs),
+ * so they are compared where it matters instead of being indexed.
+ */
+#include "manager/service_spec.h"
+
+#include "base/mem.h"
+#include "scheduler/constraint.h"
+
+struct object *service_template_make(const struct service *s, int64_t now_ns)
+{
+	char id[TEMPLATE_ID_MAX];
+	struct template *t;
+
+	template_id(s->o.id, s->template_version, id);
+	t = object_new(KIND_TEMPLATE, id, now_ns);
+	t->service = xstrdup(s->o.id);
+	t->template_version = s->template_version;
+	t->service_name = xstrdup(s->spec.name);
+	for (size_t i = 0; i < s->spec.labels.n; i++)
+		strmap_set(&t->service_labels, s->spec.labels.v[i].key, s->spec.labels.v[i].value);
+	table_copy(&task_spec_table, &t->spec, &s->spec.task);
+	if (s->spec.endpoint)
+		t->endpoint = table_dup(&endpoint_spec_table, s->spec.endpoint);
+	return &t->o;
+}
+
+/* The one with which new tasks would be as the specification says; NULL when there is none. */
+static const struct template *template_like(const struct store *view, const struct service *s)
+{
+	const struct template *t;
+	struct store_walk w;
+
+	store_walk_service_templates(&w, view, s->o.id);
+	while ((t = store_walk_next(&w)))
+		if (table_equal(&task_spec_table, &t->spec, &s->spec.task) &&
+		    !t->endpoint == !s->spec.endpoint &&
+		    (!t->endpoint ||
+		     table_equal(&endpoint_spec_table, t->endpoint, s->spec.endpoint)))
+			return t;
+	return NULL;
+}
+
+void service_spec_set(struct service *s, const struct service_spec *spec, const struct store *view,
+		      int64_t now_ns, struct changes *out)
+{
+	bool same_task = table_equal(&task_spec_table, &s->spec.task, &spec->task);
+	struct service_spec old = s->spec;
+	const struct template *like;
+
+	s->spec = (struct service_spec){0};
+	table_copy(&service_spec_table, &s->spec, spec);
+	table_done(&service_spec_table, &old);
+	s->spec_version = store_version(view);
+	s->update.number++;
+	s->update.total = s->update.failed = 0;
+	if (same_task)
+		return;
+	like = template_like(view, s);
+	s->template_version = like ? like->template_version : s->spec_version;
+	if (!like)
+		changes_create(out, service_template_make(s, now_ns));
+}
+
+void service_spec_roll_back(struct service *s, bool swap, const struct store *view, int64_t now_ns,
+			    struct changes *out)
+{
+	struct service_spec *to = TAKE_PTR(s->previous_spec);
+
+	if (swap)
+		s->previous_spec = table_dup(&service_spec_table, &s->spec);
+	service_spec_set(s, to, view, now_ns, out);
+	table_free(&service_spec_table, to);
+}
+
+enum template_fit service_template_fit(const struct service *s, const struct template *old)
+{
+	struct task_spec a, b;
+
+	if (!old)
+		return TEMPLATE_DIFFERS;
+	if (old->template_version == s->template_version)
+		return TEMPLATE_SAME;
+	a = old->spec; /* lent, without where they may be placed */
+	b = s->spec.task;
+	a.placement = b.placement = NULL;
+	if (!table_equal(&task_spec_table, &a, &b))
+		return TEMPLATE_DIFFERS;
+	return table_equal(&task_spec_table, &old->spec, &s->spec.task) ? TEMPLATE_SAME
+									: TEMPLATE_MOVES;
+}
+
+static bool node_allows(const struct node *n, const struct placement *p)
+{
+	struct constraints c;
+	bool ret;
+
+	if (!n)
+		return false; /* not placed yet: it will be by the older constraints */
+	if (!p || !p->constraints.n)
+		return true;
+	if (constraints_parse(&p->constraints, &c, NULL) < 0)
+		return false;
+	ret = constraints_match(&c, n);
+	constraints_done(&c);
+	return ret;
+}
+
+bool service_task_fits(const struct store *view, const struct service *s, const struct task *t,
+		       enum template_fit fit)
+{
+	if (fit != TEMPLATE_MOVES)
+		return fit == TEMPLATE_SAME;
+	return node_allows(t->node ? store_node(view, t->node) : NULL, s->spec.task.placement);
+}
+
+bool service_task_is_current(const struct store *view, const struct service *s,
+			     const struct task *t)
+{
+	if (t->template_version == s->template_version)
+		return true;
+	return service_task_fits(
+		view, s, t,
+		service_template_fit(s, store_template(view, t->service, t->template_version)));
+}
