@@ -85,10 +85,8 @@ static bool update_failed(struct progress *p, const struct update_status *u)
 	if (!end || (p->rollback && u->state == UPDATE_ROLLBACK_COMPLETED))
 		return false;
 	free(p->failure);
-	p->failure = xasprintf("service %s: %s", end,
-			       p->reason    ? p->reason
-			       : u->message ? u->message
-					    : "no reason was given");
+	p->failure =
+		xasprintf("service %s: %s", end, u->message ? u->message : "no reason was given");
 	return true;
 }
 
@@ -105,8 +103,6 @@ static bool update_has_ended(const struct update_status *u)
 /* What it says while it goes on, which is gone once it has ended. */
 static void update_line(struct progress *p, const struct update_status *u)
 {
-	if (u->state == UPDATE_ROLLBACK_STARTED && !p->rollback)
-		str_set(&p->reason, u->message);
 	line_add(p, "%s: %s", u->state == UPDATE_UPDATING ? "update" : "rollback",
 		 u->message ? u->message : "");
 }
@@ -170,6 +166,5 @@ void progress_done(struct progress *p)
 {
 	strs_done(&p->lines);
 	free(p->failure);
-	free(p->reason);
 	*p = (struct progress){0};
 }

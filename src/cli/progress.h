@@ -20,7 +20,6 @@ struct progress {
 	int64_t converged_at; /* mono ns; 0: not now */
 	struct strs lines; /* what is to be shown now: "overall progress: ...", "1/3: ...", ... */
 	char *failure;     /* for PROGRESS_FAILED */
-	char *reason;      /* why the update was rolled back, once it was */
 };
 
 /* Whether the task's node can be counted on; `data` is the caller's. */

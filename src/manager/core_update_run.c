@@ -10,7 +10,18 @@
 
 #include "base/clock.h"
 
+#define ROLLED_BACK "update rolled back"
+#define WAITS "; waiting: "
+
 /* Status */
+
+/* Of a message without what it waits for. */
+static size_t base_length(const char *message)
+{
+	const char *tail = strstr(message, WAITS);
+
+	return tail ? (size_t)(tail - message) : strlen(message);
+}
 
 static bool is_rollback(const struct service *svc)
 {
@@ -46,8 +57,8 @@ static void status_set(struct service *svc, enum update_state state, const char 
 
 static void roll_back(struct update_step *s)
 {
-	auto_free char *why = xasprintf(
-		"update rolled back due to failure or early termination of task %s", s->failed);
+	auto_free char *why =
+		xasprintf(ROLLED_BACK " due to failure or early termination of task %s", s->failed);
 	struct service *svc = update_edit(s);
 
 	service_spec_roll_back(svc, false, s->step->store, s->step->now_ns, s->step->out);
@@ -269,13 +280,19 @@ static void begin(struct update_step *s)
 	}
 }
 
+/* A rollback that nobody asked for keeps saying why it came. */
 static void complete(struct update_step *s)
 {
 	struct service *svc = update_edit(s);
-	bool back = is_rollback(svc);
+	const char *why = svc->update_status->message ? svc->update_status->message : "";
+	bool caused = strncmp(why, ROLLED_BACK, strlen(ROLLED_BACK)) == 0;
+	auto_free char *back = xasprintf("rollback completed%s%.*s", caused ? ": " : "",
+					 caused ? (int)base_length(why) : 0, why);
 
-	status_set(svc, back ? UPDATE_ROLLBACK_COMPLETED : UPDATE_COMPLETED,
-		   back ? "rollback completed" : "update completed");
+	if (is_rollback(svc))
+		status_set(svc, UPDATE_ROLLBACK_COMPLETED, back);
+	else
+		status_set(svc, UPDATE_COMPLETED, "update completed");
 	svc->update_status->completed = s->step->now_ns;
 }
 
@@ -335,7 +352,6 @@ void update_go_on(struct update_step *s)
 }
 
 /* Says in the status why tasks do not come up, once the managers know. */
-#define WAITS "; waiting: "
 
 static bool has_host_port(const struct service *svc)
 {
@@ -369,8 +385,7 @@ void update_explain(struct update_step *s)
 {
 	const struct update_status *had = (s->edit ? s->edit : s->svc)->update_status;
 	const char *message = had->message ? had->message : "";
-	const char *tail = strstr(message, WAITS);
-	size_t base = tail ? (size_t)(tail - message) : strlen(message);
+	size_t base = base_length(message);
 	auto_free char *text = NULL, *now = NULL;
 	const struct open_place *p = s->u->open;
 

@@ -270,7 +270,29 @@ def test_a_service_is_asked_for_as_docker_does(daemon, args):
         assert result.returncode == 0, result.stderr
         assert result.stdout == SERVICE + "\n"
         sent.append(plain(daemon.sent("POST /services/create")))
-    assert sent[0] == sent[1]
+    # What docker's command knows nothing of.
+    assert sent[0]["Labels"].pop("shoal.update.deadline") == "5m"
+    assert plain(sent[0]) == sent[1]
+
+
+@pytest.mark.parametrize("args, wanted", [([], "5m"), (["--update-deadline", "90s"], "90s"),
+                                          (["--update-deadline", "0"], "0")])
+def test_services_have_a_deadline_for_their_updates(daemon, args, wanted):
+    for command in (["create", "-d", *args, "web:1"], ["update", "-d", *args, "web2"]):
+        daemon.seen.clear()
+        assert shoal(daemon, "service", *command).returncode == 0
+        request = "create" if command[0] == "create" else f"{SERVICE}/update"
+        sent = daemon.sent(f"POST /services/{request}")
+        assert sent["Labels"] == {"shoal.update.deadline": wanted}
+
+
+def test_rollback_is_asked_for_as_docker_does(daemon):
+    request = f"POST /services/{SERVICE}/update"
+    for command in (["rollback"], ["update", "--rollback"]):
+        daemon.seen.clear()
+        result = shoal(daemon, "service", *command, "-d", "web2")
+        assert (result.returncode, result.stdout) == (0, "web2\n"), result.stderr
+        assert daemon.query(request) == {"version": "21", "rollback": "previous"}
 
 
 def plain(value):

@@ -113,10 +113,10 @@ static void updates(void **state)
 	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 3601 * NS_PER_SEC),
 			 PROGRESS_WAIT);
 	u->state = UPDATE_ROLLBACK_COMPLETED;
-	str_set(&u->message, "rollback completed");
+	str_set(&u->message, "rollback completed: task t failed");
 	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 3602 * NS_PER_SEC),
 			 PROGRESS_FAILED);
-	assert_string_equal(p.failure, "service rolled back: task t failed");
+	assert_string_equal(p.failure, "service rolled back: rollback completed: task t failed");
 	/* The updater has watched the tasks already. */
 	assert_int_equal(progress_take(&asked, &s, &tasks, active, NULL, 1), PROGRESS_CONVERGED);
 	progress_done(&p);
