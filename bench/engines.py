@@ -129,11 +129,20 @@ class Api:
             self.loaded = True
             return self.ask("GET", f"/images/{IMAGE}/json")["Id"]
 
-    def service(self, name, image, replicas):
+    def service(self, name, image, replicas, container=None, **spec):
+        container = {"Image": image, "StopGracePeriod": 1000000000, **(container or {})}
         return self.ask("POST", "/services/create", {
-            "Name": name,
-            "TaskTemplate": {"ContainerSpec": {"Image": image, "StopGracePeriod": 1000000000}},
-            "Mode": {"Replicated": {"Replicas": replicas}}})["ID"]
+            "Name": name, "TaskTemplate": {"ContainerSpec": container},
+            "Mode": {"Replicated": {"Replicas": replicas}}, **spec})["ID"]
+
+    def update(self, service):
+        """Replaces all of its tasks as its configuration says; returns when they are."""
+        now = self.ask("GET", f"/services/{service}")
+        now["Spec"]["TaskTemplate"]["ForceUpdate"] += 1
+        self.ask("POST", f"/services/{service}/update?version={now['Version']['Index']}",
+                 now["Spec"])
+        wait_until("the update completes", lambda: self.ask("GET", f"/services/{service}").get(
+            "UpdateStatus", {}).get("State") == "completed")
 
     def tasks(self, service):
         filters = urllib.parse.quote(json.dumps({"service": [service]}))

@@ -49,6 +49,7 @@ FIGURES = {
     "service_create": ("ms", statistics.median),
     "service_running": ("ms", statistics.median),
     "hundred_running": ("ms", statistics.median),
+    "update_of_20": ("ms", statistics.median),
     "services_created": ("services/s", statistics.median),
     "start": ("ms", statistics.median),
     "start_with_50": ("ms", statistics.median),
@@ -134,6 +135,23 @@ def hundred(target):
         running = since_ms(start)
         target.api.remove(made)
         yield {"hundred_running": running}
+
+
+@measure(hosts=0, rounds=5)
+def update(target):
+    """20 tasks are replaced, 4 at a time, without a delay and as good as not watched"""
+    # Containers that end at their signal: no grace is waited for.
+    made = target.api.service(
+        next(NAMES), target.image, 20, {"StopSignal": "SIGKILL"},
+        UpdateConfig={"Parallelism": 4, "Delay": 0, "Monitor": 1, "Order": "stop-first"})
+    wait_until("20 tasks run", lambda: target.api.is_running(made, 20), POLL_MANY_S)
+    try:
+        while True:
+            start = time.perf_counter()
+            target.api.update(made)
+            yield {"update_of_20": since_ms(start)}
+    finally:
+        target.api.remove(made)
 
 
 # Starting
