@@ -107,7 +107,13 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 	wakes_clear(&c->wakes, id);
 	if (!svc || svc->pending_delete || !svc->spec.mode.replicated || !task_is_wanted(t))
 		return;
-	if (!slot || !slot_has(slot, t)) { /* the events of this batch are still to come */
+	/*
+	 * The events of this batch are still to come. The updater may have put a task beside this
+	 * one, which changes nothing of this one.
+	 */
+	if (!slot || !slot_has(slot, t) ||
+	    slots_find(&c->slots, t->service)->tasks !=
+		    store_service_task_count(step->store, t->service)) {
 		step->behind = true;
 		return;
 	}

@@ -463,6 +463,22 @@ static inline void service_change(struct cores *c, struct service *s)
 	cores_apply(c, &batch);
 }
 
+/* As `rollback=previous` does. */
+static inline void service_roll_back(struct cores *c, const char *id)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+	const struct service *old = store_service(c->store, id);
+	struct changes batch;
+
+	changes_init(&batch);
+	service_spec_roll_back(s, true, c->store, c->now, &batch);
+	table_free(&update_status_table, s->update_status);
+	s->update_status = xcalloc(1, sizeof *s->update_status);
+	s->update_status->state = UPDATE_ROLLBACK_STARTED;
+	changes_update(&batch, &old->o, &s->o, c->now);
+	cores_apply(c, &batch);
+}
+
 static inline void service_simple(struct cores *c, const char *name, uint64_t replicas)
 {
 	service_add(c, service_make(c, name, replicas));

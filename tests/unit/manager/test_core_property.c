@@ -24,6 +24,20 @@ static const char *pick(struct cores *c, const char *letter, uint64_t n)
 	return text[turn];
 }
 
+/* The order belongs to the name, so that a slot with two wanted tasks can be judged. */
+static struct update_config *random_update(struct cores *c, const char *id)
+{
+	static const char *const actions[] = {"pause", "continue", "rollback"};
+	bool start_first = id[strlen(id) - 1] % 2;
+	struct update_config *u = update_make(cores_random(c, 4), actions[cores_random(c, 3)],
+					      start_first ? "start-first" : "stop-first");
+
+	u->delay = (int64_t)cores_random(c, 3) * NS_PER_SEC;
+	u->monitor = (int64_t)cores_random(c, 5) * NS_PER_SEC;
+	u->max_failure_ratio = (double)cores_random(c, 3) / 4;
+	return u;
+}
+
 static struct service *random_service(struct cores *c, const char *id)
 {
 	struct service *s = service_make(c, id, cores_random(c, 7));
@@ -38,6 +52,8 @@ static struct service *random_service(struct cores *c, const char *id)
 		service_attach(s, pick(c, "net", NETWORKS));
 	if (cores_random(c, 3) == 0)
 		service_publish(s, 80, 0);
+	s->spec.update = random_update(c, id);
+	s->spec.rollback = random_update(c, id);
 	return s;
 }
 
@@ -60,7 +76,7 @@ static void service_op(struct cores *c)
 	}
 	if (!service_is_there(c, id))
 		return;
-	switch (cores_random(c, 6)) {
+	switch (cores_random(c, 7)) {
 	case 0:
 		service_remove(c, id);
 		break;
@@ -69,6 +85,10 @@ static void service_op(struct cores *c)
 		service_force(c, id);
 		break;
 	case 3:
+		if (store_service(c->store, id)->previous_spec)
+			service_roll_back(c, id);
+		break;
+	case 4:
 		s = cores_edit(c, KIND_SERVICE, id);
 		service_constrain(s, n++ % 2 ? NULL : "node.labels.zone == east");
 		*s->spec.mode.replicated->replicas = cores_random(c, 9);
@@ -294,6 +314,8 @@ static void check_converged(struct cores *c)
 		uint64_t want = service_replicas(&s->spec);
 
 		assert_false(s->pending_delete);
+		if (s->update_status && s->update_status->state != UPDATE_COMPLETED)
+			assert_int_equal(s->update_status->state, UPDATE_ROLLBACK_COMPLETED);
 		assert_int_equal(slots_filled(c, s->o.id), want);
 		for (uint64_t slot = 1; slot < 16; slot++)
 			if (task_in(c, s->o.id, slot))
