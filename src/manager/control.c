@@ -31,7 +31,7 @@ static const struct field control_request_fields[] = {
 	FIELD_STR(T, 30, csr, NULL, 0),
 	FIELD_U64(T, 31, raft_id, NULL, 0),
 	FIELD_U64(T, 32, held_raft_id, NULL, 0),
-	FIELD_BOOL(T, 30, rollback, NULL, 0),
+	FIELD_BOOL(T, 33, rollback, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(control_request, control_request_fields, TABLE_REST(control_request));
