@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/engine_impl.h"
+#include "model/health.h"
 
 #define MEMORY_MIN (6LL << 20) /* bytes; docker's least limit */
 #define MEMORY_MAX (1LL << 60) /* bytes; twice as much must still be a number */
@@ -417,14 +418,13 @@ int host_config_update(struct host_config *h, const struct host_config *changes,
 
 int container_check(const struct container_create *c, struct err *e)
 {
-	const struct healthcheck *health = c->config.healthcheck;
 	struct security security;
 	struct log_options log;
 	int signal;
 	int rc = check_absent(&c->host, e);
 
-	if (rc == 0 && health && health->test.n && strcmp(health->test.v[0], "NONE") != 0)
-		rc = not_there(e, "Config.Healthcheck");
+	if (rc == 0 && c->config.healthcheck)
+		rc = healthcheck_check(c->config.healthcheck, e);
 	if (rc == 0 && is_set(c->config.mac_address))
 		rc = not_there(e, "Config.MacAddress");
 	if (rc == 0 && !is_set(c->config.image))

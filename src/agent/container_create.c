@@ -103,9 +103,6 @@ static int use_image(struct create *cr, const struct image *image, struct err *e
 
 	if (rc < 0)
 		return rc;
-	if (image->config.config.healthcheck)
-		strs_add(&cr->warnings, "The image's health check is not carried out: health "
-					"checks are not supported by this version");
 	c->platform = xstrdup(p.os && *p.os ? p.os : "linux");
 	c->image_id = xstrdup(image->id);
 	container_config_merge(&c->config, &image->config.config);

@@ -152,6 +152,7 @@ void container_ended(struct container_live *l, const struct container_end *end)
 	struct op *op = TAKE_PTR(l->exit_op);
 
 	live_timer_stop(l); /* of the grace */
+	health_stop(l);
 	if (l->pidfd >= 0)
 		close(TAKE_FD(l->pidfd));
 	l->killing = false;

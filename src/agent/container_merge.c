@@ -31,6 +31,29 @@ static bool names_env(const struct strs *list, const char *env)
 	return false;
 }
 
+static void take_number(int64_t *user, int64_t image)
+{
+	if (!*user)
+		*user = image;
+}
+
+/* What the user leaves out of a health check is the image's. */
+static void merge_health(struct healthcheck **user, const struct image_health *image)
+{
+	if (!image)
+		return;
+	if (!*user)
+		*user = xcalloc(1, sizeof **user);
+	if ((*user)->test.n == 0)
+		STRS_EACH (word, &image->test)
+			strs_add(&(*user)->test, word);
+	take_number(&(*user)->interval, image->interval_ns);
+	take_number(&(*user)->timeout, image->timeout_ns);
+	take_number(&(*user)->start_period, image->start_period_ns);
+	take_number(&(*user)->start_interval, image->start_interval_ns);
+	take_number(&(*user)->retries, image->retries);
+}
+
 /* A command of the image stands only under the image's own entrypoint. */
 static void merge_command(struct container_config *c, const struct image_run *image)
 {
@@ -53,6 +76,9 @@ void container_config_merge(struct container_config *c, const struct image_run *
 	take_text(&c->stop_signal, image->stop_signal);
 	add_missing(&c->exposed_ports, &image->exposed_ports);
 	add_missing(&c->volumes, &image->volumes);
+	merge_health(&c->healthcheck, image->healthcheck);
+	if (c->shell.n == 0)
+		add_missing(&c->shell, &image->shell);
 	for (size_t i = 0; i < image->env.n; i++)
 		if (!names_env(&c->env, image->env.v[i]))
 			strs_add(&c->env, image->env.v[i]);

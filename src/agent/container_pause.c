@@ -43,6 +43,10 @@ static void settled(struct container_live *l, bool frozen)
 	if (c->status != CONTAINER_RUNNING || c->paused == frozen)
 		return;
 	c->paused = frozen;
+	if (frozen)
+		health_stop(l);
+	else
+		health_start(l, false);
 	container_event(l, frozen ? "pause" : "unpause", NULL, NULL);
 }
 

@@ -106,6 +106,7 @@ static void connected(void *arg, int status, const struct err *err)
 	if (status < 0)
 		log_error("the networks of container %s are not whole: %s", r->op.live->c->id,
 			  err_text(err));
+	health_start(r->op.live, false);
 	op_end(&r->op, 0, NULL);
 }
 

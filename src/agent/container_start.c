@@ -112,6 +112,7 @@ static void started(void *arg, int status, int exit_code, const struct err *err)
 	c->exit_code = 0;
 	c->oom_killed = false;
 	str_set(&c->error, "");
+	health_start(l, true);
 	container_save(l);
 	container_event(l, "start", NULL, NULL);
 	op_end(&s->op, 0, NULL);

@@ -53,6 +53,7 @@ static const struct field container_fields[] = {
 	FIELD_TIME(T, 0, started_ns, "StartedAt", 0),
 	FIELD_TIME(T, 0, finished_ns, "FinishedAt", 0),
 	FIELD_I64(T, 0, restart_count, "RestartCount", 0),
+	FIELD_PTR(T, 0, health, "Health", FIELD_OMIT, health),
 	FIELD_BOOL(T, 0, stopped_by_user, "StoppedByUser", 0),
 };
 #undef T
@@ -61,6 +62,11 @@ TABLE_DEFINE(container, container_fields);
 const char *container_state_name(const struct container *c)
 {
 	return c->paused ? "paused" : container_status_names[c->status];
+}
+
+const char *container_health_name(const struct container *c)
+{
+	return c->health ? health_status_names[c->health->status] : "none";
 }
 
 bool container_is_running(const struct container *c)

@@ -103,6 +103,7 @@ static void let_go(struct engine *e)
 	CONTAINERS_EACH(l, e)
 	{
 		waits_drop(l);
+		health_stop(l);
 		attaches_end(&l->attaches);
 		execs_let_go(l);
 		(void)restart_cancel(l);

@@ -95,14 +95,17 @@ struct container {
 	int64_t started_ns;
 	int64_t finished_ns;
 	int64_t restart_count;
-	bool stopped_by_user; /* its restart policy rests */
-	bool paused;          /* runs, and is frozen; not stored: the freezer itself knows it */
+	struct health *health; /* NULL: it has no health check, or was never started */
+	bool stopped_by_user;  /* its restart policy rests */
+	bool paused;           /* runs, and is frozen; not stored: the freezer itself knows it */
 
 	struct container_live *live; /* what is not stored; agent/container_*.c's own */
 };
 extern const struct table container_table;
 /* "paused", or the name of its status. */
 const char *container_state_name(const struct container *c);
+/* "healthy", "unhealthy", "starting", or "none". */
+const char *container_health_name(const struct container *c);
 
 /* An overlay endpoint that the managers have given a task. */
 struct engine_endpoint {
@@ -235,6 +238,7 @@ struct engine_exec {
 	int64_t pid; /* as the host counts, 0 before; stays after the end */
 	int32_t exit_code;
 	int64_t finished_ns;
+	bool probe; /* a health check's: not listed, and forgotten at its end */
 };
 extern const struct table engine_exec_table;
 

@@ -84,6 +84,7 @@ struct sweep_job {
 
 struct op;
 struct link;
+struct exec_live;
 
 /* Who is attached to one shim, or will be once there is one. */
 struct attaches {
@@ -124,6 +125,7 @@ struct container_live {
 	int pidfd;               /* of its init while it runs, else -1 */
 	struct exec_live *execs; /* processes executed in it, oldest first */
 	size_t n_execs;
+	struct monitor *monitor; /* of its health, while it runs; container_health.c's own */
 	struct sampler *sampler; /* while somebody follows its figures */
 };
 
@@ -231,6 +233,15 @@ void logs_ended(struct container_live *l);
 void logs_detach_all(struct container_live *l); /* it is removed */
 void logs_close_all(struct container_live *l);  /* the daemon stops */
 
+/*
+ * container_health.c: probing. A new run begins as "starting"; after a restart of the daemon what
+ * is known stays. Nothing is done for a container without a health check.
+ */
+void health_start(struct container_live *l, bool new_run);
+/* It has ended, is paused, or the daemon stops: a probe under way counts for nothing. */
+void health_stop(struct container_live *l);
+void health_probe_ended(struct exec_live *x);
+
 /* container_stats.c */
 void stats_end(struct container_live *l); /* it is removed, or the daemon stops */
 
@@ -255,13 +266,17 @@ struct exec_live {
 	struct exec_live *next; /* of the same container */
 	struct link *link;      /* to its shim, while there is one */
 	struct attaches attaches;
-	uint32_t rows, cols; /* of its terminal */
-	unsigned busy;       /* what is under way and comes back to it */
+	uint32_t rows, cols;     /* of its terminal */
+	unsigned busy;           /* what is under way and comes back to it */
+	struct monitor *monitor; /* of a probe: who waits for it; NULL: nobody does any more */
 };
 
 char *exec_run_dir(const struct engine *e, const char *id); /* "DIR/execs/ID"; free() it */
-/* `x` is moved. */
+/* Both are moved; the first tells that it was made. */
+struct exec_live *exec_make(struct container_live *l, struct exec_config *config, bool probe);
 struct exec_live *exec_new(struct container_live *l, struct engine_exec *x);
+/* Now, or, of a busy one, once it is not any more. */
+void exec_forget(struct exec_live *x);
 /* Nothing that was busy with it is any more: frees it if it was forgotten meanwhile. */
 void exec_unbusy(struct exec_live *x);
 void exec_ended(struct exec_live *x, int exit_code, int64_t finished_ns);

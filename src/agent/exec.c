@@ -27,6 +27,7 @@ static const struct field engine_exec_fields[] = {
 	FIELD_I64(T, 0, pid, "Pid", 0),
 	FIELD_I32(T, 0, exit_code, "ExitCode", 0),
 	FIELD_TIME(T, 0, finished_ns, "FinishedAt", 0),
+	FIELD_BOOL(T, 0, probe, "Probe", FIELD_OMIT),
 };
 #undef T
 TABLE_DEFINE(engine_exec, engine_exec_fields);
@@ -113,6 +114,15 @@ static void forget(struct container_live *l, struct exec_live **at)
 	exec_drop_link(x);
 	if (!x->busy)
 		exec_free(x);
+}
+
+void exec_forget(struct exec_live *x)
+{
+	struct exec_live **at = &x->live->execs;
+
+	while (*at != x)
+		at = &(*at)->next;
+	forget(x->live, at);
 }
 
 void exec_unbusy(struct exec_live *x)
@@ -208,6 +218,8 @@ void exec_ended(struct exec_live *x, int exit_code, int64_t finished_ns)
 	if (ran)
 		exec_event(x, "exec_die");
 	attaches_exited(&x->attaches);
+	if (x->x.probe)
+		health_probe_ended(x); /* may free it */
 }
 
 static void held_closed(void *arg)
@@ -260,13 +272,28 @@ static int check_config(const struct exec_config *config, struct err *err)
 	return console_size_read(config->console_size, &rows, &cols, err);
 }
 
+struct exec_live *exec_make(struct container_live *l, struct exec_config *config, bool probe)
+{
+	struct engine_exec x = {.probe = probe};
+	struct err err = ERR_INIT;
+	struct exec_live *made;
+	char id[ID_HOST_LEN + 1];
+
+	id_host(id);
+	x.id = xstrdup(id);
+	x.container = xstrdup(l->c->id);
+	x.config = *config;
+	*config = (struct exec_config){0};
+	made = exec_new(l, &x);
+	(void)console_size_read(made->x.config.console_size, &made->rows, &made->cols, &err);
+	exec_command_event(made, "exec_create");
+	return made;
+}
+
 int engine_exec_create(struct engine *e, struct container *c, struct exec_config *config,
 		       struct engine_exec **ret, struct err *err)
 {
 	struct container_live *l = c->live;
-	struct engine_exec x = {0};
-	struct exec_live *made;
-	char id[ID_HOST_LEN + 1];
 	int rc = check_runs(c, err);
 
 	if (rc == 0 && e->closing)
@@ -281,15 +308,7 @@ int engine_exec_create(struct engine *e, struct container *c, struct exec_config
 			       "%d processes that were executed in container %s run already: end "
 			       "some of them first",
 			       LIMIT_EXECS, c->id);
-	id_host(id);
-	x.id = xstrdup(id);
-	x.container = xstrdup(c->id);
-	x.config = *config;
-	*config = (struct exec_config){0};
-	made = exec_new(l, &x);
-	(void)console_size_read(made->x.config.console_size, &made->rows, &made->cols, err);
-	exec_command_event(made, "exec_create");
-	*ret = &made->x;
+	*ret = &exec_make(l, config, false)->x;
 	return 0;
 }
 
@@ -331,5 +350,6 @@ struct engine_attach *engine_exec_attach(struct engine *e, struct engine_exec *x
 void engine_exec_ids(const struct container *c, struct strs *ret)
 {
 	for (struct exec_live *x = c->live->execs; x; x = x->next)
-		strs_add(ret, x->x.id);
+		if (!x->x.probe)
+			strs_add(ret, x->x.id);
 }

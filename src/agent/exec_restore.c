@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 
 #include "agent/engine_impl.h"
@@ -19,7 +20,7 @@ struct restore {
 	struct job job;
 	struct exec_live *x;
 	char *dir;
-	bool runs;
+	bool runs, probe;
 	struct shim_client client;
 	struct shim_state state;
 	struct shim_exit exit;
@@ -35,6 +36,12 @@ static void restore_run(struct job *j)
 		(void)shim_abort(&r->client, CONNECT_MS, &j->err);
 	if (j->status == 0)
 		j->status = shim_subscribe(&r->client, CONNECT_MS, &j->err);
+	/* Nobody waits any more for a probe: its container's health is asked for anew. */
+	if (j->status == 0 && r->probe) {
+		(void)shim_kill(&r->client, SIGKILL, true, CONNECT_MS, &j->err);
+		(void)shim_await_gone(r->dir, CONNECT_MS);
+		return;
+	}
 	r->runs = j->status == 0;
 	if (!r->runs)
 		j->status = shim_exit_read(r->dir, &r->exit, &j->err);
@@ -70,6 +77,7 @@ static void restore_start(struct exec_live *x)
 	r->job.run = restore_run;
 	r->job.done = restore_done;
 	r->x = x;
+	r->probe = x->x.probe;
 	r->dir = exec_run_dir(x->engine, x->x.id);
 	shim_client_init(&r->client);
 	x->busy++;

@@ -15,6 +15,7 @@ struct state_view {
 	char *error;
 	int64_t started_ns;
 	int64_t finished_ns;
+	struct health *health;
 };
 #define T struct state_view
 static const struct field state_view_fields[] = {
@@ -29,6 +30,7 @@ static const struct field state_view_fields[] = {
 	FIELD_STR(T, 0, error, "Error", 0),
 	FIELD_TIME(T, 0, started_ns, "StartedAt", 0),
 	FIELD_TIME(T, 0, finished_ns, "FinishedAt", 0),
+	FIELD_PTR(T, 0, health, "Health", FIELD_OMIT, health),
 };
 #undef T
 static TABLE_DEFINE(state_view, state_view_fields);
@@ -136,6 +138,7 @@ static void state_fill(const struct container *c, struct state_view *ret)
 		.error = c->error,
 		.started_ns = c->started_ns,
 		.finished_ns = c->finished_ns,
+		.health = c->health,
 	};
 }
 

@@ -51,7 +51,11 @@ char *containers_status_text(const struct container *c, int64_t now_ns)
 		sizeof since);
 	switch (c->status) {
 	case CONTAINER_RUNNING:
-		return xasprintf("Up %s%s", since, c->paused ? " (Paused)" : "");
+		if (c->paused || !c->health)
+			return xasprintf("Up %s%s", since, c->paused ? " (Paused)" : "");
+		return xasprintf("Up %s (%s%s)", since,
+				 c->health->status == HEALTH_STARTING ? "health: " : "",
+				 container_health_name(c));
 	case CONTAINER_RESTARTING:
 		return xasprintf("Restarting (%d) %s ago", (int)c->exit_code, since);
 	case CONTAINER_REMOVING:
@@ -263,7 +267,7 @@ static bool passes(const struct list_state *l, const struct container *c)
 	return name_matches(f, c) && filters_match_prefix(f, "id", c->id) &&
 	       filters_match_labels(f, "label", &c->config.labels) && exited_matches(f, c) &&
 	       filters_match(f, "status", container_state_name(c)) &&
-	       filters_match(f, "health", "none") && volume_matches(f, c) &&
+	       filters_match(f, "health", container_health_name(c)) && volume_matches(f, c) &&
 	       network_matches(f, c) && ancestor_matches(l, c);
 }
 
@@ -388,6 +392,18 @@ static int statuses_check(struct list_state *l, struct err *e)
 		if (!known)
 			return err_set(e, -EINVAL, "invalid filter 'status=%.40s'", value);
 		l->all = true;
+	}
+	for (size_t i = 0; (value = filters_value(&l->filters, "health", i)); i++) {
+		bool known = strcmp(value, "none") == 0;
+
+		for (size_t k = 0; k <= HEALTH_UNHEALTHY; k++)
+			known = known || strcmp(value, health_status_names[k]) == 0;
+		if (!known)
+			return err_set(
+				e, -EINVAL,
+				"invalid filter 'health=%.40s': it is one of none, starting, "
+				"healthy and unhealthy",
+				value);
 	}
 	for (size_t i = 0; (value = filters_value(&l->filters, "exited", i)); i++)
 		if (!*value || value[strspn(value, "0123456789")])

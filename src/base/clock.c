@@ -5,11 +5,15 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define SECONDS_A_MINUTE 60LL
+#define SECONDS_AN_HOUR (60 * SECONDS_A_MINUTE)
 
 static int64_t clock_read(clockid_t id)
 {
@@ -248,4 +252,49 @@ int duration_parse(const char *text, int64_t *ret_ns)
 		return -ERANGE;
 	*ret_ns = (int64_t)(negative ? -total : total);
 	return 0;
+}
+
+/* `ns` in a unit, with the digits after the point that it needs. */
+static void in_unit(int64_t ns, int64_t unit, const char *name, char *ret, size_t n)
+{
+	char digits[16];
+	int64_t rest = ns % unit;
+	int width = unit == NS_PER_SEC ? 9 : unit == NS_PER_MS ? 6 : unit == 1000 ? 3 : 0;
+	size_t len;
+
+	if (rest == 0) {
+		(void)snprintf(ret, n, "%" PRId64 "%s", ns / unit, name);
+		return;
+	}
+	(void)snprintf(digits, sizeof digits, "%0*" PRId64, width, rest);
+	len = strlen(digits);
+	while (len > 1 && digits[len - 1] == '0')
+		digits[--len] = 0;
+	(void)snprintf(ret, n, "%" PRId64 ".%s%s", ns / unit, digits, name);
+}
+
+void duration_format(int64_t ns, char ret[DURATION_TEXT_MAX])
+{
+	const char *sign = ns < 0 ? "-" : "";
+	int64_t left = ns < 0 ? (ns == INT64_MIN ? INT64_MAX : -ns) : ns;
+	int64_t hours = left / NS_PER_SEC / SECONDS_AN_HOUR;
+	int64_t minutes = left / NS_PER_SEC / SECONDS_A_MINUTE % 60;
+	char small[40];
+
+	if (left == 0 || left >= NS_PER_SEC)
+		in_unit(left % (SECONDS_A_MINUTE * NS_PER_SEC), NS_PER_SEC, "s", small,
+			sizeof small);
+	else if (left >= NS_PER_MS)
+		in_unit(left, NS_PER_MS, "ms", small, sizeof small);
+	else if (left >= 1000)
+		in_unit(left, 1000, "\302\265s", small, sizeof small);
+	else
+		in_unit(left, 1, "ns", small, sizeof small);
+	if (hours)
+		(void)snprintf(ret, DURATION_TEXT_MAX, "%s%" PRId64 "h%" PRId64 "m%s", sign, hours,
+			       minutes, small);
+	else if (minutes)
+		(void)snprintf(ret, DURATION_TEXT_MAX, "%s%" PRId64 "m%s", sign, minutes, small);
+	else
+		(void)snprintf(ret, DURATION_TEXT_MAX, "%s%s", sign, small);
 }

@@ -28,3 +28,6 @@ int time_parse(const char *text, int64_t *ret_wall_ns);
 int time_parse_query(const char *text, int64_t now_ns, int64_t *ret_wall_ns);
 /* Reads a Go duration ("1h2m3.5s", "300ms", "-5s", "0"). 0, -EINVAL or -ERANGE. */
 int duration_parse(const char *text, int64_t *ret_ns);
+/* A duration as Go prints it: "1m30s", "1.5s", "0s". */
+#define DURATION_TEXT_MAX 64
+void duration_format(int64_t ns, char ret[DURATION_TEXT_MAX]);

@@ -115,6 +115,8 @@
 /* The engine */
 #define LIMIT_EXECS 1024           /* processes executed in one container that are remembered */
 #define LIMIT_EXEC_KEPT_MS 300000  /* milliseconds for which one that ended is (docker's figure) */
+#define LIMIT_HEALTH_LOG 5         /* results of a health check that are shown (docker's figure) */
+#define LIMIT_HEALTH_OUTPUT 4096   /* bytes of a probe's output that are kept (docker's figure) */
 #define LIMIT_EVENTS 256           /* events that are kept for late readers (docker's figure) */
 #define LIMIT_LOG_FILES 1000       /* rotated log files of a container */
 #define LIMIT_SIZES 16             /* requests for sizes of containers that wait for one another */

@@ -137,10 +137,24 @@ static const struct flag join_token_flags[] = {
 	{"quiet", 'q', FLAG_BOOL, "Only display token"},
 	{"rotate", 0, FLAG_BOOL, "Rotate join token"},
 };
+/* A health check, as containers and services have it. */
+#define HEALTH_FLAGS                                                                          \
+	{"health-cmd", 0, FLAG_STRING, "Command to run to check health"},                     \
+		{"health-interval", 0, FLAG_DURATION, "Time between running the check"},      \
+		{"health-retries", 0, FLAG_INT,                                               \
+		 "Consecutive failures needed to report unhealthy"},                          \
+		{"health-start-interval", 0, FLAG_DURATION,                                   \
+		 "Time between running the check during the start period"},                   \
+		{"health-start-period", 0, FLAG_DURATION,                                     \
+		 "Time to start up before failures count"},                                   \
+		{"health-timeout", 0, FLAG_DURATION, "Most time that one check may take"},    \
+	{                                                                                     \
+		"no-healthcheck", 0, FLAG_BOOL, "Disable any container-specified HEALTHCHECK" \
+	}
 /* What `service create` and `service update` both take. */
 #define SERVICE_FLAGS                                                                              \
 	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},           \
-		{"hostname", 0, FLAG_STRING, "Container hostname"},                                \
+		HEALTH_FLAGS, {"hostname", 0, FLAG_STRING, "Container hostname"},                  \
 		{"init", 0, FLAG_BOOL, "Use an init inside each service container"},               \
 		{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},                                         \
 		{"limit-memory", 0, FLAG_BYTES, "Limit memory"},                                   \
@@ -247,7 +261,7 @@ static const struct flag events_flags[] = {
 		{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},   \
 		{"env", 'e', FLAG_LIST, "Set environment variables"},                              \
 		{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},             \
-		{"group-add", 0, FLAG_LIST, "Add additional groups to join"},                      \
+		{"group-add", 0, FLAG_LIST, "Add additional groups to join"}, HEALTH_FLAGS,        \
 		{"hostname", 'h', FLAG_STRING, "Container host name"},                             \
 		{"init", 0, FLAG_BOOL, "Run an init that forwards signals and reaps processes"},   \
 		{"interactive", 'i', FLAG_BOOL, "Keep STDIN open even if not attached"},           \

@@ -29,6 +29,8 @@ static int config_fill(const struct flags *f, bool attached, struct container_co
 	c->attach_stdin = c->stdin_once = c->open_stdin && attached;
 	c->attach_stdout = c->attach_stderr = attached;
 	spec_labels(&c->labels, f, "label");
+	if (spec_health(&c->healthcheck, f, e) < 0)
+		return e->code;
 	return spec_env(&c->env, f, "env-file", "env", e);
 }
 

@@ -38,7 +38,7 @@ static void hosts_fill(const struct flags *f, struct container_spec *c)
 	}
 }
 
-void service_container(struct container_spec *c, const struct flags *f)
+int service_container(struct container_spec *c, const struct flags *f, struct err *e)
 {
 	spec_text(&c->hostname, f, "hostname");
 	spec_text(&c->dir, f, "workdir");
@@ -49,6 +49,7 @@ void service_container(struct container_spec *c, const struct flags *f)
 	spec_bool(&c->tty, f, "tty");
 	spec_bool(&c->read_only, f, "read-only");
 	spec_words(&c->command, f, "entrypoint");
+	return spec_health(&c->healthcheck, f, e);
 }
 
 static int container_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
@@ -57,7 +58,8 @@ static int container_fill(const struct flags *f, struct container_spec *c, struc
 	c->image = xstrdup(f->args[0]);
 	for (size_t i = 1; i < f->n_args; i++)
 		strs_add(&c->args, f->args[i]);
-	service_container(c, f);
+	if (service_container(c, f, e) < 0)
+		return e->code;
 	spec_labels(&c->labels, f, "container-label");
 	spec_labels(&c->sysctls, f, "sysctl");
 	spec_list(&c->cap_add, f, "cap-add");

@@ -11,7 +11,7 @@
 int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e);
 
 /* What create and update have in common; a flag that was not given changes nothing. */
-void service_container(struct container_spec *c, const struct flags *f);
+int service_container(struct container_spec *c, const struct flags *f, struct err *e);
 void service_resources(struct task_spec *t, const struct flags *f);
 int service_restart(struct task_spec *t, const struct flags *f, struct err *e);
 void service_update_config(struct service_spec *s, const struct flags *f);

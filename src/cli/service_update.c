@@ -143,7 +143,8 @@ static int container_change(struct container_spec *c, const struct flags *f, str
 {
 	spec_text(&c->image, f, "image");
 	spec_words(&c->args, f, "args");
-	service_container(c, f);
+	if (service_container(c, f, e) < 0)
+		return e->code;
 	labels_change(&c->labels, f, "container-label-add", "container-label-rm");
 	labels_change(&c->sysctls, f, "sysctl-add", "sysctl-rm");
 	STRS_EACH (key, flag_list(f, "env-rm"))

@@ -3,6 +3,7 @@
  */
 #include "cli/spec_flags.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -147,4 +148,37 @@ void spec_words(struct strs *dst, const struct flags *f, const char *name)
 		return;
 	strs_done(dst);
 	words_split(dst, flag_text(f, name));
+}
+
+int spec_health(struct healthcheck **h, const struct flags *f, struct err *e)
+{
+	static const char *const names[] = {"health-cmd",          "health-interval",
+					    "health-retries",      "health-start-interval",
+					    "health-start-period", "health-timeout"};
+	bool none = flag_true(f, "no-healthcheck"), any = none;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (none && flag_is_set(f, names[i]))
+			return err_set(e, -EINVAL,
+				       "--no-healthcheck conflicts with --health-* options");
+		any = any || flag_is_set(f, names[i]);
+	}
+	if (!any)
+		return 0;
+	if (!*h)
+		*h = xcalloc(1, sizeof **h);
+	if (none || flag_is_set(f, "health-cmd"))
+		strs_done(&(*h)->test);
+	if (none)
+		strs_add(&(*h)->test, "NONE");
+	if (flag_is_set(f, "health-cmd") && *flag_text(f, "health-cmd")) {
+		strs_add(&(*h)->test, "CMD-SHELL");
+		strs_add(&(*h)->test, flag_text(f, "health-cmd"));
+	}
+	spec_number(&(*h)->interval, f, "health-interval");
+	spec_number(&(*h)->retries, f, "health-retries");
+	spec_number(&(*h)->start_interval, f, "health-start-interval");
+	spec_number(&(*h)->start_period, f, "health-start-period");
+	spec_number(&(*h)->timeout, f, "health-timeout");
+	return 0;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/flags.h"
+#include "model/service.h"
 
 /* Replaces `*dst`, when the flag was given; what was there is freed. */
 void spec_opt_i64(int64_t **dst, const struct flags *f, const char *name);
@@ -21,5 +22,10 @@ int spec_env(struct strs *env, const struct flags *f, const char *file, const ch
 	     struct err *e);
 /* Replaces the list by the flag's command line in words; quotes keep blanks together. */
 void spec_words(struct strs *dst, const struct flags *f, const char *name);
+/*
+ * What --health-… and --no-healthcheck say, laid over `*h`, which is made when one is given.
+ * -EINVAL when both are.
+ */
+int spec_health(struct healthcheck **h, const struct flags *f, struct err *e);
 /* Removes the texts that are `key` or begin with "key" and the sign. */
 void spec_remove(struct strs *list, const char *key, char sign);

@@ -53,50 +53,6 @@ void duration_human(int64_t ns, char ret[TEXT_SHORT])
 	}
 }
 
-/* `ns` in a unit, with the digits after the point that it needs. */
-static void in_unit(int64_t ns, int64_t unit, const char *name, char *ret, size_t n)
-{
-	char digits[16];
-	int64_t rest = ns % unit;
-	int width = unit == NS_PER_SEC ? 9 : unit == NS_PER_MS ? 6 : unit == 1000 ? 3 : 0;
-	size_t len;
-
-	if (rest == 0) {
-		(void)snprintf(ret, n, "%" PRId64 "%s", ns / unit, name);
-		return;
-	}
-	(void)snprintf(digits, sizeof digits, "%0*" PRId64, width, rest);
-	len = strlen(digits);
-	while (len > 1 && digits[len - 1] == '0')
-		digits[--len] = 0;
-	(void)snprintf(ret, n, "%" PRId64 ".%s%s", ns / unit, digits, name);
-}
-
-void duration_format(int64_t ns, char ret[TEXT_SHORT])
-{
-	const char *sign = ns < 0 ? "-" : "";
-	int64_t left = ns < 0 ? (ns == INT64_MIN ? INT64_MAX : -ns) : ns;
-	int64_t hours = left / NS_PER_SEC / HOUR;
-	int64_t minutes = left / NS_PER_SEC / MINUTE % 60;
-	char small[40];
-
-	if (left == 0 || left >= NS_PER_SEC)
-		in_unit(left % (MINUTE * NS_PER_SEC), NS_PER_SEC, "s", small, sizeof small);
-	else if (left >= NS_PER_MS)
-		in_unit(left, NS_PER_MS, "ms", small, sizeof small);
-	else if (left >= 1000)
-		in_unit(left, 1000, "\302\265s", small, sizeof small);
-	else
-		in_unit(left, 1, "ns", small, sizeof small);
-	if (hours)
-		(void)snprintf(ret, TEXT_SHORT, "%s%" PRId64 "h%" PRId64 "m%s", sign, hours,
-			       minutes, small);
-	else if (minutes)
-		(void)snprintf(ret, TEXT_SHORT, "%s%" PRId64 "m%s", sign, minutes, small);
-	else
-		(void)snprintf(ret, TEXT_SHORT, "%s%s", sign, small);
-}
-
 static void size_scaled(double size, double base, int digits, const char *const *units, size_t n,
 			char ret[TEXT_SHORT])
 {

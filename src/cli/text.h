@@ -8,13 +8,12 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 #define TEXT_SHORT 64
 
 /* "2 minutes", "About an hour": a length of time in ns. */
 void duration_human(int64_t ns, char ret[TEXT_SHORT]);
-/* A duration as Go prints it: "1m30s", "1.5s", "0s". */
-void duration_format(int64_t ns, char ret[TEXT_SHORT]);
 /* "1.23MB" in powers of 1000 with that many significant digits. */
 void size_human(double bytes, int digits, char ret[TEXT_SHORT]);
 /* "1.5GiB" in powers of 1024 with four significant digits. */

@@ -45,6 +45,27 @@ static const struct field device_mapping_fields[] = {
 #undef T
 TABLE_DEFINE(device_mapping, device_mapping_fields);
 
+#define T struct health_result
+static const struct field health_result_fields[] = {
+	FIELD_TIME(T, 0, start_ns, "Start", 0),
+	FIELD_TIME(T, 0, end_ns, "End", 0),
+	FIELD_I32(T, 0, exit_code, "ExitCode", 0),
+	FIELD_STR(T, 0, output, "Output", 0),
+};
+#undef T
+TABLE_DEFINE(health_result, health_result_fields);
+
+const char *const health_status_names[HEALTH_UNHEALTHY + 1] = {"starting", "healthy", "unhealthy"};
+
+#define T struct health
+static const struct field health_fields[] = {
+	FIELD_ENUM(T, 0, status, "Status", 0, health_status_names),
+	FIELD_I64(T, 0, streak, "FailingStreak", 0),
+	FIELD_LIST(T, 0, log, "Log", 0, health_result),
+};
+#undef T
+TABLE_DEFINE(health, health_fields);
+
 #define T struct container_config
 static const struct field container_config_fields[] = {
 	FIELD_STR(T, 0, hostname, "Hostname", 0),

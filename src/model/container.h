@@ -37,6 +37,27 @@ struct device_mapping {
 };
 extern const struct table device_mapping_table;
 
+/* One probe of a health check. */
+struct health_result {
+	int64_t start_ns;
+	int64_t end_ns;
+	int32_t exit_code; /* -1: it did not come to an end of its own */
+	char *output;
+};
+extern const struct table health_result_table;
+
+enum health_status { HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+/* "starting", "healthy", "unhealthy" */
+extern const char *const health_status_names[HEALTH_UNHEALTHY + 1];
+
+/* What a container's health check has found so far. */
+struct health {
+	enum health_status status;
+	int64_t streak; /* failures one after the other */
+	LIST_OF(struct health_result) log;
+};
+extern const struct table health_table;
+
 /* What a container is made from, host apart (ContainerConfig). */
 struct container_config {
 	char *hostname;

@@ -2,10 +2,13 @@
  * The shim's clients: bounded in number and in what may wait for each; a client that takes nothing
  * is dropped and never holds the container up for good.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +19,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "runtime/container/shim.h"
+
+#define SESSION_ROUNDS 8 /* looks through /proc for what is left of a session */
 
 struct peer *peer_add(struct shim *s, int fd)
 {
@@ -213,6 +218,54 @@ static void on_state(struct shim *s, struct peer *p, uint32_t id)
 	check_put(p, shim_put_state(&p->out, SHIM_STATE, id, &state, 0));
 }
 
+/* The session of a living process of /proc, or -1. Its name may hold blanks and brackets. */
+static long session_of(const char *pid)
+{
+	char path[64], text[512];
+	const char *at;
+	ssize_t n;
+	long session = -1;
+	char state;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%.16s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return -1;
+	text[n] = 0;
+	at = strrchr(text, ')');
+	if (!at || sscanf(at + 1, " %c %*d %*d %ld", &state, &session) != 2)
+		return -1;
+	return state == 'Z' || state == 'X' ? -1 : session;
+}
+
+/*
+ * All that an executed process has started: it leads a session. Again and again, should something
+ * fork faster than it is killed.
+ */
+static void kill_session(long session, int signal)
+{
+	bool found = true;
+
+	for (int i = 0; found && i < (signal == SIGKILL ? SESSION_ROUNDS : 1); i++) {
+		DIR *d = opendir("/proc");
+		struct dirent *entry;
+
+		found = false;
+		while (d && (entry = readdir(d))) {
+			if (!isdigit((unsigned char)entry->d_name[0]) ||
+			    session_of(entry->d_name) != session)
+				continue;
+			found = kill((pid_t)strtol(entry->d_name, NULL, 10), signal) == 0 || found;
+		}
+		if (d)
+			closedir(d);
+	}
+}
+
 static void on_kill(struct shim *s, struct peer *p, const struct shim_frame *f)
 {
 	struct err e = ERR_INIT;
@@ -232,6 +285,8 @@ static void on_kill(struct shim *s, struct peer *p, const struct shim_frame *f)
 		rc = err_sys(&e, "cannot send the signal %d", signal);
 	else
 		rc = 0;
+	if (rc == 0 && v[1] && !s->container.has_cgroup)
+		kill_session((long)s->state.pid, signal);
 	answer(p, f->id, rc, 0, e.msg);
 }
 

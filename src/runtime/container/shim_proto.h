@@ -23,10 +23,12 @@
 
 enum shim_type {
 	/* Requests */
-	SHIM_HELLO = 1,       /* u32 version -> SHIM_STATE */
-	SHIM_GET_STATE = 2,   /* -> SHIM_STATE */
-	SHIM_START = 3,       /* -> SHIM_OK, or SHIM_ERROR with exit_code 126 or 127 */
-	SHIM_KILL = 4,        /* u32 signal (0: the stop signal), u32 all -> SHIM_OK */
+	SHIM_HELLO = 1,     /* u32 version -> SHIM_STATE */
+	SHIM_GET_STATE = 2, /* -> SHIM_STATE */
+	SHIM_START = 3,     /* -> SHIM_OK, or SHIM_ERROR with exit_code 126 or 127 */
+	/* u32 signal (0: the stop signal), u32 all: of an executed process its session -> SHIM_OK
+	 */
+	SHIM_KILL = 4,
 	SHIM_RESIZE = 5,      /* u32 rows, u32 columns -> SHIM_OK */
 	SHIM_ATTACH = 6,      /* u32 enum shim_streams -> SHIM_OK, then stream frames both ways */
 	SHIM_CLOSE_STDIN = 7, /* -> SHIM_OK */

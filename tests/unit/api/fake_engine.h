@@ -15,6 +15,11 @@ const char *container_state_name(const struct container *c)
 	return c->paused ? "paused" : container_status_names[c->status];
 }
 
+const char *container_health_name(const struct container *c)
+{
+	return c->health ? health_status_names[c->health->status] : "none";
+}
+
 #define T struct container_mount
 static const struct field container_mount_fields[] = {
 	FIELD_STR(T, 0, type, "Type", 0),
