@@ -13,7 +13,9 @@
 struct runner_state {
 	bool exists;
 	bool running;
-	bool started;          /* it has been at some time */
+	bool started;  /* it has been at some time */
+	bool starting; /* its health check has not found it healthy yet */
+	bool unhealthy;
 	const char *container; /* its id */
 	int64_t pid;
 	int exit_code;       /* once it has run and ended */
@@ -28,8 +30,8 @@ struct runner_state {
 typedef void (*runner_done)(void *arg, int status, const struct runner_state *state,
 			    const struct err *e);
 
-/* The container has ended, however that came about. */
-typedef void (*runner_exited)(void *arg, const char *task, const struct runner_state *state);
+/* The container has ended, however that came about; or it runs, and its health has changed. */
+typedef void (*runner_changed)(void *arg, const char *task, const struct runner_state *state);
 
 struct runner_ops {
 	/*
@@ -45,8 +47,8 @@ struct runner_ops {
 	void (*remove)(void *arg, const char *task, runner_done done, void *done_arg);
 	/* What there is now, after a restart of the daemon. */
 	void (*inspect)(void *arg, const char *task, struct runner_state *ret);
-	/* Who hears of exits from now on. */
-	void (*watch)(void *arg, runner_exited exited, void *exited_arg);
+	/* Who hears of such changes from now on. */
+	void (*watch)(void *arg, runner_changed changed, void *changed_arg);
 	/* Ids of the tasks that have containers here, whether the worker knows them or not. */
 	void (*list)(void *arg, struct strs *ret);
 };

@@ -14,8 +14,8 @@ struct runner_engine {
 	struct engine *engine;
 	char *node, *hostname;
 	struct engine_watch watch;
-	runner_exited exited;
-	void *exited_arg;
+	runner_changed changed;
+	void *changed_arg;
 };
 
 /* An operation of the worker on its way through the engine. */
@@ -31,11 +31,16 @@ struct run_op {
 
 static struct runner_state state_of(const struct container *c)
 {
+	bool running;
+
 	if (!c)
 		return (struct runner_state){0};
+	running = c->status == CONTAINER_RUNNING;
 	return (struct runner_state){
 		.exists = true,
-		.running = c->status == CONTAINER_RUNNING,
+		.running = running,
+		.starting = running && c->health && c->health->status == HEALTH_STARTING,
+		.unhealthy = running && c->health && c->health->status == HEALTH_UNHEALTHY,
 		.started = c->started_ns != 0,
 		.container = c->id,
 		.pid = c->pid,
@@ -181,12 +186,12 @@ static void run_inspect(void *arg, const char *task, struct runner_state *ret)
 	*ret = state_of(engine_container_of_task(r->engine, task));
 }
 
-static void run_watch(void *arg, runner_exited exited, void *exited_arg)
+static void run_watch(void *arg, runner_changed changed, void *changed_arg)
 {
 	struct runner_engine *r = arg;
 
-	r->exited = exited;
-	r->exited_arg = exited_arg;
+	r->changed = changed;
+	r->changed_arg = changed_arg;
 }
 
 static void run_list(void *arg, struct strs *ret)
@@ -210,17 +215,24 @@ static const struct runner_ops ops = {
 	.list = run_list,
 };
 
+static bool is_change(const char *action)
+{
+	static const char health[] = "health_status";
+
+	return strcmp(action, "die") == 0 || strncmp(action, health, sizeof health - 1) == 0;
+}
+
 static void on_event(void *arg, const struct engine_event *ev)
 {
 	struct runner_engine *r = arg;
 	struct runner_state state;
 	struct container *c;
 
-	if (!r->exited || strcmp(ev->type, "container") != 0 || strcmp(ev->action, "die") != 0 ||
+	if (!r->changed || strcmp(ev->type, "container") != 0 || !is_change(ev->action) ||
 	    engine_container_find(r->engine, ev->id, &c, NULL) < 0 || !c->task)
 		return;
 	state = state_of(c);
-	r->exited(r->exited_arg, c->task, &state);
+	r->changed(r->changed_arg, c->task, &state);
 }
 
 struct runner_engine *runner_engine_new(struct engine *e, const char *node, const char *hostname)

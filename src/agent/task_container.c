@@ -100,6 +100,7 @@ static int config_fill(const struct expansion *x, struct container_config *c, st
 	str_set(&c->working_dir, s->dir);
 	str_set(&c->user, s->user);
 	str_set(&c->stop_signal, s->stop_signal);
+	c->healthcheck = table_dup(&healthcheck_table, s->healthcheck);
 	c->tty = s->tty;
 	c->open_stdin = s->open_stdin;
 	for (size_t i = 0; rc == 0 && i < s->env.n; i++) {

@@ -70,6 +70,9 @@ static void exit_report(struct work *work, const struct runner_state *state)
 	container_note(work, state);
 	if (work->stopping || !is_wanted(work)) {
 		work_status(work, TASK_SHUTDOWN, "shutdown", NULL);
+	} else if (work->unhealthy) {
+		err = xasprintf("task: non-zero exit (%d): unhealthy container", state->exit_code);
+		work_status(work, TASK_FAILED, "started", err);
 	} else if (state->exit_code == 0 && !state->error) {
 		work_status(work, TASK_COMPLETE, "finished", NULL);
 	} else {
@@ -100,6 +103,7 @@ static bool restarts_here(struct work *work, int exit_code, int64_t *ret_delay_n
 static void restart_begin(struct work *work, const struct runner_state *state, int64_t delay_ns)
 {
 	work->restart = RESTART_REMOVE;
+	work->unhealthy = false;
 	work->record.local_restarts++;
 	container_note(work, state);
 	work_save(work);
@@ -117,6 +121,21 @@ void work_exited(struct work *work, const struct runner_state *state)
 		restart_begin(work, state, delay);
 	else
 		exit_report(work, state);
+	work_step(work);
+}
+
+void work_health(struct work *work, const struct runner_state *state)
+{
+	/* Of one that is being started the answer says it. */
+	if (task_state_final(status_of(work)->state) || status_of(work)->state < TASK_STARTING ||
+	    work->restart != RESTART_NO || work->op == OP_START)
+		return;
+	work->unhealthy = work->unhealthy || state->unhealthy;
+	if (work->awaits_health && !state->starting && !work->unhealthy) {
+		work->awaits_health = false;
+		container_note(work, state);
+		work_status(work, TASK_RUNNING, "started", NULL);
+	}
 	work_step(work);
 }
 
@@ -152,8 +171,13 @@ static void started(struct work *work, int status, const struct runner_state *st
 
 	work->restart = RESTART_NO;
 	container_note(work, state);
+	work->unhealthy = status == 0 && state->unhealthy;
+	/* One that is started again has been healthy before: it goes on as running. */
+	work->awaits_health = status == 0 && !again && (state->starting || state->unhealthy);
 	if (status < 0)
 		work_status(work, TASK_FAILED, "starting", err_text(e));
+	else if (work->awaits_health)
+		work_status(work, TASK_STARTING, "waiting for its health check", NULL);
 	else
 		work_status(work, TASK_RUNNING,
 			    again ? "started again while no manager was in reach" : "started",
@@ -170,7 +194,7 @@ static void stopped(struct work *work, int status, const struct runner_state *st
 		work_later(work, RETRY_MS);
 		return;
 	}
-	if (!task_state_final(status_of(work)->state))
+	if (!task_state_final(status_of(work)->state) && work->restart == RESTART_NO)
 		exit_report(work, state ? state : &gone);
 }
 
@@ -234,7 +258,7 @@ static void op_start(struct work *work)
 static void op_stop(struct work *work)
 {
 	work->op = OP_STOP;
-	work->stopping = true;
+	work->stopping = !is_wanted(work);
 	runner_of(work)->ops->stop(runner_of(work)->arg, work->id,
 				   stop_grace_of(work->record.template.spec.container), op_done,
 				   work);
@@ -299,7 +323,8 @@ static void step_up(struct work *work)
 		}
 		break;
 	case TASK_STARTING: /* the daemon was restarted in between */
-		op_start(work);
+		if (!work->awaits_health)
+			op_start(work);
 		break;
 	default:
 		break;
@@ -321,6 +346,8 @@ void work_step(struct work *work)
 	work->due_ms = 0;
 	if (work->restart != RESTART_NO)
 		step_restart(work);
+	else if (work->unhealthy && !task_state_final(status_of(work)->state))
+		op_stop(work);
 	else
 		step_up(work);
 }

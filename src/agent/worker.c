@@ -323,11 +323,15 @@ const struct task_status *worker_status(const struct worker *w, const char *task
 
 /* The start */
 
-static void runner_says_exited(void *arg, const char *task, const struct runner_state *state)
+static void runner_says_changed(void *arg, const char *task, const struct runner_state *state)
 {
 	struct work *work = work_find(arg, task);
 
-	if (work && !work->worker->closing)
+	if (!work || work->worker->closing)
+		return;
+	if (state->running)
+		work_health(work, state);
+	else
 		work_exited(work, state);
 }
 
@@ -343,7 +347,8 @@ static void work_resume(struct work *work)
 	if (task_state_final(was) || was < TASK_STARTING)
 		return;
 	if (state.running) {
-		work_status(work, TASK_RUNNING, "started", NULL);
+		work->awaits_health = was == TASK_STARTING;
+		work_health(work, &state);
 	} else if (state.exists && state.started) {
 		work_exited(work, &state);
 	} else if (!state.exists) {
@@ -396,7 +401,7 @@ int worker_open(struct worker **ret, const struct worker_config *config, struct 
 	}
 	(void)uv_timer_init(config->loop, &w->timer);
 	w->timer.data = w;
-	config->runner.ops->watch(config->runner.arg, runner_says_exited, w);
+	config->runner.ops->watch(config->runner.arg, runner_says_changed, w);
 	strangers_remove(w);
 	HASH_ITER (hh, w->works, work, next)
 		LIST_EACH (n, &work->record.networks)

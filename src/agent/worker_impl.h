@@ -30,6 +30,8 @@ struct work {
 	struct work_record record; /* record.task.status is this node's own */
 	enum work_op op;           /* in flight */
 	bool stopping;             /* the stop was asked for: its exit is a shutdown */
+	bool awaits_health;        /* it runs, and is to be found healthy */
+	bool unhealthy;            /* and is stopped for it: its exit is a failure */
 	bool prepared;             /* its container is made */
 	bool removed;              /* and was removed again */
 	enum work_restart restart;
@@ -65,4 +67,6 @@ void worker_fire(uv_timer_t *t);
 /* Frees it once its timer is closed. */
 void worker_free(struct worker *w);
 void work_exited(struct work *work, const struct runner_state *state);
+/* It runs, as healthy as `state` says. */
+void work_health(struct work *work, const struct runner_state *state);
 struct work *work_find(const struct worker *w, const char *task);

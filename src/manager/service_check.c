@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "manager/control.h"
+#include "model/health.h"
 #include "scheduler/constraint.h"
 
 #define NANO_CPUS_MIN 1000000  /* 0.001 CPU */
@@ -99,9 +100,10 @@ static int container_features_check(const struct container_spec *s, struct err *
 		return missing(e, "ContainerSpec.Secrets");
 	if (s->configs.n)
 		return missing(e, "ContainerSpec.Configs");
-	if (s->healthcheck && s->healthcheck->test.n &&
-	    strcmp(s->healthcheck->test.v[0], "NONE") != 0)
-		return missing(e, "ContainerSpec.Healthcheck");
+	if (s->healthcheck && healthcheck_check(s->healthcheck, e) < 0) {
+		err_wrap(e, "ContainerSpec");
+		return e->code;
+	}
 	if (p && p->credential_spec)
 		return missing(e, "ContainerSpec.Privileges.CredentialSpec");
 	if (p && p->selinux)

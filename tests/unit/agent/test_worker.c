@@ -17,7 +17,7 @@
 /* A container as the fake has it. */
 struct fake_box {
 	char task[32];
-	bool exists, running, started;
+	bool exists, running, started, starting, unhealthy;
 	int exit_code;
 };
 
@@ -33,8 +33,8 @@ static struct fake {
 	struct fake_box boxes[BOXES];
 	struct fake_op ops[BOXES];
 	size_t n_ops;
-	runner_exited exited;
-	void *exited_arg;
+	runner_changed changed;
+	void *changed_arg;
 	unsigned prepares, starts, stops, removes;
 } fake;
 
@@ -100,6 +100,8 @@ static struct runner_state box_state(const struct fake_box *b)
 	return (struct runner_state){.exists = b->exists,
 				     .running = b->running,
 				     .started = b->started,
+				     .starting = b->starting,
+				     .unhealthy = b->unhealthy,
 				     .container = b->exists ? "c0ffee" : NULL,
 				     .pid = b->running ? 42 : 0,
 				     .exit_code = b->exit_code};
@@ -110,10 +112,10 @@ static void fake_inspect(void *arg, const char *task, struct runner_state *ret)
 	*ret = box_state(box(task));
 }
 
-static void fake_watch(void *arg, runner_exited exited, void *exited_arg)
+static void fake_watch(void *arg, runner_changed changed, void *changed_arg)
 {
-	fake.exited = exited;
-	fake.exited_arg = exited_arg;
+	fake.changed = changed;
+	fake.changed_arg = changed_arg;
 }
 
 static void fake_list(void *arg, struct strs *ret)
@@ -167,7 +169,7 @@ static void exits(const char *task, int code)
 	b->running = false;
 	b->exit_code = code;
 	state = box_state(b);
-	fake.exited(fake.exited_arg, task, &state);
+	fake.changed(fake.changed_arg, task, &state);
 }
 
 static void on_report(void *arg, const char *task, const struct task_status *status)
@@ -317,6 +319,111 @@ static void failures_are_told_apart(void **state)
 	answer(FAKE_PREPARE, -ENOENT);
 	assert_int_equal(last()->state, TASK_REJECTED);
 	assert_string_equal(last()->err, "because");
+}
+
+static void health_changes(const char *task, bool unhealthy)
+{
+	struct runner_state state;
+
+	box(task)->starting = false;
+	box(task)->unhealthy = unhealthy;
+	state = box_state(box(task));
+	fake.changed(fake.changed_arg, task, &state);
+}
+
+static void begin_with_health(void)
+{
+	assign(ONE, TASK_RUNNING, true);
+	answer(FAKE_PREPARE, 0);
+	box(ONE)->starting = true;
+	answer(FAKE_START, 0);
+	assert_int_equal(last()->state, TASK_STARTING);
+	assert_int_equal(last()->container->pid, 42);
+	assert_int_equal(fake.n_ops, 0);
+}
+
+static void a_task_runs_once_it_is_healthy(void **state)
+{
+	worker_connected(worker, true);
+	begin_with_health();
+	health_changes(ONE, false);
+	assert_int_equal(last()->state, TASK_RUNNING);
+	/* What was healthy may become unhealthy: it is stopped, and has failed. */
+	health_changes(ONE, true);
+	assert_int_equal(last()->state, TASK_RUNNING);
+	answer(FAKE_STOP, 0);
+	assert_int_equal(last()->state, TASK_FAILED);
+	assert_string_equal(last()->err, "task: non-zero exit (143): unhealthy container");
+	assert_int_equal(fake.n_ops, 0);
+}
+
+static void one_that_never_is_healthy_has_failed(void **state)
+{
+	worker_connected(worker, true);
+	begin_with_health();
+	health_changes(ONE, true);
+	/* Its exit is told before the stop is answered; a clean one is no success either. */
+	exits(ONE, 0);
+	assert_int_equal(last()->state, TASK_FAILED);
+	assert_string_equal(last()->err, "task: non-zero exit (0): unhealthy container");
+	answer(FAKE_STOP, 0);
+	assert_int_equal(last()->state, TASK_FAILED);
+}
+
+static void an_exit_while_health_is_awaited(void **state)
+{
+	worker_connected(worker, true);
+	begin_with_health();
+	exits(ONE, 3);
+	assert_int_equal(last()->state, TASK_FAILED);
+	assert_string_equal(last()->err, "task: non-zero exit (3)");
+}
+
+static void health_is_awaited_over_a_restart(void **state)
+{
+	worker_connected(worker, true);
+	begin_with_health();
+	close_worker();
+	open_worker();
+	assert_int_equal(fake.n_ops, 0);
+	assert_int_equal(last()->state, TASK_STARTING);
+	health_changes(ONE, false);
+	assert_int_equal(last()->state, TASK_RUNNING);
+	/* Found unhealthy while no daemon ran. */
+	box(ONE)->unhealthy = true;
+	close_worker();
+	open_worker();
+	answer(FAKE_STOP, 0);
+	assert_int_equal(last()->state, TASK_FAILED);
+}
+
+static void an_unhealthy_one_is_shut_down_when_it_is_not_wanted(void **state)
+{
+	worker_connected(worker, true);
+	begin_with_health();
+	assign(ONE, TASK_SHUTDOWN, false);
+	health_changes(ONE, true);
+	answer(FAKE_STOP, 0);
+	assert_int_equal(last()->state, TASK_SHUTDOWN);
+}
+
+static void an_unhealthy_one_is_made_anew_without_managers(void **state)
+{
+	worker_connected(worker, true);
+	begin_with_health();
+	health_changes(ONE, false);
+	worker_connected(worker, false);
+	health_changes(ONE, true);
+	exits(ONE, 143);
+	answer(FAKE_STOP, 0);
+	assert_int_equal(last()->state, TASK_RUNNING);
+	for (int i = 0; i < 1000 && fake.n_ops == 0; i++)
+		uv_run(&loop, UV_RUN_ONCE);
+	answer(FAKE_REMOVE, 0);
+	answer(FAKE_PREPARE, 0);
+	box(ONE)->starting = true;
+	answer(FAKE_START, 0);
+	assert_int_equal(last()->state, TASK_RUNNING);
 }
 
 static void a_start_that_fails_is_a_failure(void **state)
@@ -498,6 +605,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(a_task_runs_and_finishes),
 		WORKER_TEST(failures_are_told_apart),
+		WORKER_TEST(a_task_runs_once_it_is_healthy),
+		WORKER_TEST(one_that_never_is_healthy_has_failed),
+		WORKER_TEST(an_exit_while_health_is_awaited),
+		WORKER_TEST(health_is_awaited_over_a_restart),
+		WORKER_TEST(an_unhealthy_one_is_shut_down_when_it_is_not_wanted),
+		WORKER_TEST(an_unhealthy_one_is_made_anew_without_managers),
 		WORKER_TEST(a_start_that_fails_is_a_failure),
 		WORKER_TEST(what_may_pass_is_tried_again),
 		WORKER_TEST(ready_holds_until_running_is_wanted),
