@@ -222,6 +222,16 @@ static void cert_read_answer(struct session_client *c, const struct frame_view *
 	table_done(&session_cert_table, &cert);
 }
 
+static void data_read(struct session_client *c, const struct frame_view *f)
+{
+	struct data_request r = {0};
+
+	if (!c->config.ops->data || !frame_read(c, f, &data_request_table, &r))
+		return;
+	c->config.ops->data(c->config.arg, &r);
+	table_done(&data_request_table, &r);
+}
+
 static void session_recv(struct stream *s, const struct frame_view *f, void *data)
 {
 	struct session_client *c = data;
@@ -244,6 +254,9 @@ static void session_recv(struct stream *s, const struct frame_view *f, void *dat
 		break;
 	case SESSION_CERT:
 		cert_read_answer(c, f);
+		break;
+	case SESSION_DATA:
+		data_read(c, f);
 		break;
 	default: /* a beat; or of a later version */
 		break;

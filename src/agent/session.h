@@ -23,6 +23,8 @@ struct session_client_ops {
 	int (*peers)(void *arg, const struct session_peers *p);
 	/* The answer to session_client_certify(). */
 	void (*certificate)(void *arg, const struct session_cert *c);
+	/* A manager wants a data stream (model/data.h). May be NULL. */
+	void (*data)(void *arg, const struct data_request *r);
 	/* A manager did not let this node in, or the dial failed: for the log. */
 	void (*refused)(void *arg, const struct err *why);
 };

@@ -1,5 +1,6 @@
 /*
- * What the files of the containers' handlers share. Included by api/containers*.c alone.
+ * What the files of the containers' handlers share. Included by api/containers*.c, and,
+ * for what all logs have in common, by log_out.c and service_logs.c.
  */
 #pragma once
 

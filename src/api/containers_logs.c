@@ -5,12 +5,10 @@
 #include <string.h>
 
 #include "api/containers.h"
+#include "api/log_out.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
-/* What one entry becomes: its text, a time and a frame around it. */
-#define LOG_OUT_MAX (LIMIT_HTTP_STREAM / 2)
 
 void containers_frame_head(uint8_t ret[FRAME_HEAD], int stream, size_t n)
 {
@@ -51,16 +49,15 @@ int containers_logs_options(struct api_req *r, struct engine_logs_options *ret, 
 
 struct following {
 	struct engine_logs *logs;
-	struct http_stream *stream;
-	struct buf out; /* an entry that found the queue full */
-	bool raw, timestamps, details;
+	struct log_out out;
+	bool details;
 };
 
 static void follow_free(void *state)
 {
 	struct following *f = state;
 
-	buf_done(&f->out);
+	log_out_done(&f->out);
 	free(f);
 }
 
@@ -70,77 +67,41 @@ static void follow_gone(struct api_req *r)
 
 	if (f->logs)
 		engine_logs_close(TAKE_PTR(f->logs));
-	if (f->stream)
-		http_stream_end(TAKE_PTR(f->stream));
+	log_out_end(&f->out);
 }
 
-static void entry_render(struct following *f, int stream, int64_t time_ns, const char *p, size_t n)
-{
-	uint8_t head[FRAME_HEAD];
-	char when[TIME_TEXT_MAX] = "";
-	size_t total;
-
-	if (f->timestamps)
-		time_format_fixed(time_ns, when);
-	/* Of what --details would show (attributes by log options) the json-file has none. */
-	total = strlen(when) + f->timestamps + f->details + n;
-	containers_frame_head(head, stream, total);
-	if (!f->raw)
-		(void)buf_add(&f->out, head, sizeof head);
-	(void)buf_adds(&f->out, when);
-	if (f->timestamps)
-		(void)buf_addc(&f->out, ' ');
-	if (f->details)
-		(void)buf_addc(&f->out, ' ');
-	(void)buf_add(&f->out, p, n);
-}
-
-/* True when nothing waits. */
-static bool follow_flush(struct following *f)
-{
-	if (f->out.len == 0)
-		return true;
-	if (http_stream_write(f->stream, f->out.p, f->out.len) == -ENOBUFS)
-		return false;
-	buf_reset(&f->out);
-	return true;
-}
-
+/* Of what --details would show (attributes by log options) the json-file has none. */
 static bool on_entry(void *arg, int stream, int64_t time_ns, const char *p, size_t n)
 {
 	struct following *f = arg;
 
-	entry_render(f, stream, time_ns, p, n);
-	return follow_flush(f);
+	log_out_entry(&f->out, stream == ENGINE_STDERR ? 2 : 1, time_ns, f->details ? "" : NULL, p,
+		      n);
+	return log_out_flush(&f->out);
 }
 
 static void on_end(void *arg, const struct err *e)
 {
 	struct following *f = arg;
-	auto_free char *text = e ? xasprintf("Error grabbing logs: %s\n", err_text(e)) : NULL;
 
 	engine_logs_close(TAKE_PTR(f->logs));
-	if (text) {
-		bool timestamps = f->timestamps;
-
-		f->timestamps = false;
-		entry_render(f, ENGINE_STDERR, 0, text, strlen(text));
-		f->timestamps = timestamps;
-	}
-	if (follow_flush(f))
-		http_stream_end(TAKE_PTR(f->stream));
+	if (e)
+		log_out_error(&f->out, "%s", err_text(e));
+	if (log_out_flush(&f->out))
+		log_out_end(&f->out);
 }
 
 static void on_drain(struct http_stream *st, void *data)
 {
 	struct following *f = data;
 
-	if (!follow_flush(f))
+	(void)st;
+	if (!log_out_flush(&f->out))
 		return;
 	if (f->logs)
 		engine_logs_resume(f->logs);
 	else
-		http_stream_end(TAKE_PTR(f->stream));
+		log_out_end(&f->out);
 }
 
 void container_logs_handler(struct api_req *r)
@@ -162,9 +123,7 @@ void container_logs_handler(struct api_req *r)
 	}
 	options.follow = query_bool(r->query, "follow", false);
 	f = xcalloc(1, sizeof *f);
-	f->out = BUF_INIT(LOG_OUT_MAX);
-	f->raw = c->config.tty;
-	f->timestamps = query_bool(r->query, "timestamps", false);
+	log_out_init(&f->out, c->config.tty, query_bool(r->query, "timestamps", false));
 	f->details = query_bool(r->query, "details", false);
 	api_req_own(r, f, follow_gone, follow_free);
 	f->logs = engine_logs(r->ctx, c, &options, &ops, f, &r->err);
@@ -172,6 +131,7 @@ void container_logs_handler(struct api_req *r)
 		api_reply_error(r, &r->err);
 		return;
 	}
-	f->stream = http_reply_stream(r->http, 200, containers_stream_type(r, c->config.tty), 0);
-	http_stream_on_drain(f->stream, on_drain, f);
+	f->out.stream =
+		http_reply_stream(r->http, 200, containers_stream_type(r, c->config.tty), 0);
+	http_stream_on_drain(f->out.stream, on_drain, f);
 }

@@ -266,6 +266,7 @@ static const struct api_route routes[] = {
 	{"POST", "/services/create", service_create, API_BODY_JSON, 0, 0},
 	{"GET", "/services/{id}", service_inspect, API_BODY_NONE, 0, 0},
 	{"DELETE", "/services/{id}", service_remove, API_BODY_NONE, 0, 0},
+	{"GET", "/services/{id}/logs", service_logs_handler, API_BODY_NONE, 0, 0},
 	{"POST", "/services/{id}/update", service_update, API_BODY_JSON, 0, 0},
 };
 

@@ -76,6 +76,10 @@ void api_services_add(struct api_router *r, struct api_swarm *swarm);
 void api_tasks_add(struct api_router *r, struct api_swarm *swarm);
 void api_nodes_add(struct api_router *r, struct api_swarm *swarm);
 
+/* Their logs (service_logs.c). */
+void service_logs_handler(struct api_req *r);
+void task_logs_handler(struct api_req *r);
+
 /*
  * The manager, ready to be read from. NULL when the request has been answered: this node is no
  * manager, or has no contact with a leader (503 with the reason).

@@ -244,6 +244,7 @@ static void task_list(struct api_req *r)
 static const struct api_route routes[] = {
 	{"GET", "/tasks", task_list, API_BODY_NONE, 0, 0},
 	{"GET", "/tasks/{id}", task_inspect, API_BODY_NONE, 0, 0},
+	{"GET", "/tasks/{id}/logs", task_logs_handler, API_BODY_NONE, 0, 0},
 };
 
 void api_tasks_add(struct api_router *r, struct api_swarm *swarm)

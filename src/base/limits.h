@@ -128,4 +128,8 @@
 #define LIMIT_PS_ARGS 1024         /* characters of its arguments */
 
 /* Services */
-#define LIMIT_REPLICAS 100000u /* of one service */
+#define LIMIT_DATA_ASKS 4096         /* streams that another manager asks for at once */
+#define LIMIT_LOG_WAIT_MS 5000       /* milliseconds for a node to come with its tasks' logs */
+#define LIMIT_LOG_QUEUE (256u << 10) /* bytes of one node's entries that wait for the others' */
+#define LIMIT_LOG_TASKS 4096         /* tasks of a service whose logs are read at once */
+#define LIMIT_REPLICAS 100000u       /* of one service */

@@ -199,6 +199,8 @@ static void stop_manager(void *arg)
 	struct manager *m = s->manager;
 
 	s->session = NULL;
+	if (s->data)
+		data_logs_free(TAKE_PTR(s->data));
 	if (s->worker)
 		worker_close(TAKE_PTR(s->worker));
 	if (s->listener)

@@ -151,6 +151,11 @@ static int on_peers(void *arg, const struct session_peers *p)
 	return engine_overlay_peers(((struct swarm *)arg)->config.engine, p);
 }
 
+static void on_data(void *arg, const struct data_request *r)
+{
+	data_logs_ask(((struct swarm *)arg)->data, r);
+}
+
 static void on_refused(void *arg, const struct err *why)
 {
 	(void)arg;
@@ -164,6 +169,7 @@ const struct session_client_ops swarm_session_ops = {
 	.assign = on_assign,
 	.peers = on_peers,
 	.certificate = on_certificate,
+	.data = on_data,
 	.refused = on_refused,
 };
 
@@ -211,6 +217,7 @@ int swarm_agent_start(struct swarm *s, struct err *e)
 		runner_engine_free(TAKE_PTR(s->runner));
 		return rc;
 	}
+	s->data = data_logs_new(s->config.engine, s->hub);
 	s->session = session_client_new(&session, s->state.managers.v, s->state.managers.n);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "manager/data.h"
 #include "manager/dispatcher_impl.h"
 #include "manager/join.h"
 
@@ -70,6 +71,14 @@ static void welcome_send(struct session *s, enum session_frame type)
 		table_copy(&node_spec_table, &w.spec, &n->spec);
 	session_send(s, type, &session_welcome_table, &w);
 	table_done(&session_welcome_table, &w);
+}
+
+void dispatcher_data(struct dispatcher *d, const char *node, const struct data_request *r)
+{
+	struct session *s = session_of(d, node);
+
+	if (s && s->opened)
+		message_send(s, SESSION_DATA, &data_request_table, r);
 }
 
 /* The pace of telling */
@@ -229,6 +238,7 @@ static void open_read(struct session *s, const struct frame_view *f)
 	if (!s->opened) {
 		s->opened = s->complete_due = true;
 		welcome_send(s, SESSION_WELCOME);
+		data_session_open(manager_data(s->dispatcher->manager), s->node);
 	}
 	session_nets_clear(s);
 	LIST_EACH (known, &open.known) {

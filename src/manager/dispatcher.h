@@ -17,6 +17,9 @@ void dispatcher_free(struct dispatcher *d);
 /* Takes an accepted STREAM_SESSION of a node that is in the store. Calls stream_start(). */
 void dispatcher_accept(struct dispatcher *d, struct stream *s, const struct stream_peer *peer);
 
+/* Tells a node what it is asked for, if its agent is in session here (model/data.h). */
+void dispatcher_data(struct dispatcher *d, const char *node, const struct data_request *r);
+
 /* This manager leads from now on, or no more. */
 void dispatcher_leading(struct dispatcher *d, bool leading);
 /* Another manager leads; NULL: none is known to, or this one does. */

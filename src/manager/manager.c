@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "manager/data.h"
 #include "manager/dispatcher.h"
 #include "manager/join.h"
 #include "manager/manager_impl.h"
@@ -316,6 +317,7 @@ static int parts_make(struct manager *m, const struct manager_config *config, st
 	m->membership = membership_new(config->world, m->replica);
 	m->dispatcher = dispatcher_new(m);
 	m->joins = join_service_new(m);
+	m->data = data_broker_new(m, config->hub);
 	m->watch =
 		(struct store_watch){.changed = store_changed, .applied = store_applied, .arg = m};
 	store_watch_add(replica_store(m->replica), &m->watch);
@@ -415,7 +417,7 @@ static void parts_close(struct manager *m)
 {
 	struct err e = ERR_INIT;
 
-	m->closing_parts = 3;
+	m->closing_parts = 4;
 	manager_leaving_end(m);
 	world_timer_stop(m->config.world, &m->removing);
 	world_timer_stop(m->config.world, &m->stopping);
@@ -423,6 +425,8 @@ static void parts_close(struct manager *m)
 	membership_stop(m->membership);
 	store_watch_remove(replica_store(m->replica), &m->watch);
 	join_service_free(m->joins);
+	manager_logs_fail(m);
+	data_broker_close(m->data, part_closed, m);
 	dispatcher_free(m->dispatcher);
 	if (m->first) {
 		(void)err_set(&e, -ECANCELED, "the manager stops");
@@ -473,6 +477,11 @@ void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
 		world_timer_start(m->config.world, &m->stopping, HAND_OVER_MS);
 	else
 		parts_close(m);
+}
+
+struct data_broker *manager_data(struct manager *m)
+{
+	return m->data;
 }
 
 struct store *manager_store(struct manager *m)

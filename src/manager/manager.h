@@ -10,6 +10,7 @@
 #include "manager/forward.h"
 #include "manager/replica.h"
 #include "manager/service_spec.h"
+#include "manager/service_logs.h"
 
 struct manager;
 
@@ -51,7 +52,7 @@ void manager_leave(struct manager *m, control_done done, void *arg);
 /* Hands leadership over if it leads, answers what is open, closes, then calls `done`. */
 void manager_close(struct manager *m, void (*done)(void *arg), void *arg);
 
-/* A stream of any purpose but STREAM_DATA: authorises its peer by the store and takes it. */
+/* A stream of any purpose: authorises its peer by the store and takes it. */
 int manager_accept(struct manager *m, struct stream *s, const struct stream_peer *peer,
 		   struct err *e);
 
@@ -87,3 +88,4 @@ const struct world *manager_world(struct manager *m);
 /* The leader's time, by which it writes; for the leader alone. */
 int64_t manager_now_ns(struct manager *m);
 struct raft_node *manager_raft(struct manager *m);
+struct data_broker *manager_data(struct manager *m);

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "manager/data.h"
 #include "manager/dispatcher.h"
 #include "manager/join.h"
 #include "manager/manager_impl.h"
@@ -55,6 +56,13 @@ int manager_peer_check(const struct manager *m, const struct stream_peer *peer, 
 	return 0;
 }
 
+static bool is_manager(const struct manager *m, const struct stream_peer *peer)
+{
+	const struct node *n = store_node(replica_store(m->replica), peer->node_id);
+
+	return n && n->spec.role == ROLE_MANAGER && peer->role == CERT_ROLE_MANAGER;
+}
+
 int manager_accept(struct manager *m, struct stream *s, const struct stream_peer *peer,
 		   struct err *e)
 {
@@ -77,6 +85,9 @@ int manager_accept(struct manager *m, struct stream *s, const struct stream_peer
 		return 0;
 	case STREAM_SESSION:
 		dispatcher_accept(m->dispatcher, s, peer);
+		return 0;
+	case STREAM_DATA:
+		data_accept(m->data, s, is_manager(m, peer));
 		return 0;
 	case STREAM_JOIN:
 		join_accept(m->joins, s);

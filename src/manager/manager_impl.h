@@ -7,6 +7,8 @@
 
 struct first_write;
 struct manager_leaving;
+struct data_broker;
+struct service_logs;
 struct manager_call;
 
 struct manager {
@@ -17,6 +19,8 @@ struct manager {
 	struct forward *forward;
 	struct membership *membership;
 	struct dispatcher *dispatcher;
+	struct data_broker *data;
+	struct service_logs *logs; /* whom they are read for (service_logs.c) */
 	struct join_service *joins;
 	struct store_watch watch;
 	struct first_write *first; /* of a new cluster, until this manager leads */
@@ -54,5 +58,7 @@ bool manager_has_heir(struct manager *m);
  */
 void manager_give_up(struct manager *m, const struct control_request *r, control_done done,
 		     void *arg);
+/* Ends what is being read: the manager stops (service_logs.c). */
+void manager_logs_fail(struct manager *m);
 /* The manager closes while it leaves (manager_leave.c). */
 void manager_leaving_end(struct manager *m);
