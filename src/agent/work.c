@@ -93,6 +93,8 @@ static bool restarts_here(struct work *work, int exit_code, int64_t *ret_delay_n
 		return false;
 	restart_rules_of(&work->record.template.spec, &rules);
 	*ret_delay_ns = rules.delay;
+	if (work->record.task.iteration && rules.condition == RESTART_ANY)
+		rules.condition = RESTART_ON_FAILURE;
 	if (rules.condition == RESTART_NONE ||
 	    (rules.condition == RESTART_ON_FAILURE && exit_code == 0))
 		return false;
@@ -317,7 +319,7 @@ static void step_up(struct work *work)
 	case TASK_READY:
 		if (!work->prepared) { /* its container did not outlive the daemon */
 			op_prepare(work);
-		} else if (t->desired == TASK_RUNNING) {
+		} else if (t->desired >= TASK_RUNNING) { /* still wanted: see above */
 			work_status(work, TASK_STARTING, "starting", NULL);
 			op_start(work);
 		}

@@ -38,10 +38,25 @@ static const struct field service_view_fields[] = {
 	FIELD_PTR(T, 0, s.previous_spec, "PreviousSpec", FIELD_OMIT, service_spec),
 	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
 	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
+	FIELD_PTR(T, 0, s.job, "JobStatus", FIELD_OMIT, job_status),
 	FIELD_PTR(T, 0, status, "ServiceStatus", FIELD_OMIT, service_status),
 };
 #undef T
 static TABLE_DEFINE(service_view, service_view_fields);
+
+/* Of a job only its iteration counts; of a global service what it wants is what it was given. */
+static void task_count(const struct service *s, const struct task *t, struct service_status *ret)
+{
+	bool wanted = task_is_wanted(t);
+
+	if (task_iteration(t) != service_iteration(s))
+		return;
+	ret->running += t->status.state == TASK_RUNNING && wanted;
+	if (service_is_job(&s->spec) && t->status.state == TASK_COMPLETE)
+		ret->completed++;
+	else if (!s->spec.mode.replicated)
+		ret->desired += wanted;
+}
 
 static void status_count(const struct store *store, const struct service *s,
 			 struct service_status *ret)
@@ -52,7 +67,7 @@ static void status_count(const struct store *store, const struct service *s,
 	*ret = (struct service_status){.desired = service_replicas(&s->spec)};
 	store_walk_service_tasks(&w, store, s->o.id);
 	while ((t = store_walk_next(&w)))
-		ret->running += t->status.state == TASK_RUNNING && task_is_wanted(t);
+		task_count(s, t, ret);
 }
 
 static void service_write(const struct store *store, const struct service *s, bool status,
@@ -101,19 +116,29 @@ static void updated_write(const struct control_answer *answer, struct buf *ret)
 	(void)json_write(&updated_table, &c, ret);
 }
 
+static void default_set(uint64_t **number, uint64_t value)
+{
+	if (!*number)
+		*number = xmemdup(&value, sizeof value);
+}
+
 /* Without a mode a service is replicated, once, as docker has it: SDKs leave the mode out. */
 static int spec_read(struct api_req *r, struct service_spec *ret)
 {
 	struct service_mode *m = &ret->mode;
-	const uint64_t once = 1;
 	int rc = json_read(&service_spec_table, buf_text(r->body), r->body->len, ret, &r->err);
 
 	if (rc < 0)
 		return rc;
 	if (!m->replicated && !m->global && !m->replicated_job && !m->global_job)
 		m->replicated = xcalloc(1, sizeof *m->replicated);
-	if (m->replicated && !m->replicated->replicas)
-		m->replicated->replicas = xmemdup(&once, sizeof once);
+	if (m->replicated)
+		default_set(&m->replicated->replicas, 1);
+	if (m->replicated_job) {
+		default_set(&m->replicated_job->max_concurrent, 1);
+		default_set(&m->replicated_job->total_completions,
+			    *m->replicated_job->max_concurrent);
+	}
 	return 0;
 }
 

@@ -164,6 +164,8 @@ static const struct flag join_token_flags[] = {
 		{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},                             \
 		{"read-only", 0, FLAG_BOOL, "Mount the container's root filesystem as read only"}, \
 		{"replicas", 0, FLAG_UINT, "Number of tasks"},                                     \
+		{"max-concurrent", 0, FLAG_UINT,                                                   \
+		 "Number of job tasks to run concurrently (default equal to --replicas)"},         \
 		{"replicas-max-per-node", 0, FLAG_UINT, "Most tasks a node (0 = unlimited)"},      \
 		{"reserve-cpu", 0, FLAG_CPUS, "Reserve CPUs"},                                     \
 		{"reserve-memory", 0, FLAG_BYTES, "Reserve memory"},                               \
@@ -216,7 +218,7 @@ static const struct flag create_flags[] = {
 	{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},
 	{"host", 0, FLAG_LIST, "Set custom host-to-IP mappings (host:ip)"},
 	{"label", 'l', FLAG_LIST, "Service labels"},
-	{"mode", 0, FLAG_STRING, "Service mode (replicated)"},
+	{"mode", 0, FLAG_STRING, "Service mode (replicated, global, replicated-job, global-job)"},
 	{"mount", 0, FLAG_LIST, "Attach a filesystem mount to the service"},
 	{"name", 0, FLAG_STRING, "Service name"},
 	{"network", 0, FLAG_LIST, "Network attachments (NAME or name=NAME,alias=ALIAS)"},

@@ -23,43 +23,46 @@ static void line_add(struct progress *p, const char *fmt, ...)
 	strs_add(&p->lines, buf_text(&b));
 }
 
-/* The task that stands for its slot: the one furthest on its way among those wanted. */
-static const struct task_view *slot_task(const struct list_task_view *tasks, uint64_t slot)
+/* Whether the task is one that should run: of a job, in the iteration that runs now. */
+static bool is_wanted(const struct progress *p, const struct task_view *t)
 {
-	const struct task_view *best = NULL;
-
-	LIST_EACH (t, &tasks->list) {
-		if (t->slot != slot)
-			continue;
-		if (!best || (t->desired <= TASK_RUNNING && best->desired > TASK_RUNNING) ||
-		    ((t->desired <= TASK_RUNNING) == (best->desired <= TASK_RUNNING) &&
-		     t->created > best->created))
-			best = t;
-	}
-	return best;
+	return t->desired <= TASK_COMPLETE &&
+	       (t->iteration ? t->iteration->index : 0) == p->iteration;
 }
 
-/* The slots that there are, each once, in order; an attempt of each is in `tasks`. */
-static int by_slot(const void *a, const void *b)
+/* By slot; among those without one by node. */
+static int by_place(const void *pa, const void *pb)
 {
-	uint64_t x = *(const uint64_t *)a;
-	uint64_t y = *(const uint64_t *)b;
+	const struct task_view *a = *(const struct task_view *const *)pa,
+			       *b = *(const struct task_view *const *)pb;
 
-	return (x > y) - (x < y);
+	if (a->slot != b->slot)
+		return a->slot < b->slot ? -1 : 1;
+	return strcmp(a->node ? a->node : "", b->node ? b->node : "");
 }
 
-static size_t slots_of(const struct list_task_view *tasks, uint64_t *ret)
+static bool same_place(const struct progress *p, const struct task_view *a,
+		       const struct task_view *b)
 {
-	size_t n = 0;
-	size_t kept = 0;
+	return p->global ? by_place(&a, &b) == 0 : a->slot == b->slot;
+}
+
+/* The task that stands for its place: the newest. */
+static size_t places_of(const struct progress *p, const struct list_task_view *tasks,
+			const struct task_view **ret)
+{
+	size_t n = 0, kept = 0;
 
 	LIST_EACH (t, &tasks->list)
-		if (t->desired <= TASK_RUNNING)
-			ret[n++] = t->slot;
-	qsort(ret, n, sizeof *ret, by_slot);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || ret[i] != ret[i - 1])
+		if (is_wanted(p, t))
+			ret[n++] = t;
+	qsort(ret, n, sizeof *ret, by_place);
+	for (size_t i = 0; i < n; i++) {
+		if (kept == 0 || !same_place(p, ret[i], ret[kept - 1]))
 			ret[kept++] = ret[i];
+		else if (ret[i]->created > ret[kept - 1]->created)
+			ret[kept - 1] = ret[i];
+	}
 	return kept;
 }
 
@@ -67,7 +70,7 @@ static void slot_line(struct progress *p, size_t i, const struct task_view *t)
 {
 	const char *why = t->status.err && *t->status.err ? t->status.err : NULL;
 
-	if (why && t->status.state != TASK_RUNNING)
+	if (why && t->status.state != TASK_RUNNING && t->status.state != TASK_COMPLETE)
 		line_add(p, "%zu/%" PRIu64 ": %s", i + 1, p->wanted, why);
 	else
 		line_add(p, "%zu/%" PRIu64 ": %s", i + 1, p->wanted,
@@ -107,24 +110,37 @@ static void update_line(struct progress *p, const struct update_status *u)
 		 u->message ? u->message : "");
 }
 
+/* What counts for the task to be where it should: running on a node that is there, or completed. */
+static bool is_done(const struct progress *p, const struct task_view *t, progress_node_fn active,
+		    void *data)
+{
+	if (p->job)
+		return t->status.state == TASK_COMPLETE;
+	return t->status.state == TASK_RUNNING && active(t->node, data);
+}
+
 static bool tasks_take(struct progress *p, const struct list_task_view *tasks,
 		       const struct update_status *update, progress_node_fn active, void *data)
 {
-	auto_free uint64_t *slots = xcalloc(tasks->list.n + 1, sizeof *slots);
-	size_t n = slots_of(tasks, slots);
+	auto_free const struct task_view **places = xcalloc(tasks->list.n + 1, sizeof *places);
+	size_t n = places_of(p, tasks, places);
 
+	if (p->global)
+		p->wanted = n;
 	p->running = 0;
 	for (size_t i = 0; i < n; i++) {
-		const struct task_view *t = slot_task(tasks, slots[i]);
-
-		p->running += t->status.state == TASK_RUNNING && active(t->node, data);
+		p->running += is_done(p, places[i], active, data);
 	}
-	line_add(p, "overall progress: %" PRIu64 " out of %" PRIu64 " tasks", p->running,
-		 p->wanted);
+	line_add(p,
+		 p->job ? "job progress: %" PRIu64 " out of %" PRIu64 " complete"
+			: "overall progress: %" PRIu64 " out of %" PRIu64 " tasks",
+		 p->running, p->wanted);
 	if (update_goes_on(update))
 		update_line(p, update);
 	for (size_t i = 0; p->wanted <= PROGRESS_BARS && i < MIN_OF(n, p->wanted); i++)
-		slot_line(p, i, slot_task(tasks, slots[i]));
+		slot_line(p, i, places[i]);
+	if (p->global && n == 0)
+		return false; /* the managers have not got to it yet, or no node fits */
 	return p->running == p->wanted && n == p->wanted;
 }
 
@@ -139,7 +155,10 @@ enum progress_step progress_take(struct progress *p, const struct service_view *
 	int64_t left;
 
 	strs_done(&p->lines);
-	p->wanted = service_replicas(&service->s.spec);
+	p->job = service_is_job(&service->s.spec);
+	p->global = service_is_global(&service->s.spec);
+	p->iteration = service_iteration(&service->s);
+	p->wanted = p->job ? job_completions(&service->s.spec) : service_replicas(&service->s.spec);
 	if (update_failed(p, u))
 		return PROGRESS_FAILED;
 	if (!tasks_take(p, tasks, u, active, data)) {
@@ -150,6 +169,10 @@ enum progress_step progress_take(struct progress *p, const struct service_view *
 	}
 	if (update_goes_on(u)) /* the updater watches the tasks itself */
 		return PROGRESS_WAIT;
+	if (p->job) {
+		line_add(p, "job complete");
+		return PROGRESS_CONVERGED;
+	}
 	if (!was)
 		p->converged_at = now_ns;
 	if (update_has_ended(u) || now_ns - p->converged_at >= monitor) {

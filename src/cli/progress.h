@@ -14,7 +14,9 @@
 enum progress_step { PROGRESS_WAIT, PROGRESS_CONVERGED, PROGRESS_FAILED };
 
 struct progress {
-	bool rollback; /* set by the caller: a rollback is what was asked for */
+	bool rollback;      /* set by the caller: a rollback is what was asked for */
+	bool job, global;   /* what the service is */
+	uint64_t iteration; /* of a job */
 	uint64_t wanted;
 	uint64_t running;
 	int64_t converged_at; /* mono ns; 0: not now */

@@ -93,8 +93,17 @@ static int goal_parse(const char *text, struct goal *ret, struct err *e)
 	return 0;
 }
 
+/* What scaling sets, or NULL where there is nothing to scale. */
+static uint64_t **scaled_number(struct service_mode *m)
+{
+	if (m->replicated)
+		return &m->replicated->replicas;
+	return m->replicated_job ? &m->replicated_job->total_completions : NULL;
+}
+
 static int scale(struct cli *c, struct goal *g, struct err *e)
 {
+	uint64_t **number;
 	auto_buf path = CALL_PATH;
 	auto_buf body = BUF_INIT(0);
 	struct service_view s = {0};
@@ -102,14 +111,13 @@ static int scale(struct cli *c, struct goal *g, struct err *e)
 
 	path_add(&path, "/services/%", g->name);
 	rc = call_get(c, buf_text(&path), &service_view_table, &s, e);
-	if (rc == 0 && !s.s.spec.mode.replicated)
+	number = rc == 0 ? scaled_number(&s.s.spec.mode) : NULL;
+	if (rc == 0 && !number)
 		rc = err_set(e, -EINVAL,
 			     "scale can only be used with replicated or replicated-job mode");
 	if (rc == 0) {
-		uint64_t **replicas = &s.s.spec.mode.replicated->replicas;
-
-		*replicas = *replicas ? *replicas : xcalloc(1, sizeof **replicas);
-		**replicas = g->replicas;
+		*number = *number ? *number : xcalloc(1, sizeof **number);
+		**number = g->replicas;
 		rc = call_body(&service_spec_table, &s.s.spec, &body, e);
 	}
 	if (rc == 0)

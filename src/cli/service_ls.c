@@ -37,6 +37,16 @@ static char *ports_text(const struct endpoint *e)
 	return buf_take(&b);
 }
 
+/* "running/desired", and how much of a job is done. */
+static void count_add(const struct service_spec *s, const struct service_count *n, struct buf *b)
+{
+	uint64_t total = s->mode.global_job ? n->desired + n->completed : job_completions(s);
+
+	buf_addf(b, "%" PRIu64 "/%" PRIu64, n->running, n->desired);
+	if (service_is_job(s))
+		buf_addf(b, " (%" PRIu64 "/%" PRIu64 " completed)", n->completed, total);
+}
+
 static void row_fill(json_t *row, const struct service_view *v)
 {
 	const struct service_spec *s = &v->s.spec;
@@ -46,7 +56,7 @@ static void row_fill(json_t *row, const struct service_view *v)
 	auto_buf replicas = BUF_INIT(200);
 
 	if (v->count)
-		buf_addf(&replicas, "%" PRIu64 "/%" PRIu64, v->count->running, v->count->desired);
+		count_add(s, v->count, &replicas);
 	if (v->count && max)
 		buf_addf(&replicas, " (max %" PRIu64 " per node)", max);
 	cell_take(row, "ID", id_short(v->s.o.id, false));

@@ -136,6 +136,24 @@ static void task_fill(const struct flags *f, struct task_spec *t)
 	t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;
 }
 
+/* All at once, unless it is said how many. */
+static struct job_mode *job_fill(const struct flags *f)
+{
+	struct job_mode *m = xcalloc(1, sizeof *m);
+	bool all = !flag_is_set(f, "max-concurrent");
+
+	spec_opt_u64(&m->total_completions, f, "replicas");
+	spec_opt_u64(&m->max_concurrent, f, all ? "replicas" : "max-concurrent");
+	return m;
+}
+
+static int concurrent_check(const struct flags *f, const struct service_mode *m, struct err *e)
+{
+	if (!flag_is_set(f, "max-concurrent") || m->replicated_job)
+		return 0;
+	return err_set(e, -EINVAL, "max-concurrent can only be used with replicated-job mode");
+}
+
 static int mode_fill(const struct flags *f, struct service_mode *m, struct err *e)
 {
 	const char *mode = flag_text(f, "mode");
@@ -144,7 +162,7 @@ static int mode_fill(const struct flags *f, struct service_mode *m, struct err *
 		if (strcmp(mode, "global") == 0)
 			m->global = xcalloc(1, sizeof *m->global);
 		else if (strcmp(mode, "replicated-job") == 0)
-			m->replicated_job = xcalloc(1, sizeof *m->replicated_job);
+			m->replicated_job = job_fill(f);
 		else if (strcmp(mode, "global-job") == 0)
 			m->global_job = xcalloc(1, sizeof *m->global_job);
 		else
@@ -153,11 +171,11 @@ static int mode_fill(const struct flags *f, struct service_mode *m, struct err *
 			return err_set(e, -EINVAL,
 				       "replicas can only be used with replicated or "
 				       "replicated-job mode");
-		return 0;
+		return concurrent_check(f, m, e);
 	}
 	m->replicated = xcalloc(1, sizeof *m->replicated);
 	spec_opt_u64(&m->replicated->replicas, f, "replicas");
-	return 0;
+	return concurrent_check(f, m, e);
 }
 
 /* `names` in the order below, all beginning with "update-" or all with "rollback-". */

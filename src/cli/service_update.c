@@ -167,11 +167,20 @@ static void placement_change(struct task_spec *t, const struct flags *f)
 
 static int mode_change(struct service_spec *s, const struct flags *f, struct err *e)
 {
-	if (!flag_is_set(f, "replicas"))
-		return 0;
-	if (!s->mode.replicated)
-		return err_set(e, -EINVAL, "replicas can only be used with replicated mode");
-	spec_opt_u64(&s->mode.replicated->replicas, f, "replicas");
+	struct job_mode *job = s->mode.replicated_job;
+
+	if (flag_is_set(f, "replicas") && !s->mode.replicated && !job)
+		return err_set(e, -EINVAL,
+			       "replicas can only be used with replicated or replicated-job mode");
+	if (flag_is_set(f, "max-concurrent") && !job)
+		return err_set(e, -EINVAL,
+			       "max-concurrent can only be used with replicated-job mode");
+	if (s->mode.replicated)
+		spec_opt_u64(&s->mode.replicated->replicas, f, "replicas");
+	if (job) {
+		spec_opt_u64(&job->total_completions, f, "replicas");
+		spec_opt_u64(&job->max_concurrent, f, "max-concurrent");
+	}
 	return 0;
 }
 

@@ -101,6 +101,7 @@ static const struct field service_view_fields[] = {
 	FIELD_TIME(T, 0, s.o.updated, "UpdatedAt", 0),
 	FIELD_OBJ(T, 0, s.spec, "Spec", 0, service_spec),
 	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
+	FIELD_PTR(T, 0, s.job, "JobStatus", FIELD_OMIT, job_status),
 	FIELD_PTR(T, 0, count, "ServiceStatus", FIELD_OMIT, service_count),
 	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
 };
@@ -119,6 +120,7 @@ static const struct field task_view_fields[] = {
 	FIELD_OBJ(T, 0, spec, "Spec", 0, task_spec),
 	FIELD_OBJ(T, 0, status, "Status", 0, task_status),
 	FIELD_ENUM(T, 0, desired, "DesiredState", 0, task_state_names),
+	FIELD_PTR(T, 0, iteration, "JobIteration", FIELD_OMIT, job_iteration),
 };
 #undef T
 TABLE_DEFINE(task_view, task_view_fields);

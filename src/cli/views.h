@@ -106,6 +106,7 @@ struct task_view {
 	struct task_spec spec;
 	struct task_status status;
 	enum task_state desired;
+	struct job_iteration *iteration;
 };
 extern const struct table task_view_table;
 VIEW_LIST(task_view);

@@ -110,6 +110,10 @@ int control_service_create(struct control *c, const struct control_request *r, s
 		return rc;
 	}
 	s->spec_version = s->template_version = store_version(c->view);
+	if (service_is_job(&s->spec)) {
+		s->job = xcalloc(1, sizeof *s->job);
+		s->job->last_execution = c->now_ns;
+	}
 	if (s->spec.endpoint)
 		table_copy(&endpoint_spec_table, &s->endpoint.spec, s->spec.endpoint);
 	changes_create(c->out, &s->o);
@@ -170,7 +174,9 @@ static int roll_back(struct control *c, struct service *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	service_spec_roll_back(s, true, c->view, c->now_ns, c->out);
-	table_free(&update_status_table, s->update_status);
+	table_free(&update_status_table, TAKE_PTR(s->update_status));
+	if (service_is_job(&s->spec))
+		return 0; /* it runs anew as it was: nothing is replaced */
 	s->update_status = xcalloc(1, sizeof *s->update_status);
 	s->update_status->state = UPDATE_ROLLBACK_STARTED;
 	s->update_status->started = c->now_ns;

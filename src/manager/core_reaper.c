@@ -27,7 +27,7 @@ struct core_reaper {
 	struct core core;
 	struct slots slots;
 	struct idset tasks;     /* to be removed */
-	struct idset histories; /* slots with finished tasks: "SERVICE.SLOT" */
+	struct idset histories; /* slots with finished tasks: "SERVICE.SLOT", "SERVICE@NODE" */
 	struct idset templates; /* perhaps unused */
 	struct idset services;  /* marked for deletion */
 	struct idset networks;  /* marked for deletion */
@@ -115,13 +115,20 @@ static bool task_is_history(const struct store *s, const struct task *t)
 	return !task_is_wanted(t) && t->desired != TASK_REMOVE && task_has_ended(s, t);
 }
 
+static const struct slot *history_slot(const struct core_reaper *c, const char *key)
+{
+	size_t n = strcspn(key, ".@");
+	auto_free char *service = xstrndup(key, n);
+
+	return key[n] == '@' ? slots_at_node(&c->slots, service, key + n + 1)
+			     : slots_at(&c->slots, service, strtoull(key + n + 1, NULL, 10));
+}
+
 /* The newest task of a slot stays in any case: it says that the slot has ended by its policy. */
 static void history_reap(struct core_reaper *c, struct core_step *step, const char *key,
 			 size_t start)
 {
-	auto_free char *service = xstrndup(key, (size_t)(strrchr(key, '.') - key));
-	const struct slot *slot =
-		slots_at(&c->slots, service, strtoull(strrchr(key, '.') + 1, NULL, 10));
+	const struct slot *slot = history_slot(c, key);
 	size_t n = 0, limit;
 
 	if (!slot || !slot_newest(slot))
@@ -176,7 +183,10 @@ static void task_mark(struct core_reaper *c, const struct store *s, const struct
 		if (task_has_ended(s, t))
 			(void)idset_add(&c->tasks, t->o.id);
 	} else if (task_is_history(s, t)) {
-		(void)snprintf(key, sizeof key, "%.40s.%" PRIu64, t->service, t->slot);
+		if (t->global)
+			(void)snprintf(key, sizeof key, "%.30s@%.30s", t->service, t->node);
+		else
+			(void)snprintf(key, sizeof key, "%.40s.%" PRIu64, t->service, t->slot);
 		(void)idset_add(&c->histories, key);
 	}
 }

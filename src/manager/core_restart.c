@@ -20,93 +20,82 @@ struct core_restart {
 	struct wakes wakes; /* tasks held at READY */
 };
 
-/* Restarts of the template in this slot within the window. */
-static uint64_t recent_restarts(const struct slot *slot, const struct task *t, int64_t since_ns)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < slot->n; i++) {
-		const struct task *other = slot_task(slot, i);
-
-		n += other->template_version == t->template_version && other->restarts > 0 &&
-		     other->o.created > since_ns;
-	}
-	return n;
-}
-
-static bool may_restart(const struct slot *slot, const struct service *svc, const struct task *t,
-			const struct restart_rules *rules, int64_t now_ns)
-{
-	if (rules->condition == RESTART_NONE)
-		return false;
-	if (rules->condition == RESTART_ON_FAILURE && t->status.state == TASK_COMPLETE)
-		return false;
-	if (!rules->max_attempts || t->template_version != svc->template_version)
-		return true;
-	if (!rules->window)
-		return t->restarts < rules->max_attempts;
-	return recent_restarts(slot, t, now_ns - rules->window) < rules->max_attempts;
-}
-
 static void successor_add(struct core_step *step, const struct slot *slot,
 			  const struct service *svc, const struct task *t, int64_t delay_ns)
 {
-	bool idle = core_slot_is_idle(step->store, slot, NULL);
-	struct task *new = core_task_new(step, svc, t->slot, TASK_RUNNING);
+	bool idle = core_slot_is_idle(step->store, slot, task_iteration(t), NULL);
+	bool held = delay_ns > 0 || !idle;
+	enum task_state desired = held ? TASK_READY : TASK_RUNNING;
+	struct task *new = t->global ? core_task_new_on(step, svc, t->node, desired)
+				     : core_task_new(step, svc, t->slot, desired);
 
 	if (t->template_version == svc->template_version)
 		new->restarts = t->restarts + 1;
 	/* Its node was lost before it came up: the update waits for this one instead. */
 	if (t->update && !t->update->up && !t->update->failed && !task_state_final(t->status.state))
 		new->update = table_dup(&update_mark_table, t->update);
-	if (delay_ns > 0 || !idle) {
-		new->desired = TASK_READY;
+	if (held)
 		new->not_before = step->now_ns + delay_ns;
-	}
 	changes_create(step->out, &new->o);
+}
+
+/* The wanted tasks that stand for the slot: of a job, those of its iteration. */
+static size_t slot_standing(const struct slot *slot, uint64_t iteration)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < slot->n; i++)
+		n += task_is_wanted(slot_task(slot, i)) &&
+		     task_iteration(slot_task(slot, i)) == iteration;
+	return n;
 }
 
 static void restart(struct core_step *step, const struct slot *slot, const struct service *svc,
 		    const struct task *t)
 {
-	const struct template *template =
-		store_template(step->store, t->service, t->template_version);
-	bool stays = !t->node || node_keeps_tasks(store_node(step->store, t->node));
+	const struct node *node = t->node ? store_node(step->store, t->node) : NULL;
+	bool stays = !t->node || node_keeps_tasks(node);
 	struct restart_rules rules;
 
 	/* Beside an old task that still stands nothing follows: the updater tries again. */
 	for (size_t i = 0; i < slot->n && slot->wanted > 1; i++)
 		if (!core_is_current(step, &slot_task(slot, i)->o))
 			return;
-	restart_rules_of(template ? &template->spec : &svc->spec.task, &rules);
+	core_restart_rules(step->store, svc, t, &rules);
 	core_task_desire(step, t, TASK_SHUTDOWN);
-	if (slot->wanted == 1 && may_restart(slot, svc, t, &rules, step->now_ns))
+	if (t->global && !core_global_fits(svc, node))
+		return; /* the orchestrator makes one when the node fits again */
+	if (slot_standing(slot, task_iteration(t)) == 1 &&
+	    core_may_restart(step->store, slot, svc, t, step->now_ns))
 		successor_add(step, slot, svc, t, stays ? rules.delay : 0);
 }
 
 /* Starts a task held at READY when it is time; else says when to look again. */
 static void raise_when_due(struct core_restart *c, struct core_step *step, const struct slot *slot,
-			   const struct task *t)
+			   const struct service *svc, const struct task *t)
 {
 	int64_t due = t->not_before;
 
-	if (!core_slot_is_idle(step->store, slot, t))
+	if (!core_slot_is_idle(step->store, slot, task_iteration(t), t))
 		due = MAX_OF(due, t->o.created + OLD_TASK_WAIT_NS);
 	if (step->now_ns < due)
 		wakes_set(&c->wakes, t->o.id, due);
 	else
-		core_task_desire(step, t, TASK_RUNNING);
+		core_task_desire(step, t, core_task_goal(svc));
 }
 
 static void task_step(struct core_restart *c, struct core_step *step, const char *id)
 {
 	const struct task *t = store_task(step->store, id);
 	const struct service *svc = t ? store_service(step->store, t->service) : NULL;
-	const struct slot *slot = t ? slots_at(&c->slots, t->service, t->slot) : NULL;
+	const struct slot *slot = t ? slots_of(&c->slots, t) : NULL;
 
 	wakes_clear(&c->wakes, id);
-	if (!svc || svc->pending_delete || !svc->spec.mode.replicated || !task_is_wanted(t))
+	if (!svc || svc->pending_delete || !task_is_wanted(t) ||
+	    task_iteration(t) != service_iteration(svc))
 		return;
+	if (service_is_job(&svc->spec) && t->status.state == TASK_COMPLETE)
+		return; /* what it was made for */
 	/*
 	 * The events of this batch are still to come. The updater may have put a task beside this
 	 * one, which changes nothing of this one.
@@ -123,7 +112,7 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 	    (t->node && !node_keeps_tasks(store_node(step->store, t->node))))
 		restart(step, slot, svc, t);
 	else if (t->desired == TASK_READY)
-		raise_when_due(c, step, slot, t);
+		raise_when_due(c, step, slot, svc, t);
 }
 
 /* Looks again at what stands in the way of what on a node that tasks have to leave. */
@@ -135,7 +124,7 @@ static void node_spread(struct core_restart *c, const struct store *s, const cha
 
 	store_walk_node_tasks(&w, s, id);
 	while ((t = store_walk_next(&w))) {
-		slot = slots_at(&c->slots, t->service, t->slot);
+		slot = slots_of(&c->slots, t);
 		wanted = slot ? slot_wanted(slot) : NULL;
 		if (wanted)
 			(void)idset_add(&c->tasks, wanted->o.id);
@@ -190,7 +179,7 @@ static void task_event(struct core_restart *c, const struct store *s, const stru
 		(void)idset_add(&c->tasks, new->o.id);
 	if (new && !task_is_over(new) && task_is_wanted(new))
 		return;
-	slot = slots_at(&c->slots, t->service, t->slot);
+	slot = slots_of(&c->slots, t);
 	wanted = slot ? slot_wanted(slot) : NULL;
 	if (wanted && needs_look(s, NULL, wanted))
 		(void)idset_add(&c->tasks, wanted->o.id);

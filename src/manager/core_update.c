@@ -152,6 +152,24 @@ static void service_event(struct core_update *c, const struct service *old,
 	(void)idset_add(&c->dirty, (new ? new : old)->o.id);
 }
 
+/* What a global service has there may have been passed over while the node could not have it. */
+static void node_event(struct core_update *c, const struct node *old, const struct node *new)
+{
+	struct update *u, *next;
+	const struct slot_service *tasks;
+
+	if (!new || (old && old->status.state == new->status.state &&
+		     table_equal(&node_spec_table, &old->spec, &new->spec)))
+		return;
+	HASH_ITER (hh, c->updates, u, next) {
+		tasks = slots_find(&c->slots, u->id);
+		if (!tasks || !tasks->nodes)
+			continue;
+		(void)idset_add(&u->touched, new->o.id);
+		(void)idset_add(&c->dirty, u->id);
+	}
+}
+
 static void update_event(struct core *core, const struct store *s, const struct object *old,
 			 const struct object *new)
 {
@@ -161,6 +179,8 @@ static void update_event(struct core *core, const struct store *s, const struct 
 	(void)s;
 	if (o->kind == KIND_TASK)
 		task_event(c, (const struct task *)old, (const struct task *)new);
+	else if (o->kind == KIND_NODE)
+		node_event(c, (const struct node *)old, (const struct node *)new);
 	else if (o->kind == KIND_SERVICE)
 		service_event(c, (const struct service *)old, (const struct service *)new);
 }

@@ -58,14 +58,9 @@ void place_thin(const struct place_look *l, const struct slot *slot, struct core
 /* Makes the new task of a STALE place, and shuts the old one down where the order says so. */
 void place_replace(const struct place_look *l, const struct slot *slot, struct core_step *step);
 
-/* The place of a service by its key; `own` keeps what was gathered for it. */
-struct place_tasks {
-	struct slot slot;
-	const struct task **many;
-};
-const struct slot *place_find(const struct slots *slots, const struct store *s,
-			      const struct service *svc, const char *key, struct place_tasks *own);
-void place_tasks_done(struct place_tasks *own);
+/* The place of a service by its key; NULL when it has no task. */
+const struct slot *place_find(const struct slots *slots, const struct service *svc,
+			      const char *key);
 /* The key of the place that a task belongs to; false when it belongs to none. */
 bool place_key(const struct task *t, char ret[IDSET_ID_MAX]);
 

@@ -10,62 +10,18 @@
 
 bool place_key(const struct task *t, char ret[IDSET_ID_MAX])
 {
-	if (t->slot)
-		(void)snprintf(ret, IDSET_ID_MAX, "%" PRIu64, t->slot);
-	else
+	if (t->global)
 		(void)snprintf(ret, IDSET_ID_MAX, "%s", t->node ? t->node : "");
+	else
+		(void)snprintf(ret, IDSET_ID_MAX, "%" PRIu64, t->slot);
 	return *ret;
 }
 
-static bool task_older(const struct task *a, const struct task *b)
+const struct slot *place_find(const struct slots *slots, const struct service *svc, const char *key)
 {
-	if (a->o.created != b->o.created)
-		return a->o.created < b->o.created;
-	return strcmp(a->o.id, b->o.id) < 0;
-}
-
-static void gather(struct place_tasks *own, const struct task *t)
-{
-	size_t at = own->slot.n++;
-
-	own->many = xreallocarray(own->many, own->slot.n, sizeof(struct task *));
-	for (; at > 0 && task_older(t, own->many[at - 1]); at--)
-		own->many[at] = own->many[at - 1];
-	own->many[at] = t;
-	own->slot.kept += t->desired != TASK_REMOVE;
-	own->slot.wanted += task_is_wanted(t);
-}
-
-/* A global service's tasks on a node are few among those of the node: they need no index. */
-static const struct slot *node_place(const struct store *s, const char *service, const char *node,
-				     struct place_tasks *own)
-{
-	const struct task *t;
-	struct store_walk w;
-
-	store_walk_node_tasks(&w, s, node);
-	while ((t = store_walk_next(&w)))
-		if (!t->slot && strcmp(t->service, service) == 0)
-			gather(own, t);
-	if (own->slot.n == 1)
-		own->slot.one = own->many[0];
-	else
-		own->slot.many = own->many;
-	return own->slot.n ? &own->slot : NULL;
-}
-
-const struct slot *place_find(const struct slots *slots, const struct store *s,
-			      const struct service *svc, const char *key, struct place_tasks *own)
-{
-	*own = (struct place_tasks){0};
 	if (svc->spec.mode.global)
-		return node_place(s, svc->o.id, key, own);
+		return slots_at_node(slots, svc->o.id, key);
 	return slots_at(slots, svc->o.id, strtoull(key, NULL, 10));
-}
-
-void place_tasks_done(struct place_tasks *own)
-{
-	free(own->many);
 }
 
 /* Whether the task need not be replaced. */
@@ -224,6 +180,14 @@ static void retry_look(const struct place_look *l, const struct slot *slot, cons
 		ret->until = INT64_MAX;
 }
 
+/* A node that has to do without the service, for now or for good, is the orchestrator's. */
+static bool node_has_it(const struct place_look *l, const struct task *old)
+{
+	const struct node *n = old ? store_node(l->store, old->node) : NULL;
+
+	return node_keeps_tasks(n) && core_global_fits(l->svc, n);
+}
+
 /* A place where this run has nothing under way. */
 static void standing_look(const struct place_look *l, const struct slot *slot,
 			  const struct task *mine, struct place *ret)
@@ -240,6 +204,8 @@ static void standing_look(const struct place_look *l, const struct slot *slot,
 		return;
 	}
 	if (new || (!old && fits(l, slot_newest(slot))))
+		return;
+	if (l->svc->spec.mode.global && !node_has_it(l, old))
 		return;
 	if (mine && mine->update->failed && runs(old)) {
 		retry_look(l, slot, mine, ret);
@@ -313,7 +279,8 @@ void place_thin(const struct place_look *l, const struct slot *slot, struct core
 void place_replace(const struct place_look *l, const struct slot *slot, struct core_step *step)
 {
 	const struct task *model = slot_newest(slot), *new, *old;
-	bool idle = core_slot_is_idle(step->store, slot, NULL), beside;
+	bool idle = core_slot_is_idle(step->store, slot, 0, NULL), beside;
+	enum task_state desired;
 	struct task *t;
 
 	if (!slot_is_current(slot, step))
@@ -322,9 +289,9 @@ void place_replace(const struct place_look *l, const struct slot *slot, struct c
 	beside = l->rules->start_first && runs(old);
 	if (old && !beside)
 		core_task_desire(step, old, TASK_SHUTDOWN);
-	t = core_task_new(step, l->svc, model->slot, idle || beside ? TASK_RUNNING : TASK_READY);
-	if (!model->slot)
-		str_set(&t->node, model->node);
+	desired = idle || beside ? TASK_RUNNING : TASK_READY;
+	t = model->global ? core_task_new_on(step, l->svc, model->node, desired)
+			  : core_task_new(step, l->svc, model->slot, desired);
 	t->update = xcalloc(1, sizeof *t->update);
 	t->update->run = l->svc->update.number;
 	changes_create(step->out, &t->o);

@@ -168,8 +168,7 @@ static void failure_count(struct update_step *s, const struct place *p)
 /* Looks at a place, and does what has to be done there at once. */
 static void place_step(struct update_step *s, const char *key)
 {
-	struct place_tasks own;
-	const struct slot *slot = place_find(&s->c->slots, s->step->store, s->svc, key, &own);
+	const struct slot *slot = place_find(&s->c->slots, s->svc, key);
 	struct place p;
 
 	place_look(&s->look, slot, &p);
@@ -180,7 +179,6 @@ static void place_step(struct update_step *s, const char *key)
 		place_thin(&s->look, slot, s->step);
 	else if (p.state == PLACE_FAILED && update_is_active(s->svc))
 		failure_count(s, &p);
-	place_tasks_done(&own);
 }
 
 /* Searching, in slices */
@@ -300,8 +298,7 @@ static void complete(struct update_step *s)
 static void queue_step(struct update_step *s, const char *queued_key)
 {
 	auto_free char *key = xstrdup(queued_key); /* it leaves the queue */
-	struct place_tasks own;
-	const struct slot *slot = place_find(&s->c->slots, s->step->store, s->svc, key, &own);
+	const struct slot *slot = place_find(&s->c->slots, s->svc, key);
 	size_t before = s->step->out->n;
 	struct place p;
 
@@ -318,7 +315,6 @@ static void queue_step(struct update_step *s, const char *queued_key)
 	} else if (p.state == PLACE_UP || p.state == PLACE_FAILED || p.state == PLACE_DOUBLED) {
 		(void)idset_add(&s->u->touched, key);
 	}
-	place_tasks_done(&own);
 }
 
 static void replace_next(struct update_step *s)
@@ -364,8 +360,7 @@ static bool has_host_port(const struct service *svc)
 
 static char *wait_text(struct update_step *s, const char *key)
 {
-	struct place_tasks own;
-	const struct slot *slot = place_find(&s->c->slots, s->step->store, s->svc, key, &own);
+	const struct slot *slot = place_find(&s->c->slots, s->svc, key);
 	char *text = NULL;
 	struct place p;
 
@@ -377,7 +372,6 @@ static char *wait_text(struct update_step *s, const char *key)
 					   "port until the new one runs: use stop-first, or a node "
 					   "where the port is free)"
 					 : "");
-	place_tasks_done(&own);
 	return text;
 }
 

@@ -78,7 +78,7 @@ void dispatcher_data(struct dispatcher *d, const char *node, const struct data_r
 	struct session *s = session_of(d, node);
 
 	if (s && s->opened)
-		message_send(s, SESSION_DATA, &data_request_table, r);
+		session_send(s, SESSION_DATA, &data_request_table, r);
 }
 
 /* The pace of telling */

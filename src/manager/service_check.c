@@ -179,22 +179,26 @@ static int task_check(const struct task_spec *t, struct err *e)
 	return rc;
 }
 
-static int mode_check(const struct service_mode *m, struct err *e)
+static int mode_check(const struct service_spec *spec, struct err *e)
 {
+	const struct service_mode *m = &spec->mode;
 	int n = !!m->replicated + !!m->global + !!m->replicated_job + !!m->global_job;
 
 	if (n > 1)
 		return err_set(e, -EINVAL, "must specify only one service mode");
-	if (m->global)
-		return missing(e, "Mode.Global");
-	if (m->replicated_job)
-		return missing(e, "Mode.ReplicatedJob");
-	if (m->global_job)
-		return missing(e, "Mode.GlobalJob");
-	if (n == 1 && m->replicated->replicas && *m->replicated->replicas > LIMIT_REPLICAS)
+	if (n == 0)
+		return err_set(e, -EINVAL, "the service's mode is missing");
+	if (service_replicas(spec) > LIMIT_REPLICAS)
 		return err_set(e, -EINVAL, "%" PRIu64 " replicas are too many: at most %u",
-			       *m->replicated->replicas, LIMIT_REPLICAS);
-	return n == 1 ? 0 : err_set(e, -EINVAL, "the service's mode is missing");
+			       service_replicas(spec), LIMIT_REPLICAS);
+	if (job_completions(spec) > LIMIT_REPLICAS)
+		return err_set(e, -EINVAL, "%" PRIu64 " completions are too many: at most %u",
+			       job_completions(spec), LIMIT_REPLICAS);
+	if (service_is_job(spec) && (spec->update || spec->rollback))
+		return err_set(e, -EINVAL,
+			       "update and rollback configuration is not supported for jobs: a job "
+			       "starts anew when its task template changes");
+	return 0;
 }
 
 int service_spec_check(const struct service_spec *spec, struct err *e)
@@ -207,7 +211,7 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 			       "invalid service name \"%s\": only 63 letters, digits, '-' and '_' "
 			       "are allowed, with a letter or digit at both ends",
 			       spec->name ? spec->name : "");
-	rc = mode_check(&spec->mode, e);
+	rc = mode_check(spec, e);
 	if (rc == 0)
 		rc = task_check(&spec->task, e);
 	if (rc == 0)

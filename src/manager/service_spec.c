@@ -56,6 +56,10 @@ void service_spec_set(struct service *s, const struct service_spec *spec, const 
 	s->update.total = s->update.failed = 0;
 	if (same_task)
 		return;
+	if (s->job) { /* a job runs anew */
+		s->job->iteration.index++;
+		s->job->last_execution = now_ns;
+	}
 	like = template_like(view, s);
 	s->template_version = like ? like->template_version : s->spec_version;
 	if (!like)

@@ -21,6 +21,27 @@ const struct slot *slots_at(const struct slots *s, const char *service, uint64_t
 	return found && number < found->n && found->v[number].n ? &found->v[number] : NULL;
 }
 
+static struct slot_node *node_find(const struct slot_service *service, const char *id)
+{
+	struct slot_node *node;
+
+	HASH_FIND(hh, service->nodes, id, strlen(id), node);
+	return node;
+}
+
+const struct slot *slots_at_node(const struct slots *s, const char *service, const char *node)
+{
+	const struct slot_service *found = slots_find(s, service);
+	const struct slot_node *at = found ? node_find(found, node) : NULL;
+
+	return at ? &at->slot : NULL;
+}
+
+const struct slot *slots_of(const struct slots *s, const struct task *t)
+{
+	return t->global ? slots_at_node(s, t->service, t->node) : slots_at(s, t->service, t->slot);
+}
+
 static struct slot_service *service_get(struct slots *s, const char *id)
 {
 	struct slot_service *service = slots_find(s, id);
@@ -33,8 +54,24 @@ static struct slot_service *service_get(struct slots *s, const char *id)
 	return service;
 }
 
-static struct slot *slot_get(struct slot_service *service, uint64_t number)
+static struct slot *node_slot_get(struct slot_service *service, const char *id)
 {
+	struct slot_node *node = node_find(service, id);
+
+	if (!node) {
+		node = xcalloc(1, sizeof *node);
+		node->id = xstrdup(id);
+		HASH_ADD_KEYPTR(hh, service->nodes, node->id, strlen(node->id), node);
+	}
+	return &node->slot;
+}
+
+static struct slot *slot_get(struct slot_service *service, const struct task *t)
+{
+	uint64_t number = t->slot;
+
+	if (t->global)
+		return node_slot_get(service, t->node);
 	if (number >= service->n) {
 		size_t n = MAX_OF(service->n * 2, (size_t)number + 1);
 
@@ -100,16 +137,13 @@ static void slot_remove(struct slot *slot, const struct task *t)
 }
 
 /* What the task is for the counts; `sign` is 1 or -1. */
-static void slot_count(struct slot_service *service, uint64_t number, const struct task *t,
+static void slot_count(struct slot_service *service, struct slot *slot, const struct task *t,
 		       int sign)
 {
-	struct slot *slot = &service->v[number];
 	bool used = slot->kept > 0, doubled = slot->wanted > 1;
 
 	slot->kept += t->desired != TASK_REMOVE ? (uint32_t)sign : 0;
 	slot->wanted += task_is_wanted(t) ? (uint32_t)sign : 0;
-	if (!number)
-		return;
 	service->used += (size_t)(slot->kept > 0) - (size_t)used;
 	service->doubled += (size_t)(slot->wanted > 1) - (size_t)doubled;
 }
@@ -118,24 +152,48 @@ static void task_add(struct slots *s, const struct task *t)
 {
 	struct slot_service *service = service_get(s, t->service);
 
-	slot_insert(slot_get(service, t->slot), t);
-	slot_count(service, t->slot, t, 1);
+	slot_insert(slot_get(service, t), t);
+	slot_count(service, slot_get(service, t), t, 1);
 	service->tasks++;
+}
+
+static void node_free(struct slot_service *service, struct slot_node *node)
+{
+	HASH_DEL(service->nodes, node);
+	if (node->slot.n > 1)
+		free(node->slot.many);
+	free(node->id);
+	free(node);
+}
+
+static void service_free(struct slots *s, struct slot_service *service)
+{
+	struct slot_node *node, *next;
+
+	for (size_t i = 0; i < service->n; i++)
+		if (service->v[i].n > 1)
+			free(service->v[i].many);
+	HASH_ITER (hh, service->nodes, node, next)
+		node_free(service, node);
+	HASH_DEL(s->services, service);
+	free(service->v);
+	free(service->id);
+	free(service);
 }
 
 static void task_remove(struct slots *s, const struct task *t)
 {
 	struct slot_service *service = slots_find(s, t->service);
+	struct slot *slot;
 
-	assert(service && t->slot < service->n);
-	slot_count(service, t->slot, t, -1);
-	slot_remove(&service->v[t->slot], t);
-	if (--service->tasks)
-		return;
-	HASH_DEL(s->services, service);
-	free(service->v);
-	free(service->id);
-	free(service);
+	assert(service);
+	slot = slot_get(service, t);
+	slot_count(service, slot, t, -1);
+	slot_remove(slot, t);
+	if (t->global && !slot->n)
+		node_free(service, node_find(service, t->node));
+	if (!--service->tasks)
+		service_free(s, service);
 }
 
 /* Most changes leave a task where it is: service, slot and age never change. */
@@ -144,14 +202,14 @@ static void task_replace(struct slots *s, const struct task *old, const struct t
 	struct slot_service *service = slots_find(s, old->service);
 	struct slot *slot;
 
-	assert(service && old->slot < service->n);
-	slot = &service->v[old->slot];
+	assert(service);
+	slot = slot_get(service, old);
 	if (slot->n == 1)
 		slot->one = new;
 	else
 		slot->many[slot_find(slot, old)] = new;
-	slot_count(service, old->slot, new, 1);
-	slot_count(service, old->slot, old, -1);
+	slot_count(service, slot, new, 1);
+	slot_count(service, slot, old, -1);
 }
 
 void slots_event(struct slots *s, const struct task *old, const struct task *new)
@@ -168,15 +226,8 @@ void slots_done(struct slots *s)
 {
 	struct slot_service *service, *next;
 
-	HASH_ITER (hh, s->services, service, next) {
-		for (size_t i = 0; i < service->n; i++)
-			if (service->v[i].n > 1)
-				free(service->v[i].many);
-		HASH_DEL(s->services, service);
-		free(service->v);
-		free(service->id);
-		free(service);
-	}
+	HASH_ITER (hh, s->services, service, next)
+		service_free(s, service);
 }
 
 void slots_reset(struct slots *s, const struct store *store)

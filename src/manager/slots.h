@@ -1,7 +1,7 @@
 /*
- * The slots of services and the tasks in each, as three of the cores need them: derived from the
- * store, kept by its events. It points at the store's own objects: after all events of a batch it
- * is as the store is. Called by the cores alone.
+ * The slots of services and the tasks in each, as the cores need them: derived from the store, kept
+ * by its events. It points at the store's own objects: after all events of a batch it is as the
+ * store is. Called by the cores alone.
  */
 #pragma once
 
@@ -18,13 +18,21 @@ struct slot {
 	uint32_t wanted; /* that should run */
 };
 
+/* A node is the slot of the tasks that a global service has there. */
+struct slot_node {
+	char *id;
+	struct slot slot;
+	UT_hash_handle hh;
+};
+
 struct slot_service {
 	char *id;
-	struct slot *v; /* by slot number; 0 is for tasks without one */
+	struct slot *v; /* by slot number */
 	size_t n;
-	size_t tasks;   /* in all */
-	size_t used;    /* slots that are taken, without 0 */
-	size_t doubled; /* slots with more than one wanted task, without 0 */
+	struct slot_node *nodes; /* of a global service */
+	size_t tasks;            /* in all */
+	size_t used;             /* slots that are taken */
+	size_t doubled;          /* slots with more than one wanted task */
 	UT_hash_handle hh;
 };
 
@@ -41,6 +49,9 @@ void slots_done(struct slots *s);
 struct slot_service *slots_find(const struct slots *s, const char *service);
 /* NULL when the slot has no task. */
 const struct slot *slots_at(const struct slots *s, const char *service, uint64_t number);
+const struct slot *slots_at_node(const struct slots *s, const char *service, const char *node);
+/* The slot of the task's own kind; NULL when the task's events are still to come. */
+const struct slot *slots_of(const struct slots *s, const struct task *t);
 
 /* The tasks of a slot, the oldest first. */
 static inline const struct task *slot_task(const struct slot *slot, size_t i)

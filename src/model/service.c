@@ -129,6 +129,21 @@ static const struct field job_mode_fields[] = {
 #undef T
 TABLE_DEFINE(job_mode, job_mode_fields, TABLE_REST(job_mode));
 
+#define T struct job_iteration
+static const struct field job_iteration_fields[] = {
+	FIELD_U64(T, 1, index, "Index", 0),
+};
+#undef T
+TABLE_DEFINE(job_iteration, job_iteration_fields, TABLE_REST(job_iteration));
+
+#define T struct job_status
+static const struct field job_status_fields[] = {
+	FIELD_OBJ(T, 1, iteration, "JobIteration", 0, job_iteration),
+	FIELD_TIME(T, 2, last_execution, "LastExecution", 0),
+};
+#undef T
+TABLE_DEFINE(job_status, job_status_fields, TABLE_REST(job_status));
+
 #define T struct service_mode
 static const struct field service_mode_fields[] = {
 	FIELD_PTR(T, 1, replicated, "Replicated", FIELD_OMIT, replicated_mode),
@@ -200,6 +215,7 @@ static const struct field service_fields[] = {
 	FIELD_BOOL(T, 15, pending_delete, NULL, 0),
 	FIELD_PTR(T, 20, update_status, "UpdateStatus", FIELD_OMIT, update_status),
 	FIELD_OBJ(T, 21, update, NULL, 0, update_run),
+	FIELD_PTR(T, 25, job, "JobStatus", FIELD_OMIT, job_status),
 };
 #undef T
 TABLE_DEFINE(service, service_fields, TABLE_REST(service));
@@ -224,6 +240,37 @@ uint64_t service_replicas(const struct service_spec *spec)
 	if (!spec->mode.replicated)
 		return 0;
 	return spec->mode.replicated->replicas ? *spec->mode.replicated->replicas : 1;
+}
+
+bool service_is_global(const struct service_spec *spec)
+{
+	return spec->mode.global || spec->mode.global_job;
+}
+
+bool service_is_job(const struct service_spec *spec)
+{
+	return spec->mode.replicated_job || spec->mode.global_job;
+}
+
+uint64_t job_concurrency(const struct service_spec *spec)
+{
+	const struct job_mode *m = spec->mode.replicated_job;
+
+	if (!m)
+		return 0;
+	return m->max_concurrent ? *m->max_concurrent : 1;
+}
+
+uint64_t job_completions(const struct service_spec *spec)
+{
+	const struct job_mode *m = spec->mode.replicated_job;
+
+	return m && m->total_completions ? *m->total_completions : job_concurrency(spec);
+}
+
+uint64_t service_iteration(const struct service *s)
+{
+	return s->job ? s->job->iteration.index : 0;
 }
 
 void template_id(const char *service, uint64_t template_version, char ret[TEMPLATE_ID_MAX])

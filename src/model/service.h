@@ -286,6 +286,20 @@ struct job_mode {
 };
 extern const struct table job_mode_table;
 
+/* Which run of a job: they are counted from 0. */
+struct job_iteration {
+	uint64_t index;
+	struct table_rest *rest;
+};
+extern const struct table job_iteration_table;
+
+struct job_status {
+	struct job_iteration iteration;
+	int64_t last_execution; /* when that iteration was started; 0: it never was */
+	struct table_rest *rest;
+};
+extern const struct table job_status_table;
+
 /* Exactly one is set once the service is stored. */
 struct service_mode {
 	struct replicated_mode *replicated;
@@ -361,6 +375,7 @@ struct service {
 	bool pending_delete;
 	struct update_status *update_status;
 	struct update_run update;
+	struct job_status *job; /* of jobs alone */
 	struct table_rest *rest;
 };
 extern const struct table service_table;
@@ -384,6 +399,15 @@ extern const struct table template_table;
 
 /* The desired number of tasks of a replicated service; 0 for other modes. */
 uint64_t service_replicas(const struct service_spec *spec);
+/* Whether it runs on each node that fits, once: a global service or a global job. */
+bool service_is_global(const struct service_spec *spec);
+/* Whether its tasks run to their end, once. */
+bool service_is_job(const struct service_spec *spec);
+/* What a replicated job has to complete, and how much of it at a time; 0 for other modes. */
+uint64_t job_completions(const struct service_spec *spec);
+uint64_t job_concurrency(const struct service_spec *spec);
+/* The iteration that is due now; 0 for what is no job. */
+uint64_t service_iteration(const struct service *s);
 
 /* "SERVICE.VERSION" into `ret` of TEMPLATE_ID_MAX bytes. */
 #define TEMPLATE_ID_MAX 64

@@ -34,7 +34,7 @@ enum session_frame {
 	SESSION_DESCRIBE = 9, /* a session_open again: the host has changed */
 	SESSION_CERT_REQUEST = 20,
 	SESSION_CERT = 21,
-	SESSION_DATA = 15,    /* to the agent, a data_request: dial a manager with a ticket */
+	SESSION_DATA = 15, /* to the agent, a data_request: dial a manager with a ticket */
 };
 
 /* A version of a network's table that the agent still holds from an earlier session. */

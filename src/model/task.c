@@ -60,6 +60,8 @@ static const struct field task_fields[] = {
 	FIELD_U64(T, 18, restarts, NULL, 0),
 	FIELD_BOOL(T, 19, evicted, NULL, 0),
 	FIELD_PTR(T, 25, update, NULL, 0, update_mark),
+	FIELD_BOOL(T, 20, global, NULL, 0),
+	FIELD_PTR(T, 21, iteration, "JobIteration", FIELD_OMIT, job_iteration),
 };
 #undef T
 TABLE_DEFINE(task, task_fields, TABLE_REST(task));

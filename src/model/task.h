@@ -66,7 +66,7 @@ struct task {
 	struct object o;
 	char *service;
 	uint64_t template_version; /* with `service`: the KIND_TEMPLATE it runs */
-	uint64_t slot;             /* from 1; 0 for a task of a global service */
+	uint64_t slot;             /* from 1, a job's from 0; 0 for a task of a global service */
 	char *node;                /* set by the scheduler */
 	struct task_status status;
 	enum task_state desired;
@@ -80,6 +80,9 @@ struct task {
 	 */
 	bool evicted;
 	struct update_mark *update; /* NULL: it was not made by an update */
+	/* Of a global service or job: it was made for the node that it has, and has no slot. */
+	bool global;
+	struct job_iteration *iteration; /* of jobs alone */
 	struct table_rest *rest;
 };
 extern const struct table task_table;
@@ -103,16 +106,22 @@ static inline bool task_state_final(enum task_state state)
  */
 bool task_transition_allowed(enum task_writer writer, enum task_state from, enum task_state to);
 
-/* Whether the task is wanted: it should run, or be got ready to. */
+/* The job's iteration that it belongs to; 0 for what is no job. */
+static inline uint64_t task_iteration(const struct task *t)
+{
+	return t->iteration ? t->iteration->index : 0;
+}
+
+/* Whether the task is wanted: it should run (a job's: to its end), or be got ready to. */
 static inline bool task_is_wanted(const struct task *t)
 {
-	return t->desired <= TASK_RUNNING;
+	return t->desired <= TASK_COMPLETE;
 }
 
 /* Whether it is wanted and may still come to run. */
 static inline bool task_is_live(const struct task *t)
 {
-	return t->desired <= TASK_RUNNING && t->status.state <= TASK_RUNNING;
+	return t->desired <= TASK_COMPLETE && t->status.state <= TASK_RUNNING;
 }
 
 /*

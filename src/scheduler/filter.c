@@ -109,6 +109,19 @@ static bool platform_fits(const struct placement *p, const struct node *n)
 	return false;
 }
 
+bool scheduler_allows(const struct task_spec *spec, const struct node *n)
+{
+	struct constraints c = {0};
+	bool ret;
+
+	if (!spec->placement)
+		return true;
+	ret = constraints_parse(&spec->placement->constraints, &c, NULL) == 0 &&
+	      constraints_match(&c, n) && platform_fits(spec->placement, n);
+	constraints_done(&c);
+	return ret;
+}
+
 static bool ports_fit(const struct sched_needs *needs, const struct sched_node *node)
 {
 	if (!needs->has_ports)

@@ -64,6 +64,9 @@ size_t scheduler_place(struct scheduler *s, const struct sched_group *g, const c
 bool scheduler_place_on(struct scheduler *s, const struct sched_group *g, const char *node,
 			struct buf *why);
 
+/* Whether constraints and platforms allow the node, whatever it does and has free. */
+bool scheduler_allows(const struct task_spec *spec, const struct node *n);
+
 /*
  * Takes back all that was placed: the caller tells with scheduler_hold() what came true. The groups
  * that were placed must still be valid.

@@ -125,6 +125,8 @@ class Cluster:
     # Services
 
     def service(self, node, name, replicas, command=None, networks=(), **task):
+        """`replicas`: how many, or a Mode."""
+        mode = replicas if isinstance(replicas, dict) else {"Replicated": {"Replicas": replicas}}
         spec = {
             "Name": name,
             "TaskTemplate": {
@@ -133,7 +135,7 @@ class Cluster:
                 "Networks": [{"Target": n} for n in networks],
                 **task,
             },
-            "Mode": {"Replicated": {"Replicas": replicas}},
+            "Mode": mode,
         }
         if command:
             spec["TaskTemplate"]["ContainerSpec"]["Command"] = command

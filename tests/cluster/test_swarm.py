@@ -140,6 +140,38 @@ def test_a_crashed_worker_is_replaced(swarm):
     )
 
 
+def test_a_global_service_follows_the_nodes(swarm):
+    service = swarm.service("m1", "each", {"Global": {}})
+    assert len({t["NodeID"] for t in swarm.wait_running("m1", service, 5)}) == 5
+    w1, w2 = swarm.node_id("w1"), swarm.node_id("w2")
+    swarm.tool("crash", "w2")
+    set_availability(swarm, w1, "drain")
+    tasks = swarm.wait_running("m1", service, 3, 60)
+    assert not {w1, w2} & {t["NodeID"] for t in tasks}
+    set_availability(swarm, w1, "active")
+    swarm.tool("start", "w2")
+    tasks = swarm.wait_running("m1", service, 5, 90)
+    assert {w1, w2} <= {t["NodeID"] for t in tasks}
+
+
+def set_availability(swarm, node, availability):
+    now = swarm.get("m1", f"/nodes/{node}")
+    now["Spec"]["Availability"] = availability
+    swarm.ask("m1", "POST", f"/nodes/{node}/update?version={now['Version']['Index']}", now["Spec"])
+
+
+def test_a_job_is_completed_while_a_node_dies(swarm):
+    mode = {"ReplicatedJob": {"MaxConcurrent": 5, "TotalCompletions": 12}}
+    service = swarm.service("m1", "job", mode, ["sleep", "1"], RestartPolicy={"Delay": 0})
+    wait_for("the job's first tasks", lambda: swarm.tasks("m1", service, running=False))
+    swarm.tool("crash", "w1")
+    complete = lambda: [
+        t for t in swarm.tasks("m1", service, running=False) if t["Status"]["State"] == "complete"
+    ]
+    wait_for("all of the job is complete", lambda: len(complete()) >= 12, 90)
+    assert {t.get("Slot", 0) for t in complete()} == set(range(12))
+
+
 def test_a_killed_container_comes_back(swarm):
     service = swarm.service("m1", "again", 1)
     task = swarm.wait_running("m1", service, 1)[0]

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -302,6 +303,67 @@ def test_service_update(shoal):
     assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["K=w"] and not spec.get("Labels")
     assert not spec["TaskTemplate"]["Placement"].get("Constraints")
     assert "nobody not found" in shoal("service", "update", "--force", "nobody", code=1)
+
+
+def test_modes_of_services(shoal):
+    out = shoal("service", "create", "--name", "each", "--mode", "global", "--no-resolve-image",
+                "--stop-grace-period", "1s", IMAGE)
+    assert "overall progress: 1 out of 1 tasks" in out
+    out = shoal("service", "create", "--name", "job", "--mode", "replicated-job", "--replicas", "5",
+                "--max-concurrent", "2", "--no-resolve-image", IMAGE, "true")
+    assert "job progress: 5 out of 5 complete" in out and "job complete" in out
+    shoal("service", "create", "--name", "once", "--mode", "global-job", "--no-resolve-image",
+          IMAGE, "true")
+    rows = [line.split() for line in shoal.lines("service", "ls", "--filter", "mode=global")]
+    assert rows[1][1:4] == ["each", "global", "1/1"]
+    listed = {row["Name"]: row for row in map(json.loads, shoal.lines(
+        "service", "ls", "--format", "json"))}
+    assert listed["job"]["Mode"] == "replicated job"
+    assert listed["job"]["Replicas"] == "0/0 (5/5 completed)"
+    assert listed["once"]["Replicas"] == "0/0 (1/1 completed)"
+    node = shoal("node", "ls", "-q").strip()
+    assert shoal.lines("service", "ps", "--format", "{{.Name}}", "each") == [f"each.{node}"]
+    again = shoal("service", "update", "--force", "job")
+    assert "job progress: 5 out of 5 complete" in again
+    assert json.loads(shoal("service", "inspect", "job"))[0]["JobStatus"]["JobIteration"] == {
+        "Index": 1}
+    shoal("service", "scale", "job=6")
+    assert json.loads(shoal("service", "inspect", "job"))[0]["Spec"]["Mode"]["ReplicatedJob"][
+        "TotalCompletions"] == 6
+    assert "scale can only be used with" in shoal("service", "scale", "each=2", code=1)
+    assert "not supported for jobs" in shoal(
+        "service", "create", "-d", "--mode", "global-job", "--no-resolve-image",
+        "--update-delay", "1s", IMAGE, code=1)
+    shoal("service", "rm", "each", "job", "once")
+
+
+def run_docker(shoal, *args, code=0):
+    """The docker CLI against the same daemon."""
+    done = subprocess.run(["docker", "-H", shoal.host, *args], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker CLI")
+def test_modes_with_docker(shoal):
+    create = ["service", "create", "--no-resolve-image", "--stop-grace-period", "1s"]
+    out = run_docker(shoal, *create, "--name", "each", "--mode", "global", IMAGE)
+    assert "Service" in out and "converged" in out
+    out = run_docker(shoal, *create, "--name", "job", "--mode", "replicated-job", "--replicas", "5",
+                     "--max-concurrent", "2", IMAGE, "true")
+    assert "job complete" in out
+    out = run_docker(shoal, *create, "--name", "once", "--mode", "global-job", IMAGE, "true")
+    assert "job complete" in out
+    listed = run_docker(shoal, "service", "ls", "--format", "{{.Name}} {{.Mode}} {{.Replicas}}")
+    assert "each global 1/1" in listed.splitlines()
+    assert "job replicated job 0/0 (5/5 completed)" in listed.splitlines()
+    assert "once global job 0/0 (1/1 completed)" in listed.splitlines()
+    assert run_docker(shoal, "service", "ps", "-q", "job").count("\n") == 5
+    assert "scale can only be used with" in run_docker(shoal, "service", "scale", "each=2", code=1)
+    run_docker(shoal, "service", "update", "--force", "job")
+    assert "Global" in run_docker(shoal, "service", "inspect", "--pretty", "each")
+    run_docker(shoal, "service", "rm", "each", "job", "once")
 
 
 def test_service_update_of_networks(shoal):

@@ -69,6 +69,61 @@ static void convergence(void **state)
 	table_done(&service_view_table, &s);
 }
 
+static void each_node_counts(void **state)
+{
+	struct list_task_view tasks = {0};
+	struct service_view s = {.s.spec.mode.global = xcalloc(1, sizeof(struct empty))};
+	struct progress p = {0};
+
+	(void)state;
+	s.s.o.id = xstrdup("id");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	task_add(&tasks, 0, TASK_RUNNING, "a");
+	task_add(&tasks, 0, TASK_PREPARING, "b");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[0], "overall progress: 1 out of 2 tasks");
+	assert_string_equal(p.lines.v[2], "2/2: preparing");
+	tasks.list.v[1].status.state = TASK_RUNNING;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1 + 5 * NS_PER_SEC),
+			 PROGRESS_CONVERGED);
+	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
+static void a_job_is_done_when_all_is_complete(void **state)
+{
+	const uint64_t total = 2;
+	struct list_task_view tasks = {0};
+	struct service_view s = {.s.spec.mode.replicated_job = xcalloc(1, sizeof(struct job_mode))};
+	struct progress p = {0};
+
+	(void)state;
+	s.s.o.id = xstrdup("id");
+	s.s.spec.mode.replicated_job->total_completions = xmemdup(&total, sizeof total);
+	s.s.job = xcalloc(1, sizeof *s.s.job);
+	s.s.job->iteration.index = 1;
+	for (uint64_t slot = 0; slot < 2; slot++) {
+		task_add(&tasks, slot, TASK_COMPLETE, "a");
+		tasks.list.v[slot].desired = TASK_COMPLETE;
+	}
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	for (uint64_t slot = 0; slot < 2; slot++) {
+		tasks.list.v[slot].iteration = xcalloc(1, sizeof(struct job_iteration));
+		tasks.list.v[slot].iteration->index = 1;
+	}
+	tasks.list.v[1].status.state = TASK_RUNNING;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_WAIT);
+	assert_string_equal(p.lines.v[0], "job progress: 1 out of 2 complete");
+	tasks.list.v[1].status.state = TASK_COMPLETE;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 1), PROGRESS_CONVERGED);
+	assert_string_equal(p.lines.v[3], "job complete");
+	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
 static void failures(void **state)
 {
 	struct list_task_view tasks = {0};
@@ -187,8 +242,10 @@ static void tables(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(convergence), TEST(failures), TEST(updates),
-					   TEST(values), TEST(tables)};
+	const struct CMUnitTest tests[] = {
+		TEST(convergence), TEST(each_node_counts), TEST(a_job_is_done_when_all_is_complete),
+		TEST(failures),    TEST(updates),          TEST(values),
+		TEST(tables)};
 
 	return RUN_TESTS(tests);
 }

@@ -15,7 +15,18 @@
 #include "manager/core.h"
 #include "manager/service_spec.h"
 
-enum which_core { REPLICATED, UPDATE, RESTART, ALLOCATOR, SCHEDULER, ENFORCER, REAPER, CORES };
+enum which_core {
+	REPLICATED,
+	GLOBAL,
+	JOB,
+	UPDATE,
+	RESTART,
+	ALLOCATOR,
+	SCHEDULER,
+	ENFORCER,
+	REAPER,
+	CORES
+};
 
 #define GIB (1LL << 30)
 #define CPU NS_PER_SEC
@@ -31,7 +42,7 @@ struct cores {
 	size_t batches, changes; /* made by cores */
 	struct strs addresses;   /* scratch of the checks */
 	bool many_leaders;       /* each batch of a core is followed by a new leader */
-	/* What the agents do next: a state, by default RUNNING. */
+	/* What the agents do next: a state, by default RUNNING, and a job's then COMPLETE. */
 	enum task_state (*fate)(struct cores *c, const struct task *t);
 };
 
@@ -69,6 +80,7 @@ static inline void check_task(const struct store *s, const struct task *old, con
 	assert_true(new->status.state >= old->status.state);
 	assert_true(new->desired >= old->desired);
 	assert_true(new->slot == old->slot &&new->template_version == old->template_version);
+	assert_true(new->global == old->global &&task_iteration(new) == task_iteration(old));
 	if (old->node)
 		assert_string_equal(old->node, new->node);
 	if (old->status.state >= TASK_PENDING)
@@ -153,7 +165,8 @@ static inline void check_unique_all(const struct store *s)
 	while ((t = store_walk_next(&w))) {
 		/* With start-first the old task stands until the new one runs. */
 		if (task_is_wanted(t))
-			add_text(&slots, "%s.%" PRIu64 " %" PRIu64, t->service, t->slot,
+			add_text(&slots, "%s.%" PRIu64 ".%s.%" PRIu64 " %" PRIu64, t->service,
+				 t->slot, t->global ? t->node : "", task_iteration(t),
 				 starts_first(s, t->service) ? t->template_version : 0);
 		if (task_is_over(t))
 			continue;
@@ -212,7 +225,8 @@ static inline void cores_reset(struct cores *c)
 static inline struct cores *cores_new(uint64_t seed)
 {
 	struct core *(*const makers[CORES])(void) = {
-		core_replicated_new, core_update_new,   core_restart_new, core_allocator_new,
+		core_replicated_new, core_global_new,   core_job_new,
+		core_update_new,     core_restart_new,  core_allocator_new,
 		core_scheduler_new,  core_enforcer_new, core_reaper_new,
 	};
 	struct cores *c = xcalloc(1, sizeof *c);
@@ -371,6 +385,34 @@ static inline struct service *service_make(struct cores *c, const char *name, ui
 	return s;
 }
 
+static inline struct service *service_global_make(struct cores *c, const char *name)
+{
+	struct service *s = object_new(KIND_SERVICE, name, c->now);
+
+	s->spec.name = xstrdup(name);
+	s->spec.mode.global = xcalloc(1, sizeof *s->spec.mode.global);
+	return s;
+}
+
+/* A global job when it has nothing to complete. */
+static inline struct service *service_job_make(struct cores *c, const char *name,
+					       uint64_t concurrent, uint64_t total)
+{
+	struct service *s = object_new(KIND_SERVICE, name, c->now);
+
+	s->spec.name = xstrdup(name);
+	s->job = xcalloc(1, sizeof *s->job);
+	s->job->last_execution = c->now;
+	if (!total) {
+		s->spec.mode.global_job = xcalloc(1, sizeof *s->spec.mode.global_job);
+		return s;
+	}
+	s->spec.mode.replicated_job = xcalloc(1, sizeof *s->spec.mode.replicated_job);
+	s->spec.mode.replicated_job->max_concurrent = xmemdup(&concurrent, sizeof concurrent);
+	s->spec.mode.replicated_job->total_completions = xmemdup(&total, sizeof total);
+	return s;
+}
+
 static inline struct restart_policy *service_restart(struct service *s, enum restart_condition on,
 						     int64_t delay, uint64_t attempts,
 						     int64_t window)
@@ -472,9 +514,11 @@ static inline void service_roll_back(struct cores *c, const char *id)
 
 	changes_init(&batch);
 	service_spec_roll_back(s, true, c->store, c->now, &batch);
-	table_free(&update_status_table, s->update_status);
-	s->update_status = xcalloc(1, sizeof *s->update_status);
-	s->update_status->state = UPDATE_ROLLBACK_STARTED;
+	table_free(&update_status_table, TAKE_PTR(s->update_status));
+	if (!service_is_job(&s->spec)) {
+		s->update_status = xcalloc(1, sizeof *s->update_status);
+		s->update_status->state = UPDATE_ROLLBACK_STARTED;
+	}
 	changes_update(&batch, &old->o, &s->o, c->now);
 	cores_apply(c, &batch);
 }
@@ -565,7 +609,9 @@ static inline bool agent_task(struct cores *c, const struct task *t)
 	else if (c->fate)
 		state = c->fate(c, t);
 	else
-		state = t->desired == TASK_READY ? TASK_READY : TASK_RUNNING;
+		state = t->desired == TASK_READY                               ? TASK_READY
+			: t->desired == TASK_COMPLETE && state == TASK_RUNNING ? TASK_COMPLETE
+									       : TASK_RUNNING;
 	if (state <= t->status.state)
 		return false;
 	task_report(c, t, state);

@@ -268,6 +268,27 @@ static void update_configurations_are_checked(void **state)
 	store_free(s);
 }
 
+#define JOB(image, total)                                                           \
+	"{\"Name\":\"job\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"" image \
+	"\"}},\"Mode\":{\"ReplicatedJob\":{\"TotalCompletions\":" total "}}}"
+
+static void a_job_starts_anew_with_another_template(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+
+	assert_ok(create(s, JOB("a", "3"), &id), &last);
+	assert_int_equal(service_iteration(store_service(s, id)), 0);
+	assert_true(store_service(s, id)->job->last_execution > 0);
+	assert_ok(update(s, id, store_service(s, id)->o.version.index, JOB("a", "4")), &last);
+	assert_int_equal(service_iteration(store_service(s, id)), 0);
+	assert_ok(update(s, id, store_service(s, id)->o.version.index, JOB("b", "4")), &last);
+	assert_int_equal(service_iteration(store_service(s, id)), 1);
+	assert_int_equal(job_completions(&store_service(s, id)->spec), 4);
+	assert_int_equal(job_concurrency(&store_service(s, id)->spec), 1);
+	store_free(s);
+}
+
 static void updates_out_of_sequence_are_refused(void **state)
 {
 	struct store *s = with_cluster();
@@ -299,7 +320,11 @@ static void bad_specs_say_what_is_wrong(void **state)
 		 "ContainerSpec: missing"},
 		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{},\"Global\":{}}}", -EINVAL,
 		 "only one service mode"},
-		{"{\"Name\":\"x\",\"Mode\":{\"Global\":{}}}", -ENOSYS, "Mode.Global"},
+		{"{\"Name\":\"x\",\"Mode\":{\"Global\":{}}}", -EINVAL, "ContainerSpec: missing"},
+		{"{\"Name\":\"x\",\"Mode\":{\"GlobalJob\":{}},\"UpdateConfig\":{}}", -EINVAL,
+		 "not supported for jobs"},
+		{"{\"Name\":\"x\",\"Mode\":{\"ReplicatedJob\":{\"TotalCompletions\":100001}}}",
+		 -EINVAL, "completions are too many: at most 100000"},
 		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{\"Replicas\":100001}}}", -EINVAL,
 		 "too many: at most 100000"},
 		{"{\"Name\":\"x\",\"Mode\":{\"Replicated\":{}},\"TaskTemplate\":{\"ContainerSpec\":"
@@ -646,6 +671,7 @@ int main(void)
 		TEST(a_rollback_swaps_the_specifications),
 		TEST(an_update_resumes_what_has_paused),
 		TEST(update_configurations_are_checked),
+		TEST(a_job_starts_anew_with_another_template),
 		TEST(updates_out_of_sequence_are_refused),
 		TEST(bad_specs_say_what_is_wrong),
 		TEST(a_removed_service_frees_its_name_at_once),

@@ -38,9 +38,24 @@ static struct update_config *random_update(struct cores *c, const char *id)
 	return u;
 }
 
+/* Half of them replicated; a small network is for these alone, as the others cannot be scaled. */
+static struct service *random_mode(struct cores *c, const char *id)
+{
+	switch (cores_random(c, 6)) {
+	case 0:
+		return service_global_make(c, id);
+	case 1:
+		return service_job_make(c, id, 0, 0);
+	case 2:
+		return service_job_make(c, id, 1 + cores_random(c, 3), 1 + cores_random(c, 6));
+	default:
+		return service_make(c, id, cores_random(c, 7));
+	}
+}
+
 static struct service *random_service(struct cores *c, const char *id)
 {
-	struct service *s = service_make(c, id, cores_random(c, 7));
+	struct service *s = random_mode(c, id);
 
 	service_restart(s, cores_random(c, 6) ? RESTART_ANY : RESTART_ON_FAILURE,
 			(int64_t)cores_random(c, 4) * NS_PER_SEC, 0, 0);
@@ -49,12 +64,24 @@ static struct service *random_service(struct cores *c, const char *id)
 	if (cores_random(c, 4) == 0)
 		service_constrain(s, "node.labels.zone != west");
 	if (cores_random(c, 2))
-		service_attach(s, pick(c, "net", NETWORKS));
+		service_attach(s,
+			       pick(c, "net", s->spec.mode.replicated ? NETWORKS : NETWORKS - 1));
 	if (cores_random(c, 3) == 0)
 		service_publish(s, 80, 0);
 	s->spec.update = random_update(c, id);
 	s->spec.rollback = random_update(c, id);
 	return s;
+}
+
+static void random_size(struct cores *c, const char *id)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+
+	if (s->spec.mode.replicated)
+		*s->spec.mode.replicated->replicas = cores_random(c, 9);
+	if (s->spec.mode.replicated_job)
+		*s->spec.mode.replicated_job->total_completions = cores_random(c, 7);
+	service_change(c, s);
 }
 
 static bool service_is_there(struct cores *c, const char *id)
@@ -91,11 +118,10 @@ static void service_op(struct cores *c)
 	case 4:
 		s = cores_edit(c, KIND_SERVICE, id);
 		service_constrain(s, n++ % 2 ? NULL : "node.labels.zone == east");
-		*s->spec.mode.replicated->replicas = cores_random(c, 9);
 		service_change(c, s);
 		break;
 	default:
-		service_scale(c, id, cores_random(c, 9));
+		random_size(c, id);
 	}
 }
 
@@ -211,7 +237,9 @@ static void forked_step(struct cores *c)
 		from = batch.n;
 		(void)core->class->step(core, &step);
 		store_stage(fork, &batch, from, &r);
-		assert_int_equal(r.verdict, STORE_APPLIED);
+		if (r.verdict != STORE_APPLIED)
+			fail_msg("%s: verdict %d, change %zu, object %s", core->class->name,
+				 r.verdict, r.change, r.id);
 	}
 	store_free(fork);
 	if (batch.n)
@@ -303,6 +331,57 @@ static size_t slots_filled(struct cores *c, const char *id)
 	return n;
 }
 
+/* Each node has its task, or that has ended by its policy and is not wanted again. */
+static void check_global(struct cores *c, const struct service *s)
+{
+	const struct task *t;
+	struct store_walk w;
+	size_t n = 0;
+
+	for (int i = 0; i < NODES; i++) {
+		char node[16];
+		bool ended = false, runs = false;
+
+		snprintf(node, sizeof node, "node%d", i);
+		store_walk_service_tasks(&w, c->store, s->o.id);
+		while ((t = store_walk_next(&w))) {
+			if (strcmp(t->node, node) != 0)
+				continue;
+			runs |= is_running(t) && service_task_is_current(c->store, s, t);
+			ended |= t->status.state == TASK_COMPLETE;
+		}
+		n += runs || ended;
+	}
+	assert_int_equal(n, NODES);
+}
+
+/* Of its iteration every slot, or node, has been completed once, and nothing is under way. */
+static void check_job(struct cores *c, const struct service *s)
+{
+	uint64_t want = s->spec.mode.global_job ? NODES : job_completions(&s->spec);
+	const struct task *t;
+	struct store_walk w;
+	size_t n = 0;
+
+	store_walk_service_tasks(&w, c->store, s->o.id);
+	while ((t = store_walk_next(&w))) {
+		assert_false(task_is_live(t));
+		if (task_iteration(t) == service_iteration(s) && t->status.state == TASK_COMPLETE &&
+		    t->slot < want)
+			n++;
+	}
+	assert_int_equal(n, want);
+}
+
+static void check_replicated(struct cores *c, const struct service *s)
+{
+	assert_int_equal(slots_filled(c, s->o.id), service_replicas(&s->spec));
+	for (uint64_t slot = 1; slot < 16; slot++)
+		if (task_in(c, s->o.id, slot))
+			assert_true(
+				service_task_is_current(c->store, s, task_in(c, s->o.id, slot)));
+}
+
 static void check_converged(struct cores *c)
 {
 	const struct service *s;
@@ -311,16 +390,15 @@ static void check_converged(struct cores *c)
 
 	store_walk_kind(&w, c->store, KIND_SERVICE);
 	while ((s = store_walk_next(&w))) {
-		uint64_t want = service_replicas(&s->spec);
-
 		assert_false(s->pending_delete);
 		if (s->update_status && s->update_status->state != UPDATE_COMPLETED)
 			assert_int_equal(s->update_status->state, UPDATE_ROLLBACK_COMPLETED);
-		assert_int_equal(slots_filled(c, s->o.id), want);
-		for (uint64_t slot = 1; slot < 16; slot++)
-			if (task_in(c, s->o.id, slot))
-				assert_true(service_task_is_current(c->store, s,
-								    task_in(c, s->o.id, slot)));
+		if (s->spec.mode.replicated)
+			check_replicated(c, s);
+		else if (s->spec.mode.global)
+			check_global(c, s);
+		else
+			check_job(c, s);
 		LIST_EACH (a, &s->spec.task.networks)
 			assert_int_equal(s->endpoint.vips.n, 1);
 	}
@@ -356,8 +434,10 @@ static void one_life(uint64_t seed, size_t steps)
 		char id[16];
 
 		snprintf(id, sizeof id, "svc%d", i);
-		if (service_is_there(c, id))
+		if (service_is_there(c, id) && store_service(c->store, id)->spec.mode.replicated)
 			service_scale(c, id, 1);
+		else if (service_is_there(c, id) && store_service(c->store, id)->spec.mode.global)
+			service_force(c, id); /* an update may have paused */
 	}
 	cores_pass(c, 900 * NS_PER_SEC);
 	check_converged(c);

@@ -507,6 +507,7 @@ static void global_services_are_updated_by_node(void **state)
 		new->service = xstrdup("web");
 		new->template_version = web(c)->template_version;
 		new->node = xstrdup(nodes[i]);
+		new->global = true;
 		new->desired = TASK_RUNNING;
 		changes_create(&batch, &new->o);
 	}
