@@ -178,6 +178,18 @@ static int rollback_arg(struct api_req *r, bool *ret)
 		       text);
 }
 
+/* There are no credentials of registries yet, so that either place says the same. */
+static int registry_arg(struct api_req *r)
+{
+	const char *text = http_req_arg(r->http, "registryAuthFrom");
+
+	if (!text || !*text || strcmp(text, "spec") == 0 || strcmp(text, "previous-spec") == 0)
+		return 0;
+	return err_set(&r->err, -EINVAL,
+		       "unsupported registryAuthFrom %.60s: it must be spec or previous-spec",
+		       text);
+}
+
 static void service_update(struct api_req *r)
 {
 	struct service_spec spec = {0};
@@ -185,6 +197,8 @@ static void service_update(struct api_req *r)
 					  .id = (char *)(uintptr_t)r->vars[0]};
 	int rc = rollback_arg(r, &request.rollback);
 
+	if (rc == 0)
+		rc = registry_arg(r);
 	if (rc == 0)
 		rc = api_version_arg(r, &request.version, &r->err);
 	if (rc == 0 && !request.rollback) {

@@ -226,6 +226,14 @@ bool update_search(struct update_step *s)
 	return s->u->searched;
 }
 
+/* A place is looked at: of a global service among all tasks of its node. */
+static bool look_fits(struct update_step *s, const char *key)
+{
+	if (s->svc->spec.mode.global)
+		*s->looks += store_node_task_count(s->step->store, key) / 4;
+	return core_fits(s->step, s->start) && ++*s->looks <= CORE_LOOKS;
+}
+
 bool update_touched(struct update_step *s)
 {
 	const char *due;
@@ -238,7 +246,7 @@ bool update_touched(struct update_step *s)
 	{
 		size_t before = s->step->out->n;
 
-		if (!core_fits(s->step, s->start) || ++*s->looks > CORE_LOOKS)
+		if (!look_fits(s, entry->id))
 			return false;
 		s->step->behind = false;
 		place_step(s, entry->id);
@@ -322,9 +330,12 @@ static void replace_next(struct update_step *s)
 	for (size_t i = 0; i < QUEUES; i++) {
 		IDSET_EACH(entry, &s->u->queue[i])
 		{
-			if (s->u->busy >= s->rules.parallelism || !core_fits(s->step, s->start) ||
-			    ++*s->looks > CORE_LOOKS)
+			if (s->u->busy >= s->rules.parallelism)
 				return;
+			if (!look_fits(s, entry->id)) {
+				s->step->behind = true;
+				return;
+			}
 			queue_step(s, entry->id);
 		}
 	}
@@ -347,7 +358,7 @@ void update_go_on(struct update_step *s)
 		update_explain(s);
 }
 
-/* Says in the status why tasks do not come up, once the managers know. */
+/* Saying in the status why tasks do not come up, once the managers know */
 
 static bool has_host_port(const struct service *svc)
 {

@@ -143,7 +143,8 @@ def test_what_a_configuration_may_not_say(swarm, web):
     now["Spec"]["UpdateConfig"]["MaxFailureRatio"] = 2
     for spec, query, why in (
             (now["Spec"], "", "update-maxfailureratio cannot be less than 0 or bigger than 1"),
-            (now["Spec"], "&rollback=next", "unrecognized rollback option next")):
+            (now["Spec"], "&rollback=next", "unrecognized rollback option next"),
+            (now["Spec"], "&registryAuthFrom=me", "unsupported registryAuthFrom me")):
         answer = client.post(client.base_url + f"/v1.51/services/{web}/update?version="
                              f"{now['Version']['Index']}{query}", json=spec)
         assert answer.status_code == 400 and why in answer.json()["message"]
