@@ -85,7 +85,8 @@ struct update {
 	struct idset touched; /* places to be looked at again */
 	struct wakes wakes;   /* of places */
 	struct open_place *open;
-	size_t busy; /* of them COMING or RESTING: what parallelism counts */
+	size_t busy;    /* of them COMING or RESTING: what parallelism counts */
+	size_t waiting; /* of them whose task cannot go on */
 	struct fits fits;
 	UT_hash_handle hh;
 };

@@ -128,6 +128,8 @@ static void place_take(struct update *u, const char *key, const struct place *p)
 
 	u->busy -= had && counts(had->state) ? 1 : 0;
 	u->busy += counts(p->state) ? 1 : 0;
+	u->waiting -= had && had->waits ? 1 : 0;
+	u->waiting += waits(p) ? 1 : 0;
 	if (had && !is_open(p))
 		open_drop(u, had);
 	if (!had && is_open(p)) {
@@ -394,7 +396,7 @@ void update_explain(struct update_step *s)
 	auto_free char *text = NULL, *now = NULL;
 	const struct open_place *p = s->u->open;
 
-	for (; p && !text; p = p->hh.next)
+	for (; s->u->waiting && p && !text; p = p->hh.next)
 		if (p->waits)
 			text = wait_text(s, p->key);
 	now = xasprintf("%.*s%s%s", (int)base, message, text ? WAITS : "", text ? text : "");
@@ -415,6 +417,6 @@ void update_clear(struct update *u)
 	free(u->node);
 	u->node = NULL;
 	u->searched = false;
-	u->pos = u->busy = 0;
+	u->pos = u->busy = u->waiting = 0;
 	u->fits.n = 0;
 }

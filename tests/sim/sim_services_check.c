@@ -157,13 +157,16 @@ static void check_networks(struct sim *sim, const struct store *s, struct strs *
 	check_unique(sim, &subnets, "subnet");
 }
 
+/* Until the update has ended. */
 static bool starts_first(const struct store *s, const struct task *t)
 {
 	const struct service *svc = store_service(s, t->service);
+	const struct update_status *u = svc ? svc->update_status : NULL;
 	struct update_rules rules;
 
 	update_rules_of(svc ? svc->spec.update : NULL, &rules);
-	return rules.start_first;
+	return rules.start_first &&
+	       !(u && (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED));
 }
 
 static void check_nothing_twice(struct sim *sim, const struct store *s)
