@@ -80,7 +80,7 @@ class Web:
         return sum(any(f"NUMBER={number}" in t["Spec"]["ContainerSpec"].get("Env", []) for t in found)
                    for found in running.values())
 
-    def until(self, what, condition, number, order, seconds=60):
+    def wait_until(self, what, condition, number, order, seconds=60):
         """Watches all the while."""
         end = time.monotonic() + seconds
         while True:
@@ -130,11 +130,11 @@ def check_end(web, state, number):
 def test_an_update_goes_on(web, step, order):
     number = f"{step}-{order}"
     web.update(number, order)
-    web.until(f"{step} new tasks", lambda n: n >= step, number, order)
+    web.wait_until(f"{step} new tasks", lambda n: n >= step, number, order)
     leader = kill_leader(web)
     back(web, leader)
-    web.until("the end", lambda _: web.status().get("State") not in (None, "updating"), number,
-              order)
+    web.wait_until("the end", lambda _: web.status().get("State") not in (None, "updating"),
+                   number, order)
     check_end(web, "completed", number)
 
 
@@ -145,7 +145,8 @@ def test_a_failing_update_rolls_back(web, states, order):
     """The leader is killed before it has seen the failure, or when it has begun to roll back."""
     number = f"good-{states[0]}-{order}"
     web.update(number, order)
-    web.until("a good update", lambda _: web.status().get("State") == "completed", number, order)
+    web.wait_until("a good update", lambda _: web.status().get("State") == "completed", number,
+                   order)
     # They come up, and fail within the monitor.
     web.update("bad", order, Command=["sh", "-c", "sleep 0.5; exit 3"])
     wait_for(f"it is {states}", lambda: web.status().get("State") in states, every=0.005)
