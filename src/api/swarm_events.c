@@ -51,6 +51,11 @@ static void node_attributes(const struct node *old, const struct node *new, stru
 	pair_set(ret, "role", roles[old->spec.role], roles[new->spec.role]);
 }
 
+static const char *update_state_of(const struct service *s)
+{
+	return s->update_status ? update_state_name(s->update_status->state) : NULL;
+}
+
 static void service_attributes(const struct service *old, const struct service *new,
 			       struct strmap *ret)
 {
@@ -63,6 +68,7 @@ static void service_attributes(const struct service *old, const struct service *
 	snprintf(was, sizeof was, "%" PRIu64, (uint64_t)service_replicas(&old->spec));
 	snprintf(is, sizeof is, "%" PRIu64, (uint64_t)service_replicas(&new->spec));
 	pair_set(ret, "replicas", was, is);
+	pair_set(ret, "updatestate", update_state_of(old), update_state_of(new));
 }
 
 static void network_attributes(const struct network *n, struct strmap *ret)

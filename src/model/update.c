@@ -13,6 +13,11 @@ static const char *const state_names[] = {"updating",        "paused",
 					  "completed",       "rollback_started",
 					  "rollback_paused", "rollback_completed"};
 
+const char *update_state_name(enum update_state state)
+{
+	return state_names[state];
+}
+
 #define T struct update_config
 static const struct field update_config_fields[] = {
 	FIELD_U64(T, 1, parallelism, "Parallelism", 0),

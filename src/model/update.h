@@ -27,6 +27,9 @@ enum update_state {
 	UPDATE_ROLLBACK_COMPLETED,
 };
 
+/* "updating", …, as the Engine API writes it. */
+const char *update_state_name(enum update_state state);
+
 /* What users see of the last update; absent when no task had to be replaced. */
 struct update_status {
 	enum update_state state;

@@ -218,6 +218,46 @@ static void see(void *arg, const struct engine_event *ev)
 	buf_addc(&seen, '\n');
 }
 
+static void updates_are_told(void **state)
+{
+	struct engine_watch watch = {.event = see};
+	struct store *store = store_new();
+	struct swarm_events *s = swarm_events_attach(NULL, store);
+	struct service *svc = object_new(KIND_SERVICE, "s1", 0);
+	const struct service *old;
+	struct store_result result;
+	struct changes c;
+
+	memset(&E, 0, sizeof E);
+	seen = BUF_INIT(1 << 16);
+	engine_watch_add(NULL, &watch);
+	changes_init(&c);
+	svc->spec.name = xstrdup("web");
+	changes_create(&c, &svc->o);
+	store_apply_changes(store, &c, &result);
+	for (int i = 0; i < 2; i++) {
+		old = store_service(store, "s1");
+		svc = object_clone(&old->o);
+		if (!svc->update_status)
+			svc->update_status = xcalloc(1, sizeof *svc->update_status);
+		svc->update_status->state = i ? UPDATE_ROLLBACK_STARTED : UPDATE_UPDATING;
+		changes_truncate(&c, 0);
+		changes_update(&c, &old->o, &svc->o, 1);
+		store_apply_changes(store, &c, &result);
+		assert_int_equal(result.verdict, STORE_APPLIED);
+	}
+	assert_string_equal(buf_text(&seen),
+			    "swarm service create s1 name=web\n"
+			    "swarm service update s1 name=web updatestate.new=updating "
+			    "updatestate.old=\n"
+			    "swarm service update s1 name=web updatestate.new=rollback_started "
+			    "updatestate.old=updating\n");
+	changes_done(&c);
+	swarm_events_detach(s);
+	store_free(store);
+	buf_done(&seen);
+}
+
 static void swarm_events(void **state)
 {
 	struct engine_watch watch = {.event = see};
@@ -286,6 +326,7 @@ int main(void)
 		TEST(events_kept_and_live),
 		TEST(events_until_soon),
 		TEST(swarm_events),
+		TEST(updates_are_told),
 	};
 
 	return RUN_TESTS(tests);
