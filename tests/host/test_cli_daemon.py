@@ -293,14 +293,17 @@ def test_service_update(shoal):
     assert "overall progress: 3 out of 3 tasks" in out
     spec = json.loads(shoal("service", "inspect", "web"))[0]["Spec"]
     task = spec["TaskTemplate"]
-    assert spec["Mode"]["Replicated"]["Replicas"] == 3 and spec["Labels"] == {"q": "r"}
+    deadline = {"shoal.update.deadline": "5m"}  # the command's own
+    assert spec["Mode"]["Replicated"]["Replicas"] == 3
+    assert spec["Labels"] == {"q": "r", **deadline}
     assert task["ContainerSpec"]["Env"] == ["K=v"]
     assert task["Resources"]["Limits"]["MemoryBytes"] == 32 << 20
     assert task["Placement"]["Constraints"] == ["node.labels.disk==ssd"]
     shoal("service", "update", "-d", "--env-add", "K=w", "--label-rm", "q", "--constraint-rm",
           "node.labels.disk==ssd", "web")
     spec = json.loads(shoal("service", "inspect", "web"))[0]["Spec"]
-    assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["K=w"] and not spec.get("Labels")
+    assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["K=w"]
+    assert spec["Labels"] == deadline
     assert not spec["TaskTemplate"]["Placement"].get("Constraints")
     assert "nobody not found" in shoal("service", "update", "--force", "nobody", code=1)
 
