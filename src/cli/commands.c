@@ -241,6 +241,18 @@ static const struct flag logs_flags[] = {
 	{"timestamps", 't', FLAG_BOOL, "Show timestamps"},
 	{"until", 0, FLAG_STRING, "Show logs before a time or a duration ago (42m)"},
 };
+static const struct flag service_logs_flags[] = {
+	{"details", 0, FLAG_BOOL, "Show extra details provided to logs"},
+	{"follow", 'f', FLAG_BOOL, "Follow log output"},
+	{"no-resolve", 0, FLAG_BOOL, "Do not map IDs to names"},
+	{"no-task-ids", 0, FLAG_BOOL, "Do not include task IDs in output"},
+	{"no-trunc", 0, FLAG_BOOL, "Do not truncate output"},
+	{"raw", 0, FLAG_BOOL, "Do not format logs neatly"},
+	{"since", 0, FLAG_STRING, "Show logs since a time or a duration ago (42m)"},
+	{"tail", 'n', FLAG_STRING, "Number of lines to show from the end of the logs (all)"},
+	{"timestamps", 't', FLAG_BOOL, "Show timestamps"},
+	{"until", 0, FLAG_STRING, "Show logs before a time or a duration ago (42m)"},
+};
 static const struct flag events_flags[] = {
 	FILTER,
 	FORMAT,
@@ -432,6 +444,8 @@ const struct command cli_commands[] = {
 	{"service inspect", NULL, "[OPTIONS] SERVICE [SERVICE...]",
 	 "Display detailed information on one or more services",
 	 cli_service_inspect, F(format_flags), 1, -1, false},
+	{"service logs", NULL, "[OPTIONS] SERVICE|TASK", "Fetch the logs of a service or task",
+	 cli_service_logs, F(service_logs_flags), 1, 1, false},
 	{"service ls", "service list", "[OPTIONS]", "List services",
 	 cli_service_ls, F(list_flags), 0, 0, false},
 	{"service ps", NULL, "[OPTIONS] SERVICE [SERVICE...]",
@@ -453,6 +467,9 @@ const struct command cli_commands[] = {
 	 cli_swarm_join_token, F(join_token_flags), 1, 1, false},
 	{"swarm leave", NULL, "[OPTIONS]", "Leave the swarm",
 	 cli_swarm_leave, F(force_flags), 0, 0, false},
+
+	{"task logs", NULL, "[OPTIONS] TASK", "Fetch the logs of a task",
+	 cli_task_logs, F(service_logs_flags), 1, 1, false},
 
 	{"volume create", NULL, "[OPTIONS] [VOLUME]", "Create a volume",
 	 cli_volume_create, F(volume_create_flags), 0, 1, false},

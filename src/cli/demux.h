@@ -11,11 +11,13 @@
 
 #include "base/err.h"
 
+#define DEMUX_HEAD 8 /* bytes before each frame */
+
 struct demux {
 	FILE *out;
 	FILE *err;
 	bool raw; /* a terminal's: no frames */
-	uint8_t head[8];
+	uint8_t head[DEMUX_HEAD];
 	size_t head_len;
 	uint32_t left; /* bytes of the frame that are still to come */
 };

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/call.h"
 #include "cli/demux.h"
+#include "cli/logs.h"
 #include "cli/template.h"
 #include "cli/text.h"
 
@@ -46,9 +47,8 @@ static int query_time(struct buf *path, const struct flags *f, const char *name,
 	return 0;
 }
 
-/* Calls, giving each piece of the answer's body to `sink`; a refusal is an error. */
-static int stream(struct cli *c, const char *path, int (*sink)(const void *, size_t, void *),
-		  void *data, struct err *e)
+int logs_stream(struct cli *c, const char *path, int (*sink)(const void *, size_t, void *),
+		void *data, struct err *e)
 {
 	struct http_call call = {.method = "GET", .path = path, .sink = sink, .data = data};
 	struct http_answer answer;
@@ -78,20 +78,25 @@ static int log_take(const void *p, size_t n, void *data)
 	return demux_take(&s->demux, p, n, &s->e);
 }
 
-static int logs_path(struct buf *path, const struct flags *f, const char *id, struct err *e)
+int logs_query(struct buf *path, const struct flags *f, struct err *e)
 {
-	path_add(path, "/containers/%/logs?stdout=1&stderr=1", id);
 	if (flag_true(f, "follow"))
 		path_query(path, "follow", "1");
 	if (flag_true(f, "timestamps"))
 		path_query(path, "timestamps", "1");
-	if (flag_true(f, "details"))
-		path_query(path, "details", "1");
 	if (flag_is_set(f, "tail"))
 		path_query(path, "tail", flag_text(f, "tail"));
 	if (query_time(path, f, "since", e) < 0)
 		return e->code;
 	return query_time(path, f, "until", e);
+}
+
+static int logs_path(struct buf *path, const struct flags *f, const char *id, struct err *e)
+{
+	path_add(path, "/containers/%/logs?stdout=1&stderr=1", id);
+	if (flag_true(f, "details"))
+		path_query(path, "details", "1");
+	return logs_query(path, f, e);
 }
 
 int cli_logs(struct cli *c, const struct flags *f)
@@ -110,7 +115,7 @@ int cli_logs(struct cli *c, const struct flags *f)
 	sink.demux.raw = shown.config.tty;
 	table_done(&shown_view_table, &shown);
 	if (rc == 0)
-		rc = stream(c, buf_text(&path), log_take, &sink, &e);
+		rc = logs_stream(c, buf_text(&path), log_take, &sink, &e);
 	if (rc < 0)
 		return cli_fail(c, sink.e.code ? &sink.e : &e);
 	return 0;
@@ -209,7 +214,7 @@ int cli_events(struct cli *c, const struct flags *f)
 	if (rc == 0)
 		rc = path_filters(&path, flag_list(f, "filter"), NULL, NULL, &e);
 	if (rc == 0)
-		rc = stream(c, buf_text(&path), event_take, &sink, &e);
+		rc = logs_stream(c, buf_text(&path), event_take, &sink, &e);
 	buf_done(&sink.text);
 	if (rc < 0)
 		return cli_fail(c, sink.e.code ? &sink.e : &e);

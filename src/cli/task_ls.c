@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cli/call.h"
 #include "cli/listing.h"
+#include "cli/names.h"
 #include "cli/text.h"
 #include "cli/views.h"
 
@@ -26,54 +27,6 @@ static const struct column columns[] = {
 	{"Ports", "PORTS", true},
 	{"Name", "NAME", false},
 };
-
-/* What ids are shown as; asked for once each. */
-struct names {
-	struct cli *c;
-	struct strmap services;
-	struct strmap nodes;
-	bool off; /* --no-resolve */
-};
-
-static const char *service_name(struct names *n, const char *id)
-{
-	auto_buf path = CALL_PATH;
-	struct service s = {0};
-
-	if (n->off || !id || !*id)
-		return id ? id : "";
-	if (strmap_get(&n->services, id))
-		return strmap_get(&n->services, id);
-	path_add(&path, "/services/%", id);
-	if (call_get(n->c, buf_text(&path), &service_table, &s, NULL) < 0 || !s.spec.name)
-		strmap_set(&n->services, id, id);
-	else
-		strmap_set(&n->services, id, s.spec.name);
-	table_done(&service_table, &s);
-	return strmap_get(&n->services, id);
-}
-
-static const char *node_name(struct names *n, const char *id)
-{
-	auto_buf path = CALL_PATH;
-	struct node node = {0};
-	const char *name = id;
-
-	if (n->off || !id || !*id)
-		return id ? id : "";
-	if (strmap_get(&n->nodes, id))
-		return strmap_get(&n->nodes, id);
-	path_add(&path, "/nodes/%", id);
-	if (call_get(n->c, buf_text(&path), &node_table, &node, NULL) == 0) {
-		if (node.description.hostname)
-			name = node.description.hostname;
-		if (node.spec.name && *node.spec.name)
-			name = node.spec.name;
-	}
-	strmap_set(&n->nodes, id, name);
-	table_done(&node_table, &node);
-	return strmap_get(&n->nodes, id);
-}
 
 static void cell_state(json_t *row, const char *cell, enum task_state state, const char *after)
 {
@@ -129,7 +82,7 @@ static int by_slot(const void *a, const void *b)
 
 static char *task_title(struct names *n, const struct task_view *t)
 {
-	const char *service = service_name(n, t->service);
+	const char *service = names_service(n, t->service);
 
 	if (n->off)
 		return t->slot ? xasprintf("%s.%" PRIu64, t->id, t->slot) : xstrdup(t->id);
@@ -151,13 +104,12 @@ static int tasks_print(struct cli *c, const struct flags *f, const struct list_t
 		auto_free char *name = task_title(&names, t);
 
 		row_fill(listing_row(&l), t, name, strcmp(name, last) == 0,
-			 node_name(&names, t->node), whole);
+			 names_node(&names, t->node), whole);
 		str_set(&last, name);
 	}
 	status = listing_print(c, &l, f);
 	listing_done(&l);
-	strmap_done(&names.services);
-	strmap_done(&names.nodes);
+	names_done(&names);
 	return status;
 }
 

@@ -184,3 +184,28 @@ def test_refusals(daemon, service):
     answer = client.api._get(client.api._url("/services/{0}/logs", box))
     assert answer.status_code == 400 and "at least one stream" in answer.text
     assert client.api._get(client.api._url("/tasks/{0}/logs", "nix")).status_code == 404
+
+
+def test_shoal(daemon, service):
+    def shoal(*args):
+        return subprocess.run(
+            [test_api_engine.BUILD / "bin" / "shoal", "-H", f"unix://{daemon.sock}", *args],
+            capture_output=True, text=True, check=False, timeout=60)
+
+    box = service(f"echo out $HOSTNAME; echo err >&2; {ONCE}", "--replicas", "2", "--hostname",
+                  "{{.Task.Slot}}")
+    has_lines(daemon, box, 2)
+    node = daemon.docker("info", "-f", "{{.Name}}")
+    ids = {t["Slot"]: t["ID"] for t in tasks(daemon, box)}
+    r = shoal("service", "logs", box)
+    assert sorted(r.stdout.splitlines()) == [
+        f"{box}.{slot}.{ids[slot][:12]}@{node}    | out {slot}" for slot in (1, 2)]
+    assert sorted(r.stderr.splitlines()) == [
+        f"{box}.{slot}.{ids[slot][:12]}@{node}    | err" for slot in (1, 2)]
+    r = shoal("service", "logs", "--no-task-ids", "-n", "1", "-t", box)
+    assert re.match(rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z {box}\.\d@{re.escape(node)}    \| ", r.stdout + r.stderr)
+    assert shoal("service", "logs", "--raw", ids[2]).stdout == "out 2\n"
+    assert shoal("task", "logs", "--raw", ids[1]).stdout == "out 1\n"
+    assert f"| out 1" in shoal("task", "logs", ids[1]).stdout
+    r = shoal("service", "logs", "no-such")
+    assert r.returncode == 1 and "no such task or service: no-such" in r.stderr
