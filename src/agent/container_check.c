@@ -137,64 +137,6 @@ int security_read(const struct host_config *h, struct security *ret, struct err 
 	return 0;
 }
 
-/* "10m", "1g", "512" as in a log driver's max-size. */
-static int size_parse(const char *text, int64_t *ret)
-{
-	static const char units[] = "kmgt";
-	char *end;
-	long long n = strtoll(text, &end, 10);
-	int shift = 0;
-
-	if (end == text || n < 0 || n > 1LL << 40)
-		return -EINVAL;
-	if (*end && *end != 'b' && *end != 'B') {
-		const char *unit = strchr(units, *end | 0x20);
-
-		if (!unit)
-			return -EINVAL;
-		shift = 10 * (int)(unit - units + 1);
-		end++;
-	}
-	if (*end == 'b' || *end == 'B')
-		end++;
-	if (*end || n > (INT64_MAX >> shift))
-		return -EINVAL;
-	*ret = (int64_t)n << shift;
-	return 0;
-}
-
-int log_options_read(const struct host_config *h, struct log_options *ret, struct err *e)
-{
-	*ret = (struct log_options){.max_file = 1};
-	for (size_t i = 0; i < h->log.config.n; i++) {
-		const char *key = h->log.config.v[i].key;
-		const char *value = h->log.config.v[i].value;
-		char *end;
-
-		if (strcmp(key, "max-size") == 0) {
-			if (strcmp(value, "-1") == 0)
-				continue;
-			if (size_parse(value, &ret->max_size) < 0)
-				return err_set(e, -EINVAL, "invalid max-size of the log: %.64s",
-					       value);
-		} else if (strcmp(key, "max-file") == 0) {
-			ret->max_file = strtoll(value, &end, 10);
-			if (*end || ret->max_file < 1 || ret->max_file > LIMIT_LOG_FILES)
-				return err_set(e, -EINVAL,
-					       "max-file must be from 1 to %d, not %.64s",
-					       LIMIT_LOG_FILES, value);
-		} else {
-			return err_set(e, -ENOSYS,
-				       "the option %.64s of json-file logs is not supported by "
-				       "this version",
-				       key);
-		}
-	}
-	if (ret->max_file > 1 && !ret->max_size)
-		return err_set(e, -EINVAL, "max-file needs a max-size of the log");
-	return 0;
-}
-
 static int check_restart(const struct host_config *h, struct err *e)
 {
 	const char *name = h->restart.name;
@@ -441,5 +383,5 @@ int container_check(const struct container_create *c, struct err *e)
 		rc = host_config_check(&c->host, e);
 	if (rc == 0)
 		rc = security_read(&c->host, &security, e);
-	return rc == 0 ? log_options_read(&c->host, &log, e) : rc;
+	return rc == 0 ? log_options_read(&c->host.log.config, &log, e) : rc;
 }

@@ -363,7 +363,7 @@ static int set_shim(const struct container_spec_input *in, struct shim_config *s
 {
 	const struct container *c = in->c;
 	struct log_options log;
-	int rc = log_options_read(&c->host, &log, e);
+	int rc = log_options_read(&c->host.log.config, &log, e);
 
 	if (rc < 0)
 		return rc;

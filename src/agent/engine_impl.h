@@ -12,6 +12,7 @@
 #include "agent/job.h"
 #include "base/db.h"
 #include "base/hash.h"
+#include "model/signal.h"
 #include "runtime/container/shim_client.h"
 #include "runtime/container/shim_config.h"
 
@@ -137,8 +138,6 @@ struct container_live {
 bool container_is_running(const struct container *c); /* running, or waits for its restart */
 /* 0, -ESRCH when it does not run, -EBUSY when it waits for its restart. */
 int container_check_runs(const struct container *c, struct err *e);
-/* "SIGTERM", "term" or "15"; 0 for NULL and "". -EINVAL. */
-int signal_parse(const char *text, int *ret);
 int container_stop_signal(const struct container *c);
 
 /* container_model.c */

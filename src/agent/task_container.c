@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/placeholder.h"
 
-#define EXPANDED_MAX (64u << 10)
 #define NS_PER_SECOND 1000000000LL
 
 struct expansion {
@@ -18,8 +18,9 @@ struct expansion {
 	const struct task_node *node;
 };
 
-static int name_expand(const struct expansion *x, const char *name, size_t n, struct buf *ret)
+static int name_expand(const void *arg, const char *name, size_t n, struct buf *ret)
 {
+	const struct expansion *x = arg;
 	static const char labels[] = ".Service.Labels.";
 	auto_free char *key = xstrndup(name, n);
 	auto_free char *task = NULL;
@@ -48,31 +49,7 @@ static int name_expand(const struct expansion *x, const char *name, size_t n, st
 
 static int text_expand(const struct expansion *x, const char *text, char **ret, struct err *e)
 {
-	auto_buf out = BUF_INIT(EXPANDED_MAX);
-	const char *at = text, *open;
-
-	while ((open = strstr(at, "{{"))) {
-		const char *name = open + 2 + strspn(open + 2, " ");
-		const char *close = strstr(name, "}}");
-		size_t n;
-
-		if (!close)
-			return err_set(e, -EINVAL, "\"%.80s\" has \"{{\" without \"}}\"", text);
-		for (n = (size_t)(close - name); n > 0 && name[n - 1] == ' '; n--)
-			;
-		(void)buf_add(&out, at, (size_t)(open - at));
-		if (name_expand(x, name, n, &out) == -EINVAL)
-			return err_set(e, -EINVAL,
-				       "\"{{%.*s}}\" in \"%.80s\" is not known: there are "
-				       ".Service, .Node and .Task",
-				       (int)MIN_OF(n, (size_t)60), name, text);
-		at = close + 2;
-	}
-	(void)buf_adds(&out, at);
-	if (buf_status(&out) < 0)
-		return err_set(e, -EINVAL, "\"%.80s\" becomes too long when it is expanded", text);
-	*ret = buf_take(&out);
-	return 0;
+	return placeholders_expand(text, name_expand, x, ret, e);
 }
 
 int task_template_expand(const char *text, const struct task *t, const struct template *tpl,

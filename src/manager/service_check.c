@@ -8,7 +8,8 @@
 
 #include "base/limits.h"
 #include "manager/control.h"
-#include "model/health.h"
+#include "manager/container_spec_check.h"
+#include "model/log_options.h"
 #include "scheduler/constraint.h"
 
 #define NANO_CPUS_MIN 1000000  /* 0.001 CPU */
@@ -75,67 +76,6 @@ static int placement_check(const struct placement *p, struct err *e)
 	return rc;
 }
 
-static int mount_check(const struct mount *m, struct err *e)
-{
-	const char *type = m->type ? m->type : "volume";
-
-	if (!m->target || m->target[0] != '/')
-		return err_set(e, -EINVAL, "invalid mount target \"%s\": must be an absolute path",
-			       m->target ? m->target : "");
-	if (strcmp(type, "bind") == 0 && (!m->source || m->source[0] != '/'))
-		return err_set(e, -EINVAL,
-			       "invalid bind mount source \"%s\": must be an absolute path",
-			       m->source ? m->source : "");
-	if (strcmp(type, "bind") != 0 && strcmp(type, "volume") != 0 && strcmp(type, "tmpfs") != 0)
-		return err_set(e, -EINVAL, "mounts of type \"%s\" are not implemented", type);
-	return 0;
-}
-
-/* What the container's specification may have that nothing carries out yet. */
-static int container_features_check(const struct container_spec *s, struct err *e)
-{
-	const struct privileges *p = s->privileges;
-
-	if (s->secrets.n)
-		return missing(e, "ContainerSpec.Secrets");
-	if (s->configs.n)
-		return missing(e, "ContainerSpec.Configs");
-	if (s->healthcheck && healthcheck_check(s->healthcheck, e) < 0) {
-		err_wrap(e, "ContainerSpec");
-		return e->code;
-	}
-	if (p && p->credential_spec)
-		return missing(e, "ContainerSpec.Privileges.CredentialSpec");
-	if (p && p->selinux)
-		return missing(e, "ContainerSpec.Privileges.SELinuxContext");
-	if (p && p->seccomp && p->seccomp->mode && strcmp(p->seccomp->mode, "custom") == 0)
-		return missing(e, "ContainerSpec.Privileges.Seccomp.Profile");
-	if (s->init && *s->init)
-		return missing(e, "ContainerSpec.Init");
-	return 0;
-}
-
-static int container_check(const struct container_spec *s, struct err *e)
-{
-	int rc;
-
-	if (!s)
-		return err_set(e, -EINVAL, "ContainerSpec: missing");
-	if (!s->image || !*s->image)
-		return err_set(e, -EINVAL, "ContainerSpec: image reference must be provided");
-	if (s->stop_grace && *s->stop_grace < 0)
-		return err_set(e, -EINVAL, "ContainerSpec: stop-grace-period cannot be negative");
-	rc = container_features_check(s, e);
-	for (size_t i = 0; rc == 0 && i < s->mounts.n; i++) {
-		rc = mount_check(&s->mounts.v[i], e);
-		for (size_t k = 0; rc == 0 && k < i; k++)
-			if (strcmp(s->mounts.v[i].target, s->mounts.v[k].target) == 0)
-				rc = err_set(e, -EINVAL, "ContainerSpec: duplicate mount point: %s",
-					     s->mounts.v[i].target);
-	}
-	return rc;
-}
-
 static int ports_check(const struct endpoint_spec *spec, struct err *e)
 {
 	if (!spec)
@@ -150,6 +90,16 @@ static int ports_check(const struct endpoint_spec *spec, struct err *e)
 	return spec->ports.n ? missing(e, "EndpointSpec.Ports") : 0;
 }
 
+static int log_driver_check(const struct driver *d, struct err *e)
+{
+	struct log_options options;
+
+	if (d->name && *d->name && strcmp(d->name, "json-file") != 0 &&
+	    strcmp(d->name, "none") != 0)
+		return err_set(e, -ENOSYS, "the log driver \"%s\" is not implemented", d->name);
+	return log_options_read(&d->options, &options, e);
+}
+
 static int task_check(const struct task_spec *t, struct err *e)
 {
 	const struct resource_needs *r = t->resources;
@@ -162,7 +112,7 @@ static int task_check(const struct task_spec *t, struct err *e)
 	if (t->runtime && *t->runtime && strcmp(t->runtime, "container") != 0)
 		return err_set(e, -ENOSYS, "tasks of runtime \"%s\" are not implemented",
 			       t->runtime);
-	rc = container_check(t->container, e);
+	rc = container_spec_check(t->container, e);
 	if (rc == 0 && r)
 		rc = resources_check(r->limits, "Resources.Limits", e);
 	if (rc == 0 && r)
@@ -171,11 +121,8 @@ static int task_check(const struct task_spec *t, struct err *e)
 		rc = restart_check(t->restart, e);
 	if (rc == 0)
 		rc = placement_check(t->placement, e);
-	if (rc == 0 && t->log_driver && t->log_driver->name && *t->log_driver->name &&
-	    strcmp(t->log_driver->name, "json-file") != 0 &&
-	    strcmp(t->log_driver->name, "none") != 0)
-		rc = err_set(e, -ENOSYS, "the log driver \"%s\" is not implemented",
-			     t->log_driver->name);
+	if (rc == 0 && t->log_driver)
+		rc = log_driver_check(t->log_driver, e);
 	return rc;
 }
 

@@ -389,7 +389,7 @@ static void test_log_options(void **state)
 	fill("{\"HostConfig\":{\"LogConfig\":{\"Config\":{\"max-size\":\"10m\",\"max-file\":"
 	     "\"1000\"}}"
 	     "}}");
-	assert_ok(log_options_read(&c.host, &log, &e), &e);
+	assert_ok(log_options_read(&c.host.log.config, &log, &e), &e);
 	assert_int_equal(log.max_size, 10 << 20);
 	assert_int_equal(log.max_file, LIMIT_LOG_FILES);
 	table_done(&container_table, &c);

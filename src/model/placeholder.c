@@ -1,0 +1,65 @@
+/*
+ * See placeholder.h.
+ */
+#include "model/placeholder.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define EXPANDED_MAX (64u << 10)
+
+int placeholders_expand(const char *text, placeholder_value value, const void *arg, char **ret,
+			struct err *e)
+{
+	auto_buf out = BUF_INIT(EXPANDED_MAX);
+	const char *at = text, *open;
+
+	while ((open = strstr(at, "{{"))) {
+		const char *name = open + 2 + strspn(open + 2, " ");
+		const char *close = strstr(name, "}}");
+		size_t n;
+
+		if (!close)
+			return err_set(e, -EINVAL, "\"%.80s\" has \"{{\" without \"}}\"", text);
+		for (n = (size_t)(close - name); n > 0 && name[n - 1] == ' '; n--)
+			;
+		(void)buf_add(&out, at, (size_t)(open - at));
+		if (value(arg, name, n, &out) == -EINVAL)
+			return err_set(e, -EINVAL,
+				       "\"{{%.*s}}\" in \"%.80s\" is not known: there are "
+				       ".Service, .Node and .Task",
+				       (int)MIN_OF(n, (size_t)60), name, text);
+		at = close + 2;
+	}
+	(void)buf_adds(&out, at);
+	if (buf_status(&out) < 0)
+		return err_set(e, -EINVAL, "\"%.80s\" becomes too long when it is expanded", text);
+	*ret = buf_take(&out);
+	return 0;
+}
+
+static int value_known(const void *arg, const char *name, size_t n, struct buf *ret)
+{
+	static const char labels[] = ".Service.Labels.";
+	static const char *const names[] = {".Service.ID",    ".Service.Name", ".Node.ID",
+					    ".Node.Hostname", ".Task.ID",      ".Task.Name",
+					    ".Task.Slot"};
+
+	(void)arg;
+	(void)ret;
+	if (n > sizeof labels - 1 && strncmp(name, labels, sizeof labels - 1) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == n && strncmp(names[i], name, n) == 0)
+			return 0;
+	return -EINVAL;
+}
+
+int placeholders_check(const char *text, struct err *e)
+{
+	auto_free char *out = NULL;
+
+	return placeholders_expand(text, value_known, NULL, &out, e);
+}

@@ -1,0 +1,187 @@
+"""
+Every field of a task's specification (API 1.51) on a swarm of one node: set on a service through
+the API, and seen inside of its running container or in what the engine was asked for; or refused at
+create by its name.
+"""
+
+import json
+
+import pytest
+import test_api_engine
+from test_api_engine import IMAGE
+from test_health import wait_for
+from test_service_health import tasks
+
+pytestmark = test_api_engine.pytestmark
+daemon = test_api_engine.daemon
+name = test_api_engine.name
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def swarm(daemon):
+    daemon.docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr",
+                  "127.0.0.1:2377")
+    yield
+    daemon.docker("swarm", "leave", "--force")
+
+
+@pytest.fixture
+def create(daemon, name):
+    api = daemon.client().api
+
+    def post(container=None, **task):
+        spec = {"Name": name, "Labels": {"l": "v"}, "Mode": {"Replicated": {"Replicas": 1}},
+                "TaskTemplate": {"ContainerSpec": {
+                    "Image": IMAGE, "Command": ["sleep"], "Args": ["1000"],
+                    "StopGracePeriod": 0, **(container or {})}, **task}}
+        return api._post_json(api._url("/services/create"), spec)
+
+    yield post
+    daemon.run("service", "rm", name)
+    wait_for("no containers", lambda: not daemon.docker("ps", "-aq"))
+
+
+def running(daemon, name):
+    def find():
+        for t in tasks(daemon, name):
+            assert t["Status"]["State"] not in ("rejected", "failed"), t["Status"]
+            if t["Status"]["State"] == "running":
+                return t["Status"]["ContainerStatus"]["ContainerID"]
+        return None
+    return wait_for("running", find)
+
+
+# A field, and what a shell inside of the container must say of it.
+INSIDE = {
+    "Command": ({"Command": ["sh", "-c", "sleep 1000; echo"], "Args": ["zero"]},
+                "tr '\\0' '|' < /proc/1/cmdline", "sh|-c|sleep 1000; echo|zero|"),
+    "Env": ({"Env": ["A=b c", "S={{.Service.Name}}", "T={{.Task.Slot}}"]},
+            'echo "$A|$T"', "b c|1"),
+    "Hostname": ({"Hostname": "box-{{.Task.Slot}}"}, "hostname", "box-1"),
+    "Dir": ({"Dir": "/tmp"}, "readlink /proc/1/cwd", "/tmp"),
+    "User": ({"User": "12:34"}, "stat -c %u:%g /proc/1", "12:34"),
+    "Groups": ({"User": "12:34", "Groups": ["56", "78"]},
+               "grep Groups /proc/1/status | tr -d '\\t' | sed 's/ *$//'", "Groups:34 56 78"),
+    "TTY": ({"TTY": True}, "readlink /proc/1/fd/0 | cut -c1-8", "/dev/pts"),
+    "OpenStdin": ({"OpenStdin": True, "Command": ["sh", "-c", "cat > /dev/null; sleep 1000"],
+                   "Args": []}, "readlink /proc/1/fd/0 | cut -d: -f1", "pipe"),
+    "ReadOnly": ({"ReadOnly": True}, "touch /x 2>&1 | sed 's/.*: //'", "Read-only file system"),
+    "Hosts": ({"Hosts": ["10.1.2.3 one two"]},
+              "grep -c '^10.1.2.3.*\\(one\\|two\\)$' /etc/hosts", "2"),
+    "DNSConfig": ({"DNSConfig": {"Nameservers": ["10.9.8.7"], "Search": ["example.org"],
+                                 "Options": ["ndots:3"]}},
+                  "grep -c 'example.org\\|ndots:3' /etc/resolv.conf", "2"),
+    "CapabilityAdd": ({"CapabilityAdd": ["CAP_SYS_TIME"]},
+                      "c=$(grep CapBnd /proc/1/status | cut -f2); echo $((0x$c >> 25 & 1))", "1"),
+    "CapabilityDrop": ({"CapabilityDrop": ["CAP_CHOWN"]},
+                       "c=$(grep CapBnd /proc/1/status | cut -f2); echo $((0x$c & 1))", "0"),
+    "Sysctls": ({"Sysctls": {"net.ipv4.ip_unprivileged_port_start": "77"}},
+                "cat /proc/sys/net/ipv4/ip_unprivileged_port_start", "77"),
+    "Ulimits": ({"Ulimits": [{"Name": "nofile", "Soft": 123, "Hard": 456}]},
+                "grep 'open files' /proc/1/limits | tr -s ' ' | cut -d' ' -f4-5", "123 456"),
+    "OomScoreAdj": ({"OomScoreAdj": 321}, "cat /proc/1/oom_score_adj", "321"),
+    "Privileges.NoNewPrivileges": ({"Privileges": {"NoNewPrivileges": True}},
+                                   "grep NoNewPrivs /proc/1/status | cut -f2", "1"),
+    "Privileges.Seccomp": ({"Privileges": {"Seccomp": {"Mode": "unconfined"}}},
+                           "grep Seccomp: /proc/1/status | cut -f2", "0"),
+    "Mounts tmpfs": ({"Mounts": [{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {
+        "SizeBytes": MIB, "Mode": 0o1770}}]},
+                     "stat -c %a /t; df -k /t | tail -1 | tr -s ' ' | cut -d' ' -f2", "1770\n1024"),
+    "Mounts bind": ({"Mounts": [{"Type": "bind", "Source": "/proc/version", "Target": "/v",
+                                 "ReadOnly": True}]},
+                    "grep -c ' /v .*ro' /proc/1/mountinfo; cut -c1-5 /v", "1\nLinux"),
+    "Mounts volume": ({"Mounts": [{"Type": "volume", "Source": "data-{{.Task.Slot}}",
+                                   "Target": "/data",
+                                   "VolumeOptions": {"Labels": {"a": "b"}}}]},
+                      "touch /data/x && grep -c ' /data ' /proc/1/mountinfo", "1"),
+}
+
+
+@pytest.mark.parametrize("field", INSIDE)
+def test_inside_of_the_container(daemon, create, name, field):
+    spec, script, expected = INSIDE[field]
+    create(spec)
+    assert daemon.docker("exec", running(daemon, name), "sh", "-c", script) == expected
+
+
+# A field, and what the container's inspection must say of it.
+SHOWN = {
+    "Labels": ({"ContainerSpec": {"Labels": {"mine": "1"}}},
+               lambda c: c["Config"]["Labels"]["mine"] == "1"),
+    "StopSignal": ({"ContainerSpec": {"StopSignal": "SIGUSR1", "StopGracePeriod": 3 * 10 ** 9}},
+                   lambda c: (c["Config"]["StopSignal"], c["Config"]["StopTimeout"]) == (
+                       "SIGUSR1", 3)),
+    "Healthcheck": ({"ContainerSpec": {"Healthcheck": {"Test": ["CMD", "true"],
+                                                       "Interval": 10 ** 8}}},
+                    lambda c: c["State"]["Health"]["Status"] == "healthy"),
+    "Resources": ({"Resources": {"Limits": {"NanoCPUs": 5 * 10 ** 8, "MemoryBytes": 64 * MIB,
+                                            "Pids": 50},
+                                 "Reservations": {"NanoCPUs": 10 ** 8, "MemoryBytes": 32 * MIB}}},
+                  lambda c: (c["HostConfig"]["NanoCpus"], c["HostConfig"]["Memory"],
+                             c["HostConfig"]["PidsLimit"], c["HostConfig"]["MemoryReservation"]) ==
+                  (5 * 10 ** 8, 64 * MIB, 50, 32 * MIB)),
+    "LogDriver": ({"LogDriver": {"Name": "json-file", "Options": {"max-size": "1m",
+                                                                  "max-file": "3"}}},
+                  lambda c: c["HostConfig"]["LogConfig"] == {
+                      "Type": "json-file", "Config": {"max-size": "1m", "max-file": "3"}}),
+    "LogDriver none": ({"LogDriver": {"Name": "none"}},
+                       lambda c: c["HostConfig"]["LogConfig"]["Type"] == "none"),
+    "Placement": ({"Placement": {"Constraints": ["node.role==manager"], "MaxReplicas": 1,
+                                 "Platforms": [{"OS": "linux"}]}}, lambda c: True),
+    "ForceUpdate": ({"ForceUpdate": 7}, lambda c: True),
+    "Runtime": ({"Runtime": "container"}, lambda c: True),
+    "RestartPolicy": ({"RestartPolicy": {"Condition": "none", "Delay": 1, "MaxAttempts": 2,
+                                         "Window": 3}},
+                      lambda c: c["HostConfig"]["RestartPolicy"]["Name"] == "no"),
+}
+
+
+@pytest.mark.parametrize("field", SHOWN)
+def test_shown_of_the_container(daemon, create, name, field):
+    task, check = SHOWN[field]
+    task = dict(task)
+    create(task.pop("ContainerSpec", None), **task)
+    seen = json.loads(daemon.docker("inspect", running(daemon, name)))[0]
+    assert check(seen), seen
+
+
+# A field that is not carried out, and its name in the refusal.
+REFUSED = {
+    "PluginSpec": ({"PluginSpec": {"Name": "p"}}, "PluginSpec"),
+    "NetworkAttachmentSpec": ({"NetworkAttachmentSpec": {"ContainerID": "x"}},
+                              "NetworkAttachmentSpec"),
+    "Runtime": ({"Runtime": "plugin"}, "plugin"),
+    "CredentialSpec": ({"ContainerSpec": {"Privileges": {"CredentialSpec": {"File": "f"}}}},
+                       "CredentialSpec"),
+    "SELinuxContext": ({"ContainerSpec": {"Privileges": {"SELinuxContext": {"Level": "s0"}}}},
+                       "SELinuxContext"),
+    "Mount of a cluster volume": ({"ContainerSpec": {"Mounts": [
+        {"Type": "cluster", "Source": "v", "Target": "/v"}]}}, "cluster"),
+    "LogDriver": ({"LogDriver": {"Name": "gelf"}}, "gelf"),
+    "LogDriver's option": ({"LogDriver": {"Name": "json-file", "Options": {"max-size": "much"}}},
+                           "max-size"),
+    "Ulimits": ({"ContainerSpec": {"Ulimits": [{"Name": "no-such", "Soft": 1, "Hard": 1}]}},
+                "no-such"),
+    "CapabilityAdd": ({"ContainerSpec": {"CapabilityAdd": ["CAP_NO_SUCH"]}}, "CAP_NO_SUCH"),
+    "OomScoreAdj": ({"ContainerSpec": {"OomScoreAdj": 1001}}, "oom score"),
+    "StopSignal": ({"ContainerSpec": {"StopSignal": "SIGNOPE"}}, "SIGNOPE"),
+    "Isolation": ({"ContainerSpec": {"Isolation": "hyperv"}}, "Isolation"),
+    "Dir": ({"ContainerSpec": {"Dir": "relative"}}, "relative"),
+    "Hosts": ({"ContainerSpec": {"Hosts": ["only-a-name"]}}, "Hosts"),
+    "AppArmor": ({"ContainerSpec": {"Privileges": {"AppArmor": {"Mode": "so-so"}}}}, "AppArmor"),
+    "Seccomp": ({"ContainerSpec": {"Privileges": {"Seccomp": {"Mode": "so-so"}}}}, "Seccomp"),
+    "Resources.Limits": ({"Resources": {"Limits": {"NanoCPUs": 1}}}, "cpu"),
+    "Template": ({"ContainerSpec": {"Env": ["A={{.No.Such}}"]}}, "{{.No.Such}}"),
+    "Template of a hostname": ({"ContainerSpec": {"Hostname": "{{.Service.Name"}}, "}}"),
+}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_refused_at_create(create, field):
+    task, text = REFUSED[field]
+    task = dict(task)
+    answer = create(task.pop("ContainerSpec", None), **task)
+    assert answer.status_code in (400, 501), (answer.status_code, answer.text)
+    assert text in answer.text

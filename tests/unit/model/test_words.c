@@ -1,0 +1,92 @@
+/*
+ * What users write in specifications: signals, options of logs, placeholders.
+ */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/log_options.h"
+#include "model/placeholder.h"
+#include "model/signal.h"
+
+static void test_signals(void **state)
+{
+	const struct {
+		const char *text;
+		int number;
+	} good[] = {
+		{NULL, 0},          {"", 0},    {"SIGTERM", SIGTERM}, {"term", SIGTERM},
+		{"9", SIGKILL},     {"64", 64}, {"RTMIN", SIGRTMIN},  {"sigrtmin+3", SIGRTMIN + 3},
+		{"RTMAX", SIGRTMAX}};
+	static const char *const bad[] = {"0", "65", "SIGNOPE", "RTMIN+99", "-1", "9 "};
+	int number;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		assert_int_equal(signal_parse(good[i].text, &number), 0);
+		assert_int_equal(number, good[i].number);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(signal_parse(bad[i], &number), -EINVAL);
+}
+
+static int log_read(const char *key, const char *value)
+{
+	struct strmap options = {0};
+	struct log_options ret;
+	struct err e = ERR_INIT;
+	int rc;
+
+	strmap_set(&options, key, value);
+	if (strcmp(key, "max-file") == 0)
+		strmap_set(&options, "max-size", "1k");
+	rc = log_options_read(&options, &ret, &e);
+	strmap_done(&options);
+	return rc;
+}
+
+static void test_log_options(void **state)
+{
+	char bound[16];
+
+	assert_int_equal(log_read("max-size", "10m"), 0);
+	assert_int_equal(log_read("max-size", "much"), -EINVAL);
+	(void)snprintf(bound, sizeof bound, "%d", LIMIT_LOG_FILES);
+	assert_int_equal(log_read("max-file", bound), 0);
+	(void)snprintf(bound, sizeof bound, "%d", LIMIT_LOG_FILES + 1);
+	assert_int_equal(log_read("max-file", bound), -EINVAL);
+	assert_int_equal(log_read("no-such", "1"), -ENOSYS);
+}
+
+static void test_placeholders(void **state)
+{
+	static const char *const good[] = {"",
+					   "plain",
+					   "{ }",
+					   "{{.Task.Slot}}",
+					   "a{{ .Node.Hostname }}b{{.Service.Labels.x}}",
+					   "{{.Service.ID}}{{.Service.Name}}{{.Node.ID}}",
+					   "{{.Task.ID}}{{.Task.Name}}"};
+	static const char *const bad[] = {"{{",        "{{.Task.Slot}",        "{{}}",
+					  "{{.Task}}", "{{.Service.Labels.}}", "{{ env }}"};
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_ok(placeholders_check(good[i], &e), &e);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(placeholders_check(bad[i], &e), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_log_options),
+		cmocka_unit_test(test_placeholders),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
