@@ -10,6 +10,7 @@
 
 #include "agent/engine_impl.h"
 #include "model/health.h"
+#include "model/seccomp_profile.h"
 
 #define MEMORY_MIN (6LL << 20) /* bytes; docker's least limit */
 #define MEMORY_MAX (1LL << 60) /* bytes; twice as much must still be a number */
@@ -123,7 +124,7 @@ int security_read(const struct host_config *h, struct security *ret, struct err 
 		else if (key == strlen("seccomp") && strncmp(opt, "seccomp", key) == 0) {
 			ret->seccomp_unconfined = strcmp(value, "unconfined") == 0;
 			if (!ret->seccomp_unconfined && strcmp(value, "builtin") != 0)
-				return not_there(e, "a seccomp profile of one's own");
+				ret->seccomp_profile = value;
 		} else if (key == strlen("label") && strncmp(opt, "label", key) == 0 &&
 			   strcmp(value, "disable") == 0)
 			continue;
@@ -358,6 +359,15 @@ int host_config_update(struct host_config *h, const struct host_config *changes,
 	return host_config_check(h, e);
 }
 
+static int profile_check(const char *text, struct err *e)
+{
+	struct seccomp_profile profile = {0};
+	int rc = seccomp_profile_read(text, strlen(text), &profile, e);
+
+	table_done(&seccomp_profile_table, &profile);
+	return rc;
+}
+
 int container_check(const struct container_create *c, struct err *e)
 {
 	struct security security;
@@ -383,5 +393,7 @@ int container_check(const struct container_create *c, struct err *e)
 		rc = host_config_check(&c->host, e);
 	if (rc == 0)
 		rc = security_read(&c->host, &security, e);
+	if (rc == 0 && security.seccomp_profile)
+		rc = profile_check(security.seccomp_profile, e);
 	return rc == 0 ? log_options_read(&c->host.log.config, &log, e) : rc;
 }

@@ -28,5 +28,6 @@ void container_discard_for_v2(struct host_config *h, struct strs *warnings);
 struct security {
 	bool no_new_privileges;
 	bool seccomp_unconfined;
+	const char *seccomp_profile; /* of one's own, JSON, lent; NULL: none */
 };
 int security_read(const struct host_config *h, struct security *ret, struct err *e);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "runtime/container/seccomp_filter.h"
 #include "runtime/image/platform.h"
 
 struct create {
@@ -116,14 +117,18 @@ static int try_spec(struct create *cr, const struct snapshot *snapshot, struct e
 	struct container_spec_input in = {.c = cr->c,
 					  .snapshot = snapshot,
 					  .cgroup_parent = cr->engine->config.cgroup_parent};
+	auto_buf filter = BUF_INIT(SECCOMP_BPF_MAX);
 	struct shim_config shim;
 	struct spec spec;
+	unsigned int flags;
 	int rc = container_spec_make(&in, &spec, &shim, err);
 
-	if (rc == 0) {
-		spec_done(&spec);
-		shim_config_done(&shim);
-	}
+	if (rc < 0)
+		return rc;
+	if (spec.linux_.seccomp.default_action)
+		rc = seccomp_spec_compile(&spec.linux_.seccomp, &filter, &flags, err);
+	spec_done(&spec);
+	shim_config_done(&shim);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/container_check.h"
+#include "agent/seccomp_spec.h"
 #include "agent/engine_impl.h"
 #include "runtime/container/caps.h"
 #include "runtime/container/defaults.h"
@@ -149,6 +150,9 @@ static int set_process(const struct container *c, struct spec *s, struct err *e)
 	s->process.oom_score_adj = c->host.oom_score_adj;
 	container_env(&c->config, c->config.tty, NULL, &s->process.env);
 	rc = set_caps(&c->host, s, e);
+	if (rc == 0 && security.seccomp_profile)
+		rc = seccomp_spec_make(security.seccomp_profile, &s->process.capabilities.bounding,
+				       &s->linux_.seccomp, e);
 	return rc == 0 ? set_ulimits(&c->host, s, e) : rc;
 }
 

@@ -133,6 +133,13 @@ static void privileges_fill(const struct privileges *p, struct strs *security)
 		strs_add(security, "no-new-privileges");
 	if (p->seccomp && p->seccomp->mode && strcmp(p->seccomp->mode, "unconfined") == 0)
 		strs_add(security, "seccomp=unconfined");
+	if (p->seccomp && p->seccomp->mode && strcmp(p->seccomp->mode, "custom") == 0) {
+		auto_free char *option =
+			xasprintf("seccomp=%.*s", (int)p->seccomp->profile.n,
+				  p->seccomp->profile.n ? (char *)p->seccomp->profile.p : "");
+
+		strs_add(security, option);
+	}
 	if (p->apparmor && p->apparmor->mode && strcmp(p->apparmor->mode, "disabled") == 0)
 		strs_add(security, "apparmor=unconfined");
 }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "model/health.h"
 #include "model/placeholder.h"
+#include "model/seccomp_profile.h"
 #include "model/signal.h"
 
 static int missing(struct err *e, const char *what)
@@ -52,8 +53,6 @@ static int container_features_check(const struct container_spec *s, struct err *
 		return missing(e, "ContainerSpec.Privileges.CredentialSpec");
 	if (p && p->selinux)
 		return missing(e, "ContainerSpec.Privileges.SELinuxContext");
-	if (p && p->seccomp && p->seccomp->mode && strcmp(p->seccomp->mode, "custom") == 0)
-		return missing(e, "ContainerSpec.Privileges.Seccomp.Profile");
 	if (s->init && *s->init)
 		return missing(e, "ContainerSpec.Init");
 	if (s->isolation && *s->isolation && strcmp(s->isolation, "default") != 0)
@@ -71,6 +70,23 @@ static int one_of(const char *value, const char *const *names, const char *what,
 	return err_set(e, -EINVAL, "invalid ContainerSpec.%s: \"%.64s\" is not known", what, value);
 }
 
+static int profile_check(const struct seccomp_opts *o, struct err *e)
+{
+	struct seccomp_profile profile = {0};
+	bool custom = o->mode && strcmp(o->mode, "custom") == 0;
+	int rc;
+
+	if (!custom)
+		return o->profile.n ? err_set(e, -EINVAL,
+					      "ContainerSpec.Privileges.Seccomp.Profile needs the "
+					      "mode \"custom\"")
+				    : 0;
+	rc = seccomp_profile_read(o->profile.n ? (const char *)o->profile.p : "", o->profile.n,
+				  &profile, e);
+	table_done(&seccomp_profile_table, &profile);
+	return rc < 0 ? err_wrap(e, "ContainerSpec.Privileges.Seccomp.Profile") : 0;
+}
+
 static int privileges_check(const struct privileges *p, struct err *e)
 {
 	static const char *const apparmor[] = {"default", "disabled", NULL};
@@ -81,6 +97,8 @@ static int privileges_check(const struct privileges *p, struct err *e)
 		rc = one_of(p->apparmor->mode, apparmor, "Privileges.AppArmor.Mode", e);
 	if (rc == 0 && p && p->seccomp)
 		rc = one_of(p->seccomp->mode, seccomp, "Privileges.Seccomp.Mode", e);
+	if (rc == 0 && p && p->seccomp)
+		rc = profile_check(p->seccomp, e);
 	return rc;
 }
 

@@ -91,11 +91,20 @@ static struct part *part_next(struct service_logs *l)
 	return found;
 }
 
+/* Of a task that is to be placed yet. */
+static bool is_awaited(const struct service_logs *l)
+{
+	const struct task *t =
+		l->task && !l->parts ? store_task(manager_store(l->manager), l->task) : NULL;
+
+	return t && !task_state_final(t->status.state);
+}
+
 static bool is_over(const struct service_logs *l)
 {
 	if (l->failed)
 		return true;
-	if (l->options.follow && l->service && !l->gone)
+	if (l->options.follow && (l->service ? !l->gone : is_awaited(l)))
 		return false;
 	for (const struct part *p = l->parts; p; p = p->next)
 		if (p->first || (!p->ended && (!p->missing || l->options.follow)))
@@ -365,8 +374,10 @@ static void task_later(struct service_logs *l, const struct task *t)
 {
 	struct part *p;
 
-	if (!t->service || strcmp(t->service, l->service) != 0 || !has_node(t) ||
-	    l->n_tasks >= LIMIT_LOG_TASKS || is_read(l, t->o.id))
+	if (l->task ? strcmp(t->o.id, l->task) != 0
+		    : !t->service || strcmp(t->service, l->service) != 0)
+		return;
+	if (!has_node(t) || l->n_tasks >= LIMIT_LOG_TASKS || is_read(l, t->o.id))
 		return;
 	p = part_new(l, t->node);
 	p->caught_up = true; /* it begins now: nothing older of it is to be waited for */
@@ -379,11 +390,11 @@ static void on_changed(void *arg, const struct object *old, const struct object 
 	struct service_logs *l = arg;
 	const struct object *o = new ? new : old;
 
-	if (!l->options.follow || !l->service)
+	if (!l->options.follow)
 		return;
 	if (o->kind == KIND_TASK && new)
 		task_later(l, (const struct task *)new);
-	if (o->kind == KIND_SERVICE && !new &&strcmp(o->id, l->service) == 0) {
+	if (o->kind == KIND_SERVICE && l->service && !new &&strcmp(o->id, l->service) == 0) {
 		l->gone = true;
 		pump_soon(l);
 	}
@@ -396,7 +407,11 @@ static void on_applied(void *arg, uint64_t version, bool swapped)
 	struct store_walk w;
 
 	(void)version;
-	if (!swapped || !l->options.follow || !l->service)
+	if (!swapped || !l->options.follow)
+		return;
+	if (l->task && (t = store_task(manager_store(l->manager), l->task)))
+		task_later(l, t);
+	if (!l->service)
 		return;
 	store_walk_service_tasks(&w, manager_store(l->manager), l->service);
 	while ((t = store_walk_next(&w)))

@@ -4,6 +4,7 @@ the API, and seen inside of its running container or in what the engine was aske
 create by its name.
 """
 
+import base64
 import json
 
 import pytest
@@ -86,6 +87,13 @@ INSIDE = {
                                    "grep NoNewPrivs /proc/1/status | cut -f2", "1"),
     "Privileges.Seccomp": ({"Privileges": {"Seccomp": {"Mode": "unconfined"}}},
                            "grep Seccomp: /proc/1/status | cut -f2", "0"),
+    "Privileges.Seccomp.Profile": (
+        {"Privileges": {"Seccomp": {"Mode": "custom", "Profile": base64.b64encode(json.dumps({
+            "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                {"names": ["chmod", "fchmodat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 39}]
+        }).encode()).decode()}}},
+        "chmod 700 /tmp 2>&1 | sed 's/.*: //'; grep Seccomp: /proc/1/status | cut -f2",
+        "Directory not empty\n2"),
     "Mounts tmpfs": ({"Mounts": [{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {
         "SizeBytes": MIB, "Mode": 0o1770}}]},
                      "stat -c %a /t; df -k /t | tail -1 | tr -s ' ' | cut -d' ' -f2", "1770\n1024"),
@@ -172,6 +180,8 @@ REFUSED = {
     "Hosts": ({"ContainerSpec": {"Hosts": ["only-a-name"]}}, "Hosts"),
     "AppArmor": ({"ContainerSpec": {"Privileges": {"AppArmor": {"Mode": "so-so"}}}}, "AppArmor"),
     "Seccomp": ({"ContainerSpec": {"Privileges": {"Seccomp": {"Mode": "so-so"}}}}, "Seccomp"),
+    "Seccomp.Profile": ({"ContainerSpec": {"Privileges": {"Seccomp": {
+        "Mode": "custom", "Profile": "e30="}}}}, "Seccomp.Profile"),
     "Resources.Limits": ({"Resources": {"Limits": {"NanoCPUs": 1}}}, "cpu"),
     "Template": ({"ContainerSpec": {"Env": ["A={{.No.Such}}"]}}, "{{.No.Such}}"),
     "Template of a hostname": ({"ContainerSpec": {"Hostname": "{{.Service.Name"}}, "}}"),

@@ -261,7 +261,8 @@ static void test_check(void **state)
 		"\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"80\"}]}",
 		"\"Devices\":[{\"PathOnHost\":\"/dev/null\"}]",
 		"\"DeviceRequests\":[{\"Driver\":\"x\"}]",
-		"\"SecurityOpt\":[\"seccomp={}\"]",
+		"\"SecurityOpt\":[\"seccomp={\\\"defaultAction\\\":\\\"SCMP_ACT_ALLOW\\\","
+		"\\\"listenerPath\\\":\\\"/x\\\"}\"]",
 	};
 	static const char *const bad[] = {
 		"\"Memory\":1000",
@@ -272,6 +273,7 @@ static void test_check(void **state)
 		"\"Memory\":9000000000000000000",
 		"\"ShmSize\":-1",
 		"\"SecurityOpt\":[\"what=ever\"]",
+		"\"SecurityOpt\":[\"seccomp={}\"]",
 		"\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"big\"}}",
 		"\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1k\",\"max-"
 		"file\":"
