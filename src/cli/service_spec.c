@@ -127,13 +127,69 @@ int service_restart(struct task_spec *t, const struct flags *f, struct err *e)
 	return 0;
 }
 
-static void task_fill(const struct flags *f, struct task_spec *t)
+/* "spread=KEY"; NULL when it is something else. */
+static const char *pref_key(const char *text, struct err *e)
+{
+	const char *value = strchr(text, '=');
+
+	if (!value) {
+		(void)err_set(e, -EINVAL, "placement preference must be of the format \"%s\"",
+			      "<strategy>=<arg>");
+		return NULL;
+	}
+	if (strncmp(text, "spread=", 7) == 0)
+		return value + 1;
+	(void)err_set(e, -EINVAL, "unsupported placement preference %.*s", (int)(value - text),
+		      text);
+	return NULL;
+}
+
+int service_prefs_add(struct placement *p, const struct flags *f, const char *flag, struct err *e)
+{
+	STRS_EACH (text, flag_list(f, flag)) {
+		const char *key = pref_key(text, e);
+		struct placement_preference *pref;
+
+		if (!key)
+			return e->code;
+		pref = LIST_ADD(&p->preferences);
+		pref->spread = xcalloc(1, sizeof *pref->spread);
+		pref->spread->descriptor = xstrdup(key);
+	}
+	return 0;
+}
+
+int service_prefs_remove(struct placement *p, const struct flags *f, const char *flag,
+			 struct err *e)
+{
+	STRS_EACH (text, flag_list(f, flag)) {
+		const char *key = pref_key(text, e);
+		size_t kept = 0;
+
+		if (!key)
+			return e->code;
+		for (size_t i = 0; i < p->preferences.n; i++) {
+			struct placement_preference *pref = &p->preferences.v[i];
+
+			if (pref->spread && pref->spread->descriptor &&
+			    strcmp(pref->spread->descriptor, key) == 0)
+				table_done(&placement_preference_table, pref);
+			else
+				p->preferences.v[kept++] = *pref;
+		}
+		p->preferences.n = kept;
+	}
+	return 0;
+}
+
+static int task_fill(const struct flags *f, struct task_spec *t, struct err *e)
 {
 	t->resources = xcalloc(1, sizeof *t->resources);
 	service_resources(t, f);
 	t->placement = xcalloc(1, sizeof *t->placement);
 	spec_list(&t->placement->constraints, f, "constraint");
 	t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;
+	return service_prefs_add(t->placement, f, "placement-pref", e);
 }
 
 /* All at once, unless it is said how many. */
@@ -250,11 +306,11 @@ int service_spec_fill(const struct flags *f, struct service_spec *ret, struct er
 	ret->name = xstrdup(flag_text(f, "name"));
 	spec_labels(&ret->labels, f, "label");
 	t->container = xcalloc(1, sizeof *t->container);
-	task_fill(f, t);
 	service_update_config(ret, f);
 	service_deadline(&ret->labels, f);
-	if (container_fill(f, t->container, t, e) < 0 || service_restart(t, f, e) < 0 ||
-	    mode_fill(f, &ret->mode, e) < 0 || endpoint_fill(f, ret, e) < 0)
+	if (task_fill(f, t, e) < 0 || container_fill(f, t->container, t, e) < 0 ||
+	    service_restart(t, f, e) < 0 || mode_fill(f, &ret->mode, e) < 0 ||
+	    endpoint_fill(f, ret, e) < 0)
 		return e->code;
 	return 0;
 }

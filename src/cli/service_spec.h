@@ -9,6 +9,10 @@
 
 /* Fills the zeroed `ret` from flags and "IMAGE [COMMAND] [ARG...]". -EINVAL with a sentence. */
 int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e);
+/* Adds, or takes away, the preferences that the flag names; -EINVAL for what is none. */
+int service_prefs_add(struct placement *p, const struct flags *f, const char *flag, struct err *e);
+int service_prefs_remove(struct placement *p, const struct flags *f, const char *flag,
+			 struct err *e);
 
 /* What create and update have in common; a flag that was not given changes nothing. */
 int service_container(struct container_spec *c, const struct flags *f, struct err *e);

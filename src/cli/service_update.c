@@ -154,15 +154,23 @@ static int container_change(struct container_spec *c, const struct flags *f, str
 	return mounts_change(c, f, e);
 }
 
-static void placement_change(struct task_spec *t, const struct flags *f)
+static int placement_change(struct task_spec *t, const struct flags *f, struct err *e)
 {
-	if (!flag_is_set(f, "constraint-add") && !flag_is_set(f, "constraint-rm") &&
-	    !flag_is_set(f, "replicas-max-per-node"))
-		return;
+	static const char *const names[] = {"constraint-add", "constraint-rm", "placement-pref-add",
+					    "placement-pref-rm", "replicas-max-per-node"};
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		any |= flag_is_set(f, names[i]);
+	if (!any)
+		return 0;
 	if (!t->placement)
 		t->placement = xcalloc(1, sizeof *t->placement);
 	list_change(&t->placement->constraints, f, "constraint-add", "constraint-rm");
 	spec_number((int64_t *)&t->placement->max_replicas, f, "replicas-max-per-node");
+	if (service_prefs_remove(t->placement, f, "placement-pref-rm", e) < 0)
+		return e->code;
+	return service_prefs_add(t->placement, f, "placement-pref-add", e);
 }
 
 static int mode_change(struct service_spec *s, const struct flags *f, struct err *e)
@@ -192,7 +200,8 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 		return err_set(e, -EINVAL, "the service has no containers to update");
 	labels_change(&s->labels, f, "label-add", "label-rm");
 	service_resources(t, f);
-	placement_change(t, f);
+	if (placement_change(t, f, e) < 0)
+		return e->code;
 	service_update_config(s, f);
 	service_deadline(&s->labels, f);
 	if (flag_true(f, "force"))

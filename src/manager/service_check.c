@@ -62,6 +62,18 @@ static int restart_check(const struct restart_policy *p, struct err *e)
 	return 0;
 }
 
+static int preference_check(const struct placement_preference *p, struct err *e)
+{
+	struct constraint key = {0};
+	int rc;
+
+	if (!p->spread)
+		return err_set(e, -EINVAL, "placement preference: only spreading is known");
+	rc = spread_key_parse(p->spread->descriptor, &key, e);
+	free(key.label);
+	return rc;
+}
+
 static int placement_check(const struct placement *p, struct err *e)
 {
 	struct constraints parsed = {0};
@@ -69,10 +81,10 @@ static int placement_check(const struct placement *p, struct err *e)
 
 	if (!p)
 		return 0;
-	if (p->preferences.n)
-		return missing(e, "Placement.Preferences");
 	rc = constraints_parse(&p->constraints, &parsed, e);
 	constraints_done(&parsed);
+	LIST_EACH (pref, &p->preferences)
+		rc = rc < 0 ? rc : preference_check(pref, e);
 	return rc;
 }
 

@@ -101,6 +101,20 @@ static int constraint_parse(const char *text, struct constraint *ret, struct err
 	return 0;
 }
 
+int spread_key_parse(const char *text, struct constraint *ret, struct err *e)
+{
+	*ret = (struct constraint){0};
+	if (text && key_is_sound(text))
+		key_read(text, ret);
+	if (ret->key != CONSTRAINT_UNKNOWN && ret->key != CONSTRAINT_IP)
+		return 0;
+	return err_set(e, -EINVAL,
+		       "placement preference: \"%.100s\" cannot be spread over: it must be "
+		       "node.labels.NAME, engine.labels.NAME, or another key of constraints than "
+		       "node.ip",
+		       text ? text : "");
+}
+
 int constraints_parse(const struct strs *texts, struct constraints *ret, struct err *e)
 {
 	struct constraints c = {.n = texts->n};
@@ -162,16 +176,20 @@ static const char *node_value(const struct constraint *c, const struct node *n)
 	}
 }
 
+const char *constraint_value(const struct constraint *c, const struct node *n)
+{
+	const char *value = node_value(c, n);
+
+	return value ? value : "";
+}
+
 static bool constraint_match(const struct constraint *c, const struct node *n)
 {
-	const char *value;
-
 	if (c->key == CONSTRAINT_UNKNOWN)
 		return false;
 	if (c->key == CONSTRAINT_IP)
 		return ip_match(c, n);
-	value = node_value(c, n);
-	return (strcasecmp(value ? value : "", c->value) == 0) != c->negate;
+	return (strcasecmp(constraint_value(c, n), c->value) == 0) != c->negate;
 }
 
 bool constraints_match(const struct constraints *c, const struct node *n)

@@ -43,5 +43,13 @@ struct constraints {
  */
 int constraints_parse(const struct strs *texts, struct constraints *ret, struct err *e);
 void constraints_done(struct constraints *c);
+/*
+ * Reads the key of a placement preference ("node.labels.rack") into `ret` (its value stays NULL;
+ * free label with free()). -EINVAL with a sentence for the user, also for a key that no node can
+ * have.
+ */
+int spread_key_parse(const char *text, struct constraint *ret, struct err *e);
+/* What the node has for the key; "" when it has nothing. */
+const char *constraint_value(const struct constraint *c, const struct node *n);
 /* Whether the node satisfies all of them. A label that the node lacks is the empty value. */
 bool constraints_match(const struct constraints *c, const struct node *n);

@@ -93,6 +93,15 @@ enum sched_filter {
 	FILTER_NONE = FILTER_MAX,
 };
 
+/* How good a node is for a task of the group: see place.c for the order. */
+struct sched_rank {
+	bool failing;
+	uint32_t same;  /* tasks of the service there */
+	uint32_t total; /* tasks there in all */
+	uint64_t tie;
+	struct sched_node *node;
+};
+
 void sched_needs_init(struct sched_needs *ret, const struct sched_group *g);
 void sched_needs_done(struct sched_needs *n);
 /* FILTER_NONE when the node fits; `same` is how many tasks of the service it has. */
@@ -104,6 +113,9 @@ bool sched_still_fits(const struct sched_needs *needs, const struct sched_node *
 void sched_explain(const uint32_t refused[FILTER_MAX], struct buf *why);
 
 uint64_t sched_hash(const char *text);
+uint64_t sched_mix(uint64_t x);
+/* Entry `i` of a heap of `n` goes down to where it belongs. */
+void sched_heap_sink(struct sched_rank *heap, size_t n, size_t i);
 /* Whether the template fails too often on this node. */
 bool sched_is_failing(const struct sched_failures *f, uint64_t template_version, int64_t now_ns);
 /* A port's key, or 0 when it takes no port of the host. */

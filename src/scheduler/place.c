@@ -1,21 +1,15 @@
 /*
- * Ordering: a heap of the nodes that fit, worked out once a group, from which each task takes the
- * best. Nodes where the template keeps failing come last, then fewest tasks of the service first,
- * then fewest tasks in all; ties are broken by a hash, so that not the same node is always first.
+ * Ordering: a heap of the nodes that fit (in each leaf of the tree of preferences, see spread.h),
+ * worked out once a group, from which each task takes the best. Nodes where the template keeps
+ * failing come last, then fewest tasks of the service first, then fewest tasks in all; ties are
+ * broken by a hash, so that not the same node is always first.
  */
 #include "scheduler/impl.h"
+#include "scheduler/spread.h"
 
 #include <string.h>
 
-struct rank {
-	bool failing;
-	uint32_t same;  /* tasks of the service there */
-	uint32_t total; /* tasks there in all */
-	uint64_t tie;
-	struct sched_node *node;
-};
-
-static uint64_t hash_mix(uint64_t x)
+uint64_t sched_mix(uint64_t x)
 {
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
@@ -28,10 +22,10 @@ uint64_t sched_hash(const char *s)
 
 	for (; *s; s++)
 		h = (h ^ (uint8_t)*s) * 0x100000001b3u;
-	return hash_mix(h);
+	return sched_mix(h);
 }
 
-static bool rank_before(const struct rank *a, const struct rank *b)
+static bool rank_before(const struct sched_rank *a, const struct sched_rank *b)
 {
 	if (a->failing != b->failing)
 		return b->failing;
@@ -44,9 +38,9 @@ static bool rank_before(const struct rank *a, const struct rank *b)
 	return a->node->serial < b->node->serial;
 }
 
-static void heap_sink(struct rank *heap, size_t n, size_t i)
+void sched_heap_sink(struct sched_rank *heap, size_t n, size_t i)
 {
-	struct rank moving = heap[i];
+	struct sched_rank moving = heap[i];
 
 	for (;;) {
 		size_t child = 2 * i + 1;
@@ -63,20 +57,25 @@ static void heap_sink(struct rank *heap, size_t n, size_t i)
 	heap[i] = moving;
 }
 
-/* What one placement works on; all arrays are by the nodes' indexes and live in the scratch. */
+/*
+ * What one placement works on; all arrays live in the scratch, those but the heap are by the nodes'
+ * indexes. Each leaf of the tree of preferences has a part of the heap.
+ */
 struct placing {
 	struct sched_needs needs;
 	uint32_t *same;
 	bool *failing;
-	struct rank *heap;
-	size_t n;
+	struct sched_rank *heap;
+	struct spread_tree tree;
+	struct spread_branch **leaves; /* NULL: the node does not fit */
 	uint32_t refused[FILTER_MAX];
 };
 
 /* Memory for heap and arrays, kept from call to call. */
 static void scratch_reserve(struct scheduler *s, struct placing *p)
 {
-	size_t size = s->n_nodes * (sizeof(struct rank) + sizeof(uint32_t) + sizeof(bool));
+	size_t size = s->n_nodes * (sizeof(struct sched_rank) + sizeof(struct spread_branch *) +
+				    sizeof(uint32_t) + sizeof(bool));
 
 	if (size > s->scratch_size) {
 		free(s->scratch);
@@ -86,7 +85,8 @@ static void scratch_reserve(struct scheduler *s, struct placing *p)
 	if (!s->n_nodes)
 		return;
 	p->heap = s->scratch;
-	p->same = (uint32_t *)(p->heap + s->n_nodes);
+	p->leaves = (struct spread_branch **)(p->heap + s->n_nodes);
+	p->same = (uint32_t *)(p->leaves + s->n_nodes);
 	p->failing = (bool *)(p->same + s->n_nodes);
 	memset(p->same, 0, s->n_nodes * (sizeof(uint32_t) + sizeof(bool)));
 }
@@ -105,25 +105,38 @@ static void history_fill(const struct scheduler *s, const struct sched_group *g,
 			sched_is_failing(&service->failures[i], g->template_version, now_ns);
 }
 
-static void heap_build(const struct scheduler *s, uint64_t seed, struct placing *p)
+/* Which leaf each node that fits belongs to; all nodes count for the branches. */
+static void leaves_find(const struct scheduler *s, const struct sched_group *g, uint64_t seed,
+			struct placing *p)
 {
-	p->n = 0;
+	spread_init(&p->tree, g->spec->placement, seed);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		struct sched_node *node = s->nodes[i];
 
-		if (!node || !node->n ||
-		    sched_filter_node(&p->needs, node, p->same[i]) != FILTER_NONE)
+		p->leaves[i] = NULL;
+		if (!node || !node->n)
 			continue;
-		p->heap[p->n++] = (struct rank){
-			.failing = p->failing[i],
-			.same = p->same[i],
-			.total = node->active,
-			.tie = hash_mix(seed ^ node->hash),
-			.node = node,
-		};
+		p->leaves[i] = spread_leaf(&p->tree, node->n, p->same[i]);
+		if (sched_filter_node(&p->needs, node, p->same[i]) == FILTER_NONE)
+			spread_room(p->leaves[i]);
+		else
+			p->leaves[i] = NULL;
 	}
-	for (size_t i = p->n / 2; i > 0; i--)
-		heap_sink(p->heap, p->n, i - 1);
+	spread_layout(&p->tree, p->heap);
+}
+
+static void heap_build(const struct scheduler *s, uint64_t seed, struct placing *p)
+{
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (p->leaves[i])
+			spread_put(p->leaves[i], &(struct sched_rank){
+							 .failing = p->failing[i],
+							 .same = p->same[i],
+							 .total = s->nodes[i]->active,
+							 .tie = sched_mix(seed ^ s->nodes[i]->hash),
+							 .node = s->nodes[i],
+						 });
+	spread_ready(&p->tree);
 }
 
 static void placed_note(struct scheduler *s, const struct sched_group *g, struct sched_node *node)
@@ -136,19 +149,17 @@ static void placed_note(struct scheduler *s, const struct sched_group *g, struct
 	sched_hold_on(s, g, node, true);
 }
 
-/* Gives the best node to one task. */
-static const char *heap_take(struct scheduler *s, const struct sched_group *g, struct placing *p)
+/* Gives the best node of a leaf to one task. */
+static const char *heap_take(struct scheduler *s, const struct sched_group *g, struct placing *p,
+			     struct spread_branch *leaf)
 {
-	struct rank *top = &p->heap[0];
+	struct sched_rank *top = &leaf->heap[0];
 	struct sched_node *node = top->node;
 
 	placed_note(s, g, node);
 	top->same = ++p->same[node->index];
 	top->total = node->active;
-	if (!sched_still_fits(&p->needs, node, top->same))
-		p->heap[0] = p->heap[--p->n];
-	if (p->n)
-		heap_sink(p->heap, p->n, 0);
+	spread_took(leaf, sched_still_fits(&p->needs, node, top->same));
 	return node->id;
 }
 
@@ -171,18 +182,23 @@ size_t scheduler_place(struct scheduler *s, const struct sched_group *g, const c
 		       size_t n, int64_t now_ns, const char **ret_nodes, struct buf *why)
 {
 	struct placing p = {0};
+	struct spread_branch *leaf;
 	size_t placed = 0;
+	uint64_t seed;
 
 	if (!n)
 		return 0;
 	sched_needs_init(&p.needs, g);
 	scratch_reserve(s, &p);
 	history_fill(s, g, now_ns, &p);
-	heap_build(s, sched_hash(g->service) ^ sched_hash(tasks[0]), &p);
-	while (placed < n && p.n)
-		ret_nodes[placed++] = heap_take(s, g, &p);
+	seed = sched_hash(g->service) ^ sched_hash(tasks[0]);
+	leaves_find(s, g, seed, &p);
+	heap_build(s, seed, &p);
+	while (placed < n && (leaf = spread_best(&p.tree)))
+		ret_nodes[placed++] = heap_take(s, g, &p, leaf);
 	if (placed < n)
 		explain_all(s, &p, why);
+	spread_done(&p.tree);
 	sched_needs_done(&p.needs);
 	return placed;
 }

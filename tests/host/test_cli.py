@@ -251,7 +251,7 @@ def test_json_lines_are_dockers(daemon, args):
 @needs_docker
 @pytest.mark.parametrize("args", [
     ["--name", "web", "--replicas", "3", "-e", "A=1", "-l", "x=y", "--network", "name=n,alias=a",
-     "--constraint", "node.role==worker", "--limit-cpu", "0.5", "--limit-memory", "64m",
+     "--constraint", "node.role==worker", "--placement-pref", "spread=node.labels.rack", "--limit-cpu", "0.5", "--limit-memory", "64m",
      "--reserve-memory", "1g", "--restart-condition", "on-failure", "--restart-delay", "2s",
      "--mount", "type=bind,src=/a,dst=/b,readonly", "--ulimit", "nofile=10:20", "-w", "/d",
      "--host", "h:1.2.3.4", "--cap-add", "CAP_NET_ADMIN", "-u", "me", "--hostname", "hn",
@@ -260,7 +260,12 @@ def test_json_lines_are_dockers(daemon, args):
      "--endpoint-mode", "dnsrr", "web:1", "sh", "-c", "x"],
     ["-t", "--read-only", "--init", "--limit-pids", "9", "-p", "8080:80/udp",
      "--update-parallelism", "2", "--update-delay", "1s", "--update-order", "start-first", "web:1"],
-], ids=["long", "short"])
+    ["--mode", "global", "web:1"],
+    ["--mode", "replicated-job", "--replicas", "5", "--max-concurrent", "2", "web:1"],
+    ["--mode", "replicated-job", "--replicas", "5", "web:1"],
+    ["--mode", "replicated-job", "web:1"],
+    ["--mode", "global-job", "web:1"],
+], ids=["long", "short", "global", "job", "job-at-once", "job-of-one", "global-job"])
 def test_a_service_is_asked_for_as_docker_does(daemon, args):
     sent = []
     for program in (SHOAL, "docker"):

@@ -369,6 +369,23 @@ def test_modes_with_docker(shoal):
     run_docker(shoal, "service", "rm", "each", "job", "once")
 
 
+def test_placement_preferences(shoal):
+    prefs = lambda: [p["Spread"]["SpreadDescriptor"] for p in json.loads(
+        shoal("service", "inspect", "rack"))[0]["Spec"]["TaskTemplate"]["Placement"].get(
+            "Preferences") or []]
+    assert "cannot be spread over" in shoal(
+        "service", "create", "--placement-pref", "spread=rack", IMAGE, code=1)
+    assert "unsupported placement preference pack" in shoal(
+        "service", "create", "--placement-pref", "pack=node.labels.a", IMAGE, code=1)
+    shoal("service", "create", "--name", "rack", "--placement-pref", "spread=node.labels.rack",
+          "--no-resolve-image", "--stop-grace-period", "1s", IMAGE)
+    assert prefs() == ["node.labels.rack"]
+    shoal("service", "update", "-d", "--placement-pref-add", "spread=node.labels.row",
+          "--placement-pref-rm", "spread=node.labels.rack", "rack")
+    assert prefs() == ["node.labels.row"]
+    shoal("service", "rm", "rack")
+
+
 def test_service_update_of_networks(shoal):
     targets = lambda: [n["Target"] for n in json.loads(shoal("service", "inspect", "web"))[0][
         "Spec"]["TaskTemplate"].get("Networks") or []]

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "scheduler/constraint.h"
 #include "scheduler/scheduler.h"
 
 #define GIB (1LL << 30)
@@ -61,6 +62,11 @@ static int world_free(void **state)
 	for (int i = 0; i < NODES; i++)
 		object_free(&w->nodes[i]->o);
 	strs_done(&w->placement.constraints);
+	LIST_EACH (p, &w->placement.preferences) {
+		free(p->spread->descriptor);
+		free(p->spread);
+	}
+	free(w->placement.preferences.v);
 	free(w->placement.platforms.v);
 	free(w->endpoint.ports.v);
 	free(w);
@@ -323,6 +329,108 @@ static void a_node_that_goes_is_remembered_while_held(void **state)
 	assert_string_equal(place(w), "n1");
 }
 
+static void prefer(struct world *w, const char *key)
+{
+	struct placement_preference *p = LIST_ADD(&w->placement.preferences);
+
+	p->spread = xcalloc(1, sizeof *p->spread);
+	p->spread->descriptor = xstrdup(key);
+}
+
+static void label(struct world *w, int node, const char *key, const char *value)
+{
+	strmap_set(&w->nodes[node]->spec.labels, key, value);
+	scheduler_node_set(w->s, w->nodes[node]);
+}
+
+/* Places so many tasks in one call; how many each node got. */
+static size_t place_many(struct world *w, size_t n, size_t ret[NODES])
+{
+	const char *tasks[32], *nodes[32];
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+	size_t placed;
+
+	assert_in_range(n, 1, 32);
+	for (size_t i = 0; i < n; i++)
+		tasks[i] = "t";
+	placed = scheduler_place(w->s, &w->group, tasks, n, 0, nodes, &why);
+	for (int i = 0; i < NODES; i++)
+		ret[i] = count_on(nodes, placed, w->nodes[i]->o.id);
+	snprintf(w->why, sizeof w->why, "%s", buf_text(&why));
+	return placed;
+}
+
+/* n0 and n1 in one rack, n2 in another, n3 in none: a third each. */
+static void preferences_spread_over_values(void **state)
+{
+	struct world *w = *state;
+	size_t on[NODES];
+
+	label(w, 0, "rack", "a");
+	label(w, 1, "rack", "a");
+	label(w, 2, "rack", "b");
+	prefer(w, "node.labels.rack");
+	assert_int_equal(place_many(w, 12, on), 12);
+	assert_int_equal(on[0], 2);
+	assert_int_equal(on[1], 2);
+	assert_int_equal(on[2], 4);
+	assert_int_equal(on[3], 4);
+}
+
+static void preferences_form_a_tree(void **state)
+{
+	struct world *w = *state;
+	size_t on[NODES];
+
+	for (int i = 0; i < NODES; i++)
+		label(w, i, "site", i < 3 ? "here" : "there");
+	label(w, 0, "rack", "a");
+	label(w, 1, "rack", "a");
+	label(w, 2, "rack", "b");
+	prefer(w, "node.labels.site");
+	prefer(w, "node.labels.rack");
+	assert_int_equal(place_many(w, 16, on), 16);
+	assert_int_equal(on[3], 8);
+	assert_int_equal(on[2], 4);
+	assert_int_equal(on[0] + on[1], 4);
+	assert_int_equal(on[0], 2);
+}
+
+/* What is there already counts, on nodes that take no more as well; a full branch is left. */
+static void preferences_count_what_is_there(void **state)
+{
+	struct world *w = *state;
+	size_t on[NODES];
+
+	for (int i = 0; i < NODES; i++)
+		label(w, i, "rack", i < 2 ? "a" : "b");
+	prefer(w, "node.labels.rack");
+	for (int i = 0; i < 4; i++)
+		scheduler_hold(w->s, &w->group, "n0", true);
+	w->nodes[0]->spec.availability = AVAILABILITY_PAUSE;
+	scheduler_node_set(w->s, w->nodes[0]);
+	assert_int_equal(place_many(w, 4, on), 4);
+	assert_int_equal(on[2] + on[3], 4);
+	w->reservations.nano_cpus = CPU;
+	assert_int_equal(place_many(w, 20, on), 12);
+	assert_int_equal(on[1], 4);
+	assert_non_null(strstr(w->why, "insufficient resources on 3 nodes"));
+}
+
+static void preferences_that_cannot_be(void **state)
+{
+	struct constraint key;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(spread_key_parse("node.labels.rack", &key, &e), 0);
+	free(key.label);
+	assert_int_equal(spread_key_parse("node.hostname", &key, &e), 0);
+	assert_int_equal(spread_key_parse("node.ip", &key, &e), -EINVAL);
+	assert_int_equal(spread_key_parse("rack", &key, &e), -EINVAL);
+	assert_int_equal(spread_key_parse(NULL, &key, &e), -EINVAL);
+	assert_non_null(strstr(err_text(&e), "cannot be spread over"));
+}
+
 #define WTEST(fn) cmocka_unit_test_setup_teardown(fn, world_make, world_free)
 
 int main(void)
@@ -339,6 +447,10 @@ int main(void)
 		WTEST(ties_are_broken_but_replayable),
 		WTEST(one_node_given),
 		WTEST(a_node_that_goes_is_remembered_while_held),
+		WTEST(preferences_spread_over_values),
+		WTEST(preferences_form_a_tree),
+		WTEST(preferences_count_what_is_there),
+		TEST(preferences_that_cannot_be),
 	};
 
 	return RUN_TESTS(tests);
