@@ -128,8 +128,12 @@
 #define LIMIT_PS_ARGS 1024         /* characters of its arguments */
 
 /* Services */
-#define LIMIT_DATA_ASKS 4096         /* streams that another manager asks for at once */
-#define LIMIT_LOG_WAIT_MS 5000       /* milliseconds for a node to come with its tasks' logs */
-#define LIMIT_LOG_QUEUE (256u << 10) /* bytes of one node's entries that wait for the others' */
-#define LIMIT_LOG_TASKS 4096         /* tasks of a service whose logs are read at once */
-#define LIMIT_REPLICAS 100000u       /* of one service */
+#define LIMIT_DATA_ASKS 4096          /* streams that another manager asks for at once */
+#define LIMIT_LOG_WAIT_MS 5000        /* milliseconds for a node to come with its tasks' logs */
+#define LIMIT_LOG_QUEUE (256u << 10)  /* bytes of one node's entries that wait for the others' */
+#define LIMIT_LOG_TASKS 4096          /* tasks of a service whose logs are read at once */
+#define LIMIT_CRON_HISTORY 1000       /* iterations of a scheduled job that are kept */
+#define LIMIT_CRON_TEXT 256           /* characters of a schedule */
+#define LIMIT_ZONE_NAME 64            /* characters of a time zone's name, with the NUL */
+#define LIMIT_ZONE_BYTES (256u << 10) /* of a file of the time zones' database */
+#define LIMIT_REPLICAS 100000u        /* of one service */

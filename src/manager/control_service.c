@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "manager/control.h"
 #include "manager/service_spec.h"
+#include "model/schedule.h"
 
 /* Networks are given by name or id; stored by id, so that a rename or a new one changes nothing. */
 static int networks_resolve(const struct store *view, struct service_spec *spec, struct err *e)
@@ -93,6 +94,18 @@ static int spec_prepare(struct control *c, struct service_spec *spec, const char
 	return rc;
 }
 
+/* What has a schedule waits for it. */
+static void job_create(struct service *s, int64_t now_ns)
+{
+	s->job = xcalloc(1, sizeof *s->job);
+	if (!schedule_is_set(&s->spec)) {
+		s->job->last_execution = now_ns;
+		return;
+	}
+	s->job->schedule = xcalloc(1, sizeof *s->job->schedule);
+	s->job->schedule->since = now_ns;
+}
+
 int control_service_create(struct control *c, const struct control_request *r, struct err *e)
 {
 	char id[ID_CLUSTER_LEN + 1];
@@ -110,10 +123,8 @@ int control_service_create(struct control *c, const struct control_request *r, s
 		return rc;
 	}
 	s->spec_version = s->template_version = store_version(c->view);
-	if (service_is_job(&s->spec)) {
-		s->job = xcalloc(1, sizeof *s->job);
-		s->job->last_execution = c->now_ns;
-	}
+	if (service_is_job(&s->spec))
+		job_create(s, c->now_ns);
 	if (s->spec.endpoint)
 		table_copy(&endpoint_spec_table, &s->endpoint.spec, s->spec.endpoint);
 	changes_create(c->out, &s->o);

@@ -48,6 +48,7 @@ struct core *core_replicated_new(void); /* slots of replicated services, scaling
 struct core *core_update_new(void);     /* changed templates: rolling updates and rollbacks */
 struct core *core_global_new(void);     /* a task on each node that fits: global services, jobs */
 struct core *core_job_new(void);        /* completions of replicated jobs */
+struct core *core_cron_new(void);       /* iterations of scheduled jobs */
 struct core *core_restart_new(void);    /* failed tasks: policy, delay, attempts, window */
 struct core *core_reaper_new(void);     /* old finished tasks, unused templates, removed services */
 struct core *core_enforcer_new(void);   /* constraints and reservations that no longer hold */

@@ -75,6 +75,8 @@ static void pair_step(struct core_global *c, struct core_step *step, const struc
 		core_job_retire(step, svc, slot);
 	if (!node_keeps_tasks(n) || n->spec.availability == AVAILABILITY_PAUSE)
 		return;
+	if (svc->job && !svc->job->last_execution)
+		return; /* its time has not come yet */
 	if (!core_global_fits(svc, n)) {
 		if (slot && step->out->n == before)
 			slot_desire(step, slot, TASK_SHUTDOWN);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "model/schedule.h"
 #include "scheduler/scheduler.h"
 
 void core_task_desire(struct core_step *step, const struct task *t, enum task_state desired)
@@ -136,17 +137,18 @@ bool core_global_fits(const struct service *svc, const struct node *n)
 }
 
 /* How many iterations before the current one are kept; UINT64_MAX: all. */
-static uint64_t iterations_kept(const struct store *s)
+static uint64_t iterations_kept(const struct store *s, const struct service *svc)
 {
 	const struct cluster *cluster = store_cluster(s);
 	int64_t limit = cluster ? cluster_task_history(cluster) : TASK_HISTORY_DEFAULT;
 
-	return limit < 0 ? UINT64_MAX : (uint64_t)limit;
+	return schedule_history(&svc->spec, limit < 0 ? UINT64_MAX : (uint64_t)limit);
 }
 
 void core_job_retire(struct core_step *step, const struct service *svc, const struct slot *slot)
 {
-	uint64_t now = service_iteration(svc), kept = iterations_kept(step->store);
+	uint64_t now = service_iteration(svc), kept = iterations_kept(step->store, svc);
+	bool runs_on = schedule_lets_overlap(&svc->spec);
 
 	for (size_t i = 0; i < slot->n; i++) {
 		const struct task *t = slot_task(slot, i);
@@ -154,6 +156,8 @@ void core_job_retire(struct core_step *step, const struct service *svc, const st
 
 		if (task_iteration(t) >= now || t->desired == TASK_REMOVE ||
 		    !core_is_current(step, &t->o))
+			continue;
+		if (!ended && runs_on)
 			continue;
 		if (!ended || now - task_iteration(t) > kept)
 			core_task_desire(step, t, TASK_REMOVE);

@@ -72,8 +72,9 @@ void core_restart_rules(const struct store *s, const struct service *svc, const 
 /* Whether a global service has its task on the node. Room for it is the scheduler's to judge. */
 bool core_global_fits(const struct service *svc, const struct node *n);
 /*
- * A job's tasks of earlier iterations in the slot: those that have not ended are removed, the
- * others stay as history for as many iterations as the cluster keeps tasks of a slot.
+ * A job's tasks of earlier iterations in the slot: those that have not ended are removed (unless
+ * the job's schedule lets them run on), the others stay as history for as many iterations as the
+ * schedule says, or as the cluster keeps tasks of a slot.
  */
 void core_job_retire(struct core_step *step, const struct service *svc, const struct slot *slot);
 /*

@@ -46,6 +46,21 @@ static bool is_under_way(const struct task *t)
 	return t && task_is_wanted(t) && t->status.state != TASK_COMPLETE;
 }
 
+/*
+ * Whether the slot needs a task: nothing was made for it yet, or what ended there lost its
+ * successor when the job was smaller for a while.
+ */
+static bool is_open(struct core_step *step, const struct service *svc,
+		    const struct slot_service *tasks, uint64_t slot)
+{
+	const struct task *t = current_of(svc, tasks, slot);
+
+	if (!t)
+		return true;
+	return !task_is_wanted(t) && t->status.state != TASK_COMPLETE &&
+	       core_may_restart(step->store, &tasks->v[slot], svc, t, step->now_ns);
+}
+
 /* The lowest slots that nothing was made for yet get tasks, up to what may run at a time. */
 static void job_fill(struct core_step *step, const struct service *svc,
 		     const struct slot_service *tasks, size_t start)
@@ -57,7 +72,7 @@ static void job_fill(struct core_step *step, const struct service *svc,
 	for (uint64_t slot = 0; slot < total && core_fits(step, start); slot++) {
 		if (busy >= job_concurrency(&svc->spec))
 			return;
-		if (current_of(svc, tasks, slot))
+		if (!is_open(step, svc, tasks, slot))
 			continue;
 		changes_create(step->out, &core_task_new(step, svc, slot, TASK_RUNNING)->o);
 		busy++;
@@ -77,7 +92,7 @@ static void service_step(struct core_job *c, struct core_step *step, const char 
 		history_retire(step, svc, tasks, start);
 	if (tasks && step->out->n == before)
 		excess_remove(step, svc, tasks, start);
-	if (step->out->n == before)
+	if (step->out->n == before && svc->job && svc->job->last_execution)
 		job_fill(step, svc, tasks, start);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "manager/core_impl.h"
+#include "model/schedule.h"
 
 /* What is dirty is looked at together: when there is so much of it, or after so long. */
 #define REAP_COUNT 1000
@@ -94,6 +95,7 @@ static void task_reap(struct core_reaper *c, struct core_step *step, const char 
 /* As many as the cluster keeps; more where a restart window has to be counted in them. */
 static size_t history_limit(const struct store *s, const struct task *newest)
 {
+	const struct service *svc = store_service(s, newest->service);
 	const struct cluster *cluster = store_cluster(s);
 	int64_t limit = cluster ? cluster_task_history(cluster) : TASK_HISTORY_DEFAULT;
 	const struct template *template =
@@ -104,6 +106,8 @@ static size_t history_limit(const struct store *s, const struct task *newest)
 		return SIZE_MAX;
 	if (!template)
 		return (size_t)limit;
+	if (newest->iteration && svc)
+		limit = MAX_OF(limit, (int64_t)schedule_history(&svc->spec, 0));
 	restart_rules_of(&template->spec, &rules);
 	if (rules.window && rules.max_attempts)
 		limit = MAX_OF(limit, (int64_t)MIN_OF(rules.max_attempts, REAP_RESTARTS_MAX) + 1);

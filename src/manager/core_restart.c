@@ -84,6 +84,14 @@ static void raise_when_due(struct core_restart *c, struct core_step *step, const
 		core_task_desire(step, t, core_task_goal(svc));
 }
 
+/* One of an earlier iteration that was let run on has no successor, but cannot stay either. */
+static void earlier_leave(struct core_step *step, const struct task *t)
+{
+	if (!task_state_final(t->status.state) && t->node &&
+	    !node_keeps_tasks(store_node(step->store, t->node)))
+		core_task_desire(step, t, TASK_SHUTDOWN);
+}
+
 static void task_step(struct core_restart *c, struct core_step *step, const char *id)
 {
 	const struct task *t = store_task(step->store, id);
@@ -91,9 +99,12 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 	const struct slot *slot = t ? slots_of(&c->slots, t) : NULL;
 
 	wakes_clear(&c->wakes, id);
-	if (!svc || svc->pending_delete || !task_is_wanted(t) ||
-	    task_iteration(t) != service_iteration(svc))
+	if (!svc || svc->pending_delete || !task_is_wanted(t))
 		return;
+	if (task_iteration(t) != service_iteration(svc)) {
+		earlier_leave(step, t);
+		return;
+	}
 	if (service_is_job(&svc->spec) && t->status.state == TASK_COMPLETE)
 		return; /* what it was made for */
 	/*
@@ -128,6 +139,8 @@ static void node_spread(struct core_restart *c, const struct store *s, const cha
 		wanted = slot ? slot_wanted(slot) : NULL;
 		if (wanted)
 			(void)idset_add(&c->tasks, wanted->o.id);
+		if (t->iteration && task_is_wanted(t))
+			(void)idset_add(&c->tasks, t->o.id);
 	}
 }
 

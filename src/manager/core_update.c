@@ -158,8 +158,8 @@ static void node_event(struct core_update *c, const struct node *old, const stru
 	struct update *u, *next;
 	const struct slot_service *tasks;
 
-	if (!new || (old && old->status.state == new->status.state &&
-		     table_equal(&node_spec_table, &old->spec, &new->spec)))
+	if (!new || (old && old->status.state == new->status.state &&table_equal(
+							 &node_spec_table, &old->spec, &new->spec)))
 		return;
 	HASH_ITER (hh, c->updates, u, next) {
 		tasks = slots_find(&c->slots, u->id);

@@ -13,7 +13,7 @@
 
 #define COLLECT_MS 5 /* between two rounds of freeing what a big change dropped */
 
-#define CORES 9
+#define REPLICA_CORES 10
 
 struct replica {
 	const struct world *world;
@@ -22,7 +22,7 @@ struct replica {
 	struct store *store;
 	struct raft_node *raft;
 	struct proposer *proposer;
-	struct core *cores[CORES];
+	struct core *cores[REPLICA_CORES];
 	size_t n_cores;
 	size_t core_next; /* whose turn is first: a busy core must not starve the others */
 	bool leading, closing, cores_fresh;
@@ -398,12 +398,12 @@ static void on_applied(void *arg, uint64_t index)
 static void cores_make(struct replica *r)
 {
 	struct core *(*const make[])(void) = {
-		core_replicated_new, core_global_new,    core_job_new,
-		core_update_new,     core_restart_new,   core_enforcer_new,
-		core_reaper_new,     core_allocator_new, core_scheduler_new,
+		core_replicated_new, core_global_new,    core_job_new,      core_cron_new,
+		core_update_new,     core_restart_new,   core_enforcer_new, core_reaper_new,
+		core_allocator_new,  core_scheduler_new,
 	};
 
-	static_assert(ARRAY_LEN(make) == CORES, "a place for each core");
+	static_assert(ARRAY_LEN(make) == REPLICA_CORES, "one place a core");
 	for (size_t i = 0; i < ARRAY_LEN(make); i++)
 		r->cores[r->n_cores++] = make[i]();
 }

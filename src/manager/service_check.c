@@ -10,6 +10,7 @@
 #include "manager/control.h"
 #include "manager/container_spec_check.h"
 #include "model/log_options.h"
+#include "model/schedule.h"
 #include "scheduler/constraint.h"
 
 #define NANO_CPUS_MIN 1000000  /* 0.001 CPU */
@@ -181,5 +182,7 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 		rc = update_deadline_of(&spec->labels, &deadline, e);
 	if (rc == 0)
 		rc = ports_check(spec->endpoint, e);
+	if (rc == 0)
+		rc = schedule_check(spec, e);
 	return rc;
 }

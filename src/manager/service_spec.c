@@ -5,6 +5,7 @@
 #include "manager/service_spec.h"
 
 #include "base/mem.h"
+#include "model/schedule.h"
 #include "scheduler/constraint.h"
 
 struct object *service_template_make(const struct service *s, int64_t now_ns)
@@ -41,6 +42,31 @@ static const struct template *template_like(const struct store *view, const stru
 	return NULL;
 }
 
+/*
+ * Another template starts the job anew. One with a schedule uses the template from its next time
+ * on, unless it is told to start now (--force).
+ */
+static void job_update(const struct service_spec *old, struct service *s, bool same_task,
+		       int64_t now_ns)
+{
+	bool scheduled = schedule_is_set(&s->spec);
+	bool forced = s->spec.task.force_update != old->task.force_update;
+
+	if (!scheduled || schedule_differs(old, &s->spec)) {
+		table_free(&job_schedule_table, s->job->schedule);
+		s->job->schedule = NULL;
+	}
+	if (scheduled && !s->job->schedule) {
+		s->job->schedule = xcalloc(1, sizeof *s->job->schedule);
+		s->job->schedule->since = now_ns;
+	}
+	if (scheduled ? !forced : same_task && s->job->last_execution)
+		return;
+	if (s->job->last_execution)
+		s->job->iteration.index++;
+	s->job->last_execution = now_ns;
+}
+
 void service_spec_set(struct service *s, const struct service_spec *spec, const struct store *view,
 		      int64_t now_ns, struct changes *out)
 {
@@ -50,16 +76,14 @@ void service_spec_set(struct service *s, const struct service_spec *spec, const 
 
 	s->spec = (struct service_spec){0};
 	table_copy(&service_spec_table, &s->spec, spec);
+	if (s->job)
+		job_update(&old, s, same_task, now_ns);
 	table_done(&service_spec_table, &old);
 	s->spec_version = store_version(view);
 	s->update.number++;
 	s->update.total = s->update.failed = 0;
 	if (same_task)
 		return;
-	if (s->job) { /* a job runs anew */
-		s->job->iteration.index++;
-		s->job->last_execution = now_ns;
-	}
 	like = template_like(view, s);
 	s->template_version = like ? like->template_version : s->spec_version;
 	if (!like)

@@ -136,10 +136,19 @@ static const struct field job_iteration_fields[] = {
 #undef T
 TABLE_DEFINE(job_iteration, job_iteration_fields, TABLE_REST(job_iteration));
 
+#define T struct job_schedule
+static const struct field job_schedule_fields[] = {
+	FIELD_TIME(T, 1, since, "DecidedUntil", 0),
+	FIELD_STR(T, 2, decision, "Decision", 0),
+};
+#undef T
+TABLE_DEFINE(job_schedule, job_schedule_fields, TABLE_REST(job_schedule));
+
 #define T struct job_status
 static const struct field job_status_fields[] = {
 	FIELD_OBJ(T, 1, iteration, "JobIteration", 0, job_iteration),
 	FIELD_TIME(T, 2, last_execution, "LastExecution", 0),
+	FIELD_PTR(T, 3, schedule, "Schedule", FIELD_OMIT, job_schedule),
 };
 #undef T
 TABLE_DEFINE(job_status, job_status_fields, TABLE_REST(job_status));

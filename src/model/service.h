@@ -293,9 +293,18 @@ struct job_iteration {
 };
 extern const struct table job_iteration_table;
 
+/* How far a job's schedule was looked at: see schedule.h. */
+struct job_schedule {
+	int64_t since;  /* what was due up to here has been decided */
+	char *decision; /* the last one, for people */
+	struct table_rest *rest;
+};
+extern const struct table job_schedule_table;
+
 struct job_status {
 	struct job_iteration iteration;
 	int64_t last_execution; /* when that iteration was started; 0: it never was */
+	struct job_schedule *schedule;
 	struct table_rest *rest;
 };
 extern const struct table job_status_table;

@@ -369,6 +369,24 @@ def test_modes_with_docker(shoal):
     run_docker(shoal, "service", "rm", "each", "job", "once")
 
 
+def test_a_scheduled_job(shoal):
+    create = ["service", "create", "-d", "--no-resolve-image", "--mode", "replicated-job"]
+    assert "label shoal.cron: invalid schedule" in shoal(
+        *create, "--label", "shoal.cron=now", IMAGE, code=1)
+    assert "only jobs have a schedule" in shoal(
+        "service", "create", "-d", "--label", "shoal.cron=@daily", IMAGE, code=1)
+    shoal(*create, "--name", "tick", "--label", "shoal.cron=* * * * *", IMAGE, "true")
+    status = lambda: json.loads(shoal("service", "inspect", "tick"))[0]["JobStatus"]
+    assert status()["Schedule"]["Decision"] == ""
+    wait_for("its minute", lambda: shoal.lines(
+        "service", "ps", "--format", "{{.CurrentState}}", "tick")[:1], 75)
+    wait_for("its task's end", lambda: shoal.lines(
+        "service", "ps", "--format", "{{.CurrentState}}", "tick")[0].startswith("Complete"))
+    assert status()["Schedule"]["Decision"].endswith("was started")
+    assert status()["LastExecution"][17:19] in ("00", "01", "02")
+    shoal("service", "rm", "tick")
+
+
 def test_placement_preferences(shoal):
     prefs = lambda: [p["Spread"]["SpreadDescriptor"] for p in json.loads(
         shoal("service", "inspect", "rack"))[0]["Spec"]["TaskTemplate"]["Placement"].get(

@@ -20,6 +20,7 @@ enum which_core {
 	GLOBAL,
 	JOB,
 	UPDATE,
+	CRON,
 	RESTART,
 	ALLOCATOR,
 	SCHEDULER,
@@ -225,9 +226,9 @@ static inline void cores_reset(struct cores *c)
 static inline struct cores *cores_new(uint64_t seed)
 {
 	struct core *(*const makers[CORES])(void) = {
-		core_replicated_new, core_global_new,   core_job_new,
-		core_update_new,     core_restart_new,  core_allocator_new,
-		core_scheduler_new,  core_enforcer_new, core_reaper_new,
+		core_replicated_new, core_global_new,  core_job_new,       core_update_new,
+		core_cron_new,       core_restart_new, core_allocator_new, core_scheduler_new,
+		core_enforcer_new,   core_reaper_new,
 	};
 	struct cores *c = xcalloc(1, sizeof *c);
 

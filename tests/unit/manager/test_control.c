@@ -289,6 +289,39 @@ static void a_job_starts_anew_with_another_template(void **state)
 	store_free(s);
 }
 
+#define CRON(image, force, labels)                                                               \
+	"{\"Name\":\"cron\",\"Labels\":{" labels                                                 \
+	"},\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"" image "\"},\"ForceUpdate\":" force \
+	"},\"Mode\":{\"GlobalJob\":{}}}"
+#define DAILY "\"shoal.cron\":\"@daily\""
+
+static void a_scheduled_job_waits_for_its_time(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	uint64_t before;
+
+	assert_ok(create(s, CRON("a", "0", DAILY), &id), &last);
+	assert_int_equal(store_service(s, id)->job->last_execution, 0);
+	assert_true(store_service(s, id)->job->schedule->since > 0);
+	before = store_service(s, id)->template_version;
+	assert_ok(update(s, id, store_service(s, id)->o.version.index, CRON("b", "0", DAILY)),
+		  &last);
+	assert_true(store_service(s, id)->template_version > before);
+	assert_int_equal(store_service(s, id)->job->last_execution, 0);
+	assert_ok(update(s, id, store_service(s, id)->o.version.index, CRON("b", "1", DAILY)),
+		  &last);
+	assert_true(store_service(s, id)->job->last_execution > 0); /* --force starts it now */
+	assert_int_equal(service_iteration(store_service(s, id)), 0);
+	assert_ok(update(s, id, store_service(s, id)->o.version.index, CRON("b", "1", "")), &last);
+	assert_null(store_service(s, id)->job->schedule);
+	assert_int_equal(update(s, id, store_service(s, id)->o.version.index,
+				CRON("b", "1", "\"shoal.cron\":\"daily\"")),
+			 -EINVAL);
+	assert_non_null(strstr(last.msg, "label shoal.cron"));
+	store_free(s);
+}
+
 static void updates_out_of_sequence_are_refused(void **state)
 {
 	struct store *s = with_cluster();
@@ -672,6 +705,7 @@ int main(void)
 		TEST(an_update_resumes_what_has_paused),
 		TEST(update_configurations_are_checked),
 		TEST(a_job_starts_anew_with_another_template),
+		TEST(a_scheduled_job_waits_for_its_time),
 		TEST(updates_out_of_sequence_are_refused),
 		TEST(bad_specs_say_what_is_wrong),
 		TEST(a_removed_service_frees_its_name_at_once),
