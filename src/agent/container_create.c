@@ -329,6 +329,7 @@ void engine_container_create(struct engine *e, const struct engine_create *in, e
 	}
 	cr->c->name = name && *name ? xstrdup(name) : container_name_choose(e);
 	cr->c->task = xstrdup(in->task);
+	cr->c->files = in->files;
 	cr->platform = xstrdup(in->platform);
 	copy_endpoints(cr, in);
 	set_defaults(cr->c);

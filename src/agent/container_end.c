@@ -41,7 +41,7 @@ static void cleanup_run(struct job *j)
 {
 	struct cleanup *c = container_of(j, struct cleanup, job);
 
-	j->status = dir_remove(AT_FDCWD, c->dir, &j->err);
+	j->status = run_dir_remove(c->dir, &j->err);
 }
 
 static void cleanup_done(struct job *j)

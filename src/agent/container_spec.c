@@ -307,8 +307,21 @@ static void sort_mounts(struct spec *s)
 	}
 }
 
-static void set_mounts(const struct container *c, struct spec *s)
+/* A file each, so that it may stand anywhere; the container cannot write to any. */
+static void add_files(const struct container_spec_input *in, struct spec *s)
 {
+	for (size_t i = 0; in->files && i < in->files->list.n; i++) {
+		auto_free char *source = run_dir_file(in->files_dir, i);
+
+		drop_mount(s, in->files->list.v[i].target);
+		spec_add_mount(s, in->files->list.v[i].target, "bind", source,
+			       "bind,ro,nosuid,nodev,noexec,rprivate");
+	}
+}
+
+static void set_mounts(const struct container_spec_input *in, struct spec *s)
+{
+	const struct container *c = in->c;
 	const struct {
 		const char *source, *destination;
 	} files[] = {{c->resolv_path, "/etc/resolv.conf"},
@@ -336,6 +349,7 @@ static void set_mounts(const struct container *c, struct spec *s)
 	}
 	LIST_EACH (m, &c->mounts)
 		add_user_mount(s, c, m);
+	add_files(in, s);
 	sort_mounts(s);
 }
 
@@ -403,7 +417,7 @@ int container_spec_make(const struct container_spec_input *in, struct spec *ret,
 	ret->process.user.gid = 0;
 	set_linux(in, ret);
 	set_resources(&in->c->host, ret);
-	set_mounts(in->c, ret);
+	set_mounts(in, ret);
 	rc = set_process(in->c, ret, e);
 	if (rc == 0)
 		rc = set_shim(in, ret_shim, e);

@@ -13,8 +13,10 @@
 struct container_spec_input {
 	const struct container *c;
 	const struct snapshot *snapshot;
-	const char *cgroup_parent; /* of containers that name none */
-	bool dns;                  /* the shim makes DNS sockets */
+	const char *cgroup_parent;        /* of containers that name none */
+	bool dns;                         /* the shim makes DNS sockets */
+	const struct engine_files *files; /* NULL: none; below files_dir as run_dir_files() does */
+	const char *files_dir;
 };
 
 /*

@@ -24,6 +24,7 @@ struct start {
 	struct job job;
 	struct container *copy; /* the job's own */
 	char *dir, *filters;
+	struct engine_files *files; /* NULL: none */
 	bool dns;
 	struct shim_client client;
 	struct shim_fds fds;
@@ -41,6 +42,7 @@ static void start_free(struct op *op)
 	struct start *s = start_of(op);
 
 	table_free(&container_table, s->copy);
+	engine_files_free(s->files);
 	free(s->dir);
 	free(s->filters);
 	shim_client_done(&s->client);
@@ -201,6 +203,8 @@ static int prepare_files(struct start *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	in.snapshot = &snapshot;
+	in.files = s->files;
+	in.files_dir = s->dir;
 	rc = container_spec_make(&in, &spec, &shim, e);
 	table_done(&snapshot_table, &snapshot);
 	if (rc < 0)
@@ -208,6 +212,8 @@ static int prepare_files(struct start *s, struct err *e)
 	rc = set_filter(s, &spec, &shim, e);
 	if (rc == 0)
 		rc = run_dir_write(s->dir, &spec, &shim, e);
+	if (rc == 0 && s->files)
+		rc = run_dir_files(s->dir, s->files, e);
 	spec_done(&spec);
 	shim_config_done(&shim);
 	return rc;
@@ -267,6 +273,14 @@ static void start_run(struct op *op)
 		op_end(op, -EALREADY, NULL);
 		return;
 	}
+	if (c->files && !start_of(op)->files) {
+		(void)err_set(&err, -EPERM,
+			      "container %s has secrets or configs of the swarm, which alone can "
+			      "start it",
+			      c->id);
+		op_end(op, err.code, &err);
+		return;
+	}
 	if (c->status == CONTAINER_REMOVING || c->status == CONTAINER_DEAD || l->lost || l->link) {
 		(void)err_set(&err, -EBUSY,
 			      c->status == CONTAINER_DEAD
@@ -290,6 +304,16 @@ static struct start *start_new(void)
 	s->fds = SHIM_FDS_INIT;
 	shim_client_init(&s->client);
 	return s;
+}
+
+void engine_container_start_files(struct engine *e, struct container *c, struct engine_files *files,
+				  engine_done done, void *arg)
+{
+	struct start *s = start_new();
+
+	(void)e;
+	s->files = files;
+	op_queue(c->live, &s->op, done, arg);
 }
 
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)

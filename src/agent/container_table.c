@@ -42,6 +42,7 @@ static const struct field container_fields[] = {
 	FIELD_STR(T, 0, resolv_path, "ResolvConfPath", 0),
 	FIELD_STR(T, 0, platform, "Platform", 0),
 	FIELD_STR(T, 0, task, "Task", FIELD_OMIT),
+	FIELD_BOOL(T, 0, files, "SwarmFiles", FIELD_OMIT),
 	FIELD_ENUM(T, 0, status, "Status", 0, container_status_names),
 	FIELD_BOOL(T, 0, oom_killed, "OOMKilled", 0),
 	FIELD_I64(T, 0, pid, "Pid", 0),

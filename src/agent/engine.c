@@ -239,7 +239,7 @@ static void sweep_run(struct job *j)
 		struct err err = ERR_INIT;
 
 		if (shim_lost_cleanup(s->strangers.v[i], SWEEP_MS, &err) < 0 ||
-		    dir_remove(AT_FDCWD, s->strangers.v[i], &err) < 0)
+		    run_dir_remove(s->strangers.v[i], &err) < 0)
 			log_warn("what is left of a container in %s stays: %s", s->strangers.v[i],
 				 err_text(&err));
 	}

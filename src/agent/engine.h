@@ -86,6 +86,7 @@ struct container {
 	char *resolv_path;
 	char *platform;
 	char *task; /* the cluster's task that it belongs to; NULL: a user's own */
+	bool files; /* has secrets or configs of the swarm: the swarm alone starts it */
 
 	enum container_status_kind status;
 	bool oom_killed;
@@ -107,6 +108,19 @@ const char *container_state_name(const struct container *c);
 /* "healthy", "unhealthy", "starting", or "none". */
 const char *container_health_name(const struct container *c);
 
+/* A secret or config of a task as a file in its container. */
+struct engine_file {
+	char *target; /* absolute path */
+	uint32_t uid, gid, mode;
+	void *data; /* secret_new() */
+	size_t n;
+};
+struct engine_files {
+	LIST_OF(struct engine_file) list;
+};
+/* NULL is allowed. */
+void engine_files_free(struct engine_files *f);
+
 /* An overlay endpoint that the managers have given a task. */
 struct engine_endpoint {
 	char *network;         /* id of an overlay that engine_overlay_set() brought */
@@ -115,10 +129,11 @@ struct engine_endpoint {
 };
 
 struct engine_create {
-	struct container_create *spec;           /* taken */
-	const char *name;                        /* NULL or "": chosen */
-	const char *platform;                    /* NULL: any */
-	const char *task;                        /* NULL: a user's own */
+	struct container_create *spec; /* taken */
+	const char *name;              /* NULL or "": chosen */
+	const char *platform;          /* NULL: any */
+	const char *task;              /* NULL: a user's own */
+	bool files; /* it is started with files of the swarm, and never without */
 	const struct engine_endpoint *endpoints; /* a task's; copied */
 	size_t n_endpoints;
 };
@@ -136,6 +151,9 @@ void engine_container_create(struct engine *e, const struct engine_create *creat
 /* 0 also when it runs already: *then* status is -EALREADY. The container's exit code is set when
  * the program cannot be executed (-ENOEXEC). */
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg);
+/* The same for a task's container; `files` (NULL: none) are taken, and wiped once it has them. */
+void engine_container_start_files(struct engine *e, struct container *c, struct engine_files *files,
+				  engine_done done, void *arg);
 /* signal 0: its stop signal; grace in seconds, negative: its own (10). Done once it has ended. */
 void engine_container_stop(struct engine *e, struct container *c, int signal, int64_t grace_s,
 			   engine_done done, void *arg);

@@ -293,6 +293,12 @@ void execs_restore(struct engine *e);
 /* run_dir.c: config.json and shim.json of a runtime directory, which is made. On the pool. */
 int run_dir_write(const char *dir, const struct spec *spec, const struct shim_config *shim,
 		  struct err *e);
+/* Puts the files into memory mounted below the directory; container_spec.c names them. */
+int run_dir_files(const char *dir, const struct engine_files *files, struct err *e);
+/* Where the one of this index is; free() it. */
+char *run_dir_file(const char *dir, size_t index);
+/* Unmounts and removes the directory. */
+int run_dir_remove(const char *dir, struct err *e);
 /* Both are to be freed after 0 alone. */
 int run_dir_read(const char *dir, struct spec *spec, struct shim_config *shim, struct err *e);
 

@@ -9,6 +9,8 @@
 #include "model/service.h"
 #include "model/task.h"
 
+struct vault;
+
 /* What is known of a task's container. Strings live during the call that brings it. */
 struct runner_state {
 	bool exists;
@@ -39,7 +41,12 @@ struct runner_ops {
 	 */
 	void (*prepare)(void *arg, const struct task *t, const struct template *tpl,
 			runner_done done, void *done_arg);
-	void (*start)(void *arg, const char *task, runner_done done, void *done_arg);
+	/*
+	 * With the files of its secrets and configs. -ENOKEY: one of them has not come from a
+	 * manager yet; tried again when it has.
+	 */
+	void (*start)(void *arg, const struct task *t, const struct template *tpl,
+		      const struct vault *vault, runner_done done, void *done_arg);
 	/* The stop signal, then SIGKILL after the grace; 0 also when it does not run. */
 	void (*stop)(void *arg, const char *task, int64_t grace_ns, runner_done done,
 		     void *done_arg);

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "agent/task_container.h"
+#include "agent/task_files.h"
 #include "base/id.h"
 #include "base/mem.h"
 
@@ -121,8 +122,11 @@ static void run_prepare(void *arg, const struct task *t, const struct template *
 	struct container_create spec = {0};
 	auto_free char *name = task_container_name(tpl->service_name, t);
 	auto_free struct engine_endpoint *endpoints = xcalloc(t->networks.n, sizeof *endpoints);
-	struct engine_create create = {
-		.spec = &spec, .name = name, .task = t->o.id, .endpoints = endpoints};
+	struct engine_create create = {.spec = &spec,
+				       .name = name,
+				       .task = t->o.id,
+				       .files = task_has_files(tpl),
+				       .endpoints = endpoints};
 	int rc;
 
 	if (container_of_task(op)) {
@@ -142,17 +146,24 @@ static void run_prepare(void *arg, const struct task *t, const struct template *
 
 /* The others */
 
-static void run_start(void *arg, const char *task, runner_done done, void *done_arg)
+static void run_start(void *arg, const struct task *t, const struct template *tpl,
+		      const struct vault *vault, runner_done done, void *done_arg)
 {
-	struct run_op *op = op_new(arg, task, done, done_arg);
+	struct runner_engine *r = arg;
+	struct run_op *op = op_new(r, t->o.id, done, done_arg);
 	struct container *c = container_of_task(op);
+	struct task_node node = {r->node, r->hostname};
+	struct engine_files *files = NULL;
+	int rc;
 
 	if (!c)
 		op_later(op, err_set(&op->err, -ENOENT, "the task's container is gone"));
 	else if (c->status == CONTAINER_RUNNING)
 		op_later(op, 0);
+	else if ((rc = task_files_make(t, tpl, &node, vault, &files, &op->err)) < 0)
+		op_later(op, rc);
 	else
-		engine_container_start(op->runner->engine, c, op_done, op);
+		engine_container_start_files(r->engine, c, files, op_done, op);
 }
 
 static void run_stop(void *arg, const char *task, int64_t grace_ns, runner_done done,

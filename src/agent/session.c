@@ -201,6 +201,17 @@ static void assign_read(struct session_client *c, const struct frame_view *f)
 	table_done(&session_assign_table, &a);
 }
 
+static void secret_read(struct session_client *c, const struct frame_view *f)
+{
+	struct session_secret s = {0};
+
+	if (!frame_read(c, f, &session_secret_table, &s))
+		return;
+	if (s.id)
+		c->config.ops->secret(c->config.arg, &s);
+	table_done(&session_secret_table, &s);
+}
+
 static void peers_read(struct session_client *c, const struct frame_view *f)
 {
 	struct session_peers p = {0};
@@ -248,6 +259,9 @@ static void session_recv(struct stream *s, const struct frame_view *f, void *dat
 		break;
 	case SESSION_ASSIGN:
 		assign_read(c, f);
+		break;
+	case SESSION_SECRET:
+		secret_read(c, f);
 		break;
 	case SESSION_PEERS:
 		peers_read(c, f);

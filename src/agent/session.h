@@ -19,6 +19,8 @@ struct session_client_ops {
 	/* Heartbeat, managers' addresses, this node's spec: at the start and when they change. */
 	void (*welcome)(void *arg, const struct session_welcome *w);
 	void (*assign)(void *arg, const struct session_assign *a);
+	/* A secret or config of a task here; wiped after the call. */
+	void (*secret)(void *arg, const struct session_secret *s);
 	/* -ESTALE: it does not fit what is known; the whole is asked for. */
 	int (*peers)(void *arg, const struct session_peers *p);
 	/* The answer to session_client_certify(). */

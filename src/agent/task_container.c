@@ -47,6 +47,14 @@ static int name_expand(const void *arg, const char *name, size_t n, struct buf *
 	return buf_adds(ret, value ? value : "");
 }
 
+int task_template_value(const char *name, size_t n, const struct task *t,
+			const struct template *tpl, const struct task_node *node, struct buf *ret)
+{
+	struct expansion x = {t, tpl, node};
+
+	return name_expand(&x, name, n, ret);
+}
+
 static int text_expand(const struct expansion *x, const char *text, char **ret, struct err *e)
 {
 	return placeholders_expand(text, name_expand, x, ret, e);

@@ -21,6 +21,12 @@ struct task_node {
 int task_container_make(const struct task *t, const struct template *tpl,
 			const struct task_node *node, struct container_create *ret, struct err *e);
 /*
+ * Appends the value that ".Service.ID" and the like have for the task. -EINVAL when the name is
+ * none of these, -EMSGSIZE past the buffer's bound.
+ */
+int task_template_value(const char *name, size_t n, const struct task *t,
+			const struct template *tpl, const struct task_node *node, struct buf *ret);
+/*
  * Expands {{.Service.ID}}, {{.Service.Name}}, {{.Service.Labels.k}}, {{.Node.ID}},
  * {{.Node.Hostname}}, {{.Task.ID}}, {{.Task.Name}} and {{.Task.Slot}} in `text`. Free `*ret`.
  */

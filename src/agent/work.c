@@ -123,6 +123,8 @@ void work_exited(struct work *work, const struct runner_state *state)
 		restart_begin(work, state, delay);
 	else
 		exit_report(work, state);
+	if (task_state_final(status_of(work)->state))
+		worker_vault_prune(work->worker);
 	work_step(work);
 }
 
@@ -171,6 +173,12 @@ static void started(struct work *work, int status, const struct runner_state *st
 {
 	bool again = work->restart != RESTART_NO;
 
+	if (status == -ENOKEY) { /* a manager's turn: worker_secret() goes on at once */
+		work_status(work, status_of(work)->state, "waiting for its secrets", err_text(e));
+		work->waits_for_secret = true;
+		work_later(work, RETRY_MS);
+		return;
+	}
 	work->restart = RESTART_NO;
 	container_note(work, state);
 	work->unhealthy = status == 0 && state->unhealthy;
@@ -219,6 +227,7 @@ static void op_done(void *arg, int status, const struct runner_state *state, con
 	enum work_op op = work->op;
 
 	work->op = OP_NONE;
+	work->waits_for_secret = false;
 	if (work->worker->closing) {
 		work_free(work);
 		return;
@@ -239,6 +248,8 @@ static void op_done(void *arg, int status, const struct runner_state *state, con
 	case OP_NONE:
 		break;
 	}
+	if (task_state_final(status_of(work)->state))
+		worker_vault_prune(work->worker);
 	work_step(work);
 }
 
@@ -254,7 +265,8 @@ static void op_prepare(struct work *work)
 static void op_start(struct work *work)
 {
 	work->op = OP_START;
-	runner_of(work)->ops->start(runner_of(work)->arg, work->id, op_done, work);
+	runner_of(work)->ops->start(runner_of(work)->arg, &work->record.task,
+				    &work->record.template, work->worker->vault, op_done, work);
 }
 
 static void op_stop(struct work *work)

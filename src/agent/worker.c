@@ -106,6 +106,48 @@ static void network_drop(struct worker *w, const char *id)
 	}
 }
 
+/* Secrets and configs */
+
+static bool secret_used(void *arg, const char *id)
+{
+	const struct worker *w = arg;
+	struct work *work, *next;
+
+	HASH_ITER (hh, w->works, work, next) {
+		const struct container_spec *c = work->record.template.spec.container;
+
+		if (!c || work->record.gone || task_state_final(work->record.task.status.state))
+			continue;
+		LIST_EACH (r, &c->secrets)
+			if (strcmp(r->id, id) == 0)
+				return true;
+		LIST_EACH (r, &c->configs)
+			if (strcmp(r->id, id) == 0)
+				return true;
+	}
+	return false;
+}
+
+void worker_vault_prune(struct worker *w)
+{
+	vault_retain(w->vault, secret_used, w);
+}
+
+void worker_secret(struct worker *w, const struct session_secret *s)
+{
+	struct work *work, *next;
+
+	if (w->left || !secret_used(w, s->id))
+		return;
+	vault_put(w->vault, s);
+	HASH_ITER (hh, w->works, work, next) {
+		if (!work->waits_for_secret)
+			continue;
+		work->due_ms = 0;
+		work_step(work);
+	}
+}
+
 /* Assignments */
 
 static const struct template *template_in(const struct session_assign *a, const struct task *t)
@@ -221,6 +263,7 @@ static void assign_apply(struct worker *w, const struct session_assign *a)
 	STRS_EACH (id, &a->gone_networks)
 		if (!network_used(w, id))
 			network_drop(w, id);
+	worker_vault_prune(w);
 }
 
 /* Appends what `from` has to `to`, taking it. */
@@ -388,6 +431,7 @@ int worker_open(struct worker **ret, const struct worker_config *config, struct 
 	int rc;
 
 	w->config = *config;
+	w->vault = vault_new();
 	rc = worker_store_open(w, e);
 	if (rc < 0) {
 		HASH_ITER (hh, w->works, work, next) {
@@ -396,6 +440,7 @@ int worker_open(struct worker **ret, const struct worker_config *config, struct 
 			free(work);
 		}
 		db_close(w->db);
+		vault_free(w->vault);
 		free(w);
 		return rc;
 	}
@@ -420,6 +465,7 @@ static void timer_closed(uv_handle_t *h)
 
 	table_done(&session_assign_table, &w->pending);
 	strs_done(&w->networks);
+	vault_free(w->vault);
 	db_close(w->db);
 	free(w);
 }

@@ -34,6 +34,8 @@ void worker_close(struct worker *w);
 
 /* The managers' word. Frames with `more` are kept until their last has come. */
 void worker_assign(struct worker *w, const struct session_assign *a);
+/* A secret or config of a task here: kept in memory while one uses it, never on disk. */
+void worker_secret(struct worker *w, const struct session_secret *s);
 /* A session is open, or is not: without one the restart policies are the worker's to carry out. */
 void worker_connected(struct worker *w, bool connected);
 /* Every task's present status, for a new session. */

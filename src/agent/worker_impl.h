@@ -5,6 +5,7 @@
 
 #include <uthash.h>
 
+#include "agent/vault.h"
 #include "agent/worker.h"
 #include "base/id.h"
 
@@ -34,6 +35,7 @@ struct work {
 	bool unhealthy;            /* and is stopped for it: its exit is a failure */
 	bool prepared;             /* its container is made */
 	bool removed;              /* and was removed again */
+	bool waits_for_secret;     /* that is all its start waits for */
 	enum work_restart restart;
 	uint64_t due_ms; /* loop time of the next try; 0: none */
 	UT_hash_handle hh;
@@ -46,6 +48,7 @@ struct worker {
 	struct work *works;
 	struct session_assign pending; /* frames with `more` */
 	struct strs networks;          /* told to the engine */
+	struct vault *vault;           /* what the tasks here use, in memory alone */
 	bool connected, closing;
 	void (*left)(void *arg);
 	void *left_arg;
@@ -62,6 +65,8 @@ void work_step(struct work *work);
 /* Writes the task's status and reports it. */
 void work_status(struct work *work, enum task_state state, const char *message, const char *err);
 void work_free(struct work *work);
+/* Forgets secrets that no living task uses. */
+void worker_vault_prune(struct worker *w);
 void worker_timer_arm(struct worker *w);
 void worker_fire(uv_timer_t *t);
 /* Frees it once its timer is closed. */

@@ -74,6 +74,7 @@ struct api_swarm {
 void api_swarm_add(struct api_router *r, struct api_swarm *swarm);
 void api_services_add(struct api_router *r, struct api_swarm *swarm);
 void api_tasks_add(struct api_router *r, struct api_swarm *swarm);
+void api_secrets_add(struct api_router *r, struct api_swarm *swarm);
 void api_nodes_add(struct api_router *r, struct api_swarm *swarm);
 
 /* Their logs (service_logs.c). */

@@ -1,6 +1,7 @@
 /*
- * What changes in the cluster's store, as events of this host's engine: services, nodes and
- * networks. Each manager tells its own clients what it applies. See engine_api.h.
+ * What changes in the cluster's store, as events of this host's engine: services, nodes,
+ * networks, secrets and configs. Each manager tells its own clients what it applies. See
+ * engine_api.h.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -102,6 +103,10 @@ static void tell(struct swarm_events *s, const struct object *old, const struct 
 		break;
 	case KIND_NETWORK:
 		network_attributes((const struct network *)o, &attributes);
+		break;
+	case KIND_SECRET:
+	case KIND_CONFIG:
+		strmap_set(&attributes, "name", object_name(o));
 		break;
 	default:
 		return;

@@ -6,12 +6,15 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
 
 #define SECRET_BLOCK_MIN 32 /* smallest piece of locked memory: a P-256 scalar */
+#define SECRET_MAP_MIN 2048 /* from here on a piece has pages of its own */
 
 static pthread_once_t crypto_once = PTHREAD_ONCE_INIT;
 
@@ -26,10 +29,24 @@ void crypto_init(void)
 	(void)pthread_once(&crypto_once, crypto_lay_out);
 }
 
+/* Pages of its own: the laid out memory is for keys, and there is little of it. */
+static void *secret_map(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	(void)mlock(p, n);
+	(void)madvise(p, n, MADV_DONTDUMP);
+	return p;
+}
+
 void *secret_new(size_t n)
 {
 	void *p;
 
+	if (n >= SECRET_MAP_MIN)
+		return secret_map(n);
 	crypto_init();
 	p = OPENSSL_secure_zalloc(n);
 	return p ? p : xcalloc(1, n);
@@ -37,7 +54,10 @@ void *secret_new(size_t n)
 
 void secret_free(void *p, size_t n)
 {
-	if (CRYPTO_secure_allocated(p))
+	if (p && n >= SECRET_MAP_MIN) {
+		explicit_bzero(p, n);
+		(void)munmap(p, n);
+	} else if (CRYPTO_secure_allocated(p))
 		OPENSSL_secure_clear_free(p, n);
 	else
 		mem_burn(p, n);

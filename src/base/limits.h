@@ -137,3 +137,12 @@
 #define LIMIT_ZONE_NAME 64            /* characters of a time zone's name, with the NUL */
 #define LIMIT_ZONE_BYTES (256u << 10) /* of a file of the time zones' database */
 #define LIMIT_REPLICAS 100000u        /* of one service */
+
+/* Secrets and configs */
+#define LIMIT_SECRET_NAME 64            /* characters of a name */
+#define LIMIT_SECRET_DATA (500u << 10)  /* bytes of a secret */
+#define LIMIT_CONFIG_DATA (1000u << 10) /* bytes of a config */
+#define LIMIT_TASK_FILES 256            /* secrets and configs of one service */
+#define LIMIT_TASK_PAYLOAD (8u << 20)   /* bytes of all of them, as stored: half a stream's queue */
+#define LIMIT_FILE_EXPANDED (1000u << 10) /* bytes of one whose template is expanded */
+#define LIMIT_FILE_TARGET 1024            /* characters of the path of one in the container */

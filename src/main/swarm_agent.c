@@ -146,6 +146,11 @@ static void on_assign(void *arg, const struct session_assign *a)
 	worker_assign(((struct swarm *)arg)->worker, a);
 }
 
+static void on_secret(void *arg, const struct session_secret *secret)
+{
+	worker_secret(((struct swarm *)arg)->worker, secret);
+}
+
 static int on_peers(void *arg, const struct session_peers *p)
 {
 	return engine_overlay_peers(((struct swarm *)arg)->config.engine, p);
@@ -167,6 +172,7 @@ const struct session_client_ops swarm_session_ops = {
 	.connected = on_connected,
 	.welcome = on_welcome,
 	.assign = on_assign,
+	.secret = on_secret,
 	.peers = on_peers,
 	.certificate = on_certificate,
 	.data = on_data,

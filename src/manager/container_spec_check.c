@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/mem.h"
+#include "manager/control.h"
 #include "model/health.h"
 #include "model/placeholder.h"
 #include "model/seccomp_profile.h"
@@ -41,10 +42,6 @@ static int container_features_check(const struct container_spec *s, struct err *
 {
 	const struct privileges *p = s->privileges;
 
-	if (s->secrets.n)
-		return missing(e, "ContainerSpec.Secrets");
-	if (s->configs.n)
-		return missing(e, "ContainerSpec.Configs");
 	if (s->healthcheck && healthcheck_check(s->healthcheck, e) < 0) {
 		err_wrap(e, "ContainerSpec");
 		return e->code;
@@ -252,6 +249,8 @@ int container_spec_check(const struct container_spec *s, struct err *e)
 	rc = container_features_check(s, e);
 	if (rc == 0)
 		rc = values_check(s, e);
+	if (rc == 0)
+		rc = service_files_check(s, e);
 	for (size_t i = 0; rc == 0 && i < s->mounts.n; i++) {
 		rc = mount_check(&s->mounts.v[i], e);
 		for (size_t k = 0; rc == 0 && k < i; k++)

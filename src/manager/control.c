@@ -32,6 +32,8 @@ static const struct field control_request_fields[] = {
 	FIELD_U64(T, 31, raft_id, NULL, 0),
 	FIELD_U64(T, 32, held_raft_id, NULL, 0),
 	FIELD_BOOL(T, 33, rollback, NULL, 0),
+	FIELD_PTR(T, 40, secret, NULL, 0, secret_spec),
+	FIELD_U32(T, 41, kind, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(control_request, control_request_fields, TABLE_REST(control_request));
@@ -63,6 +65,9 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_NODE_LEAVE] = control_node_leave,
 	[CONTROL_NODES_DOUBTED] = control_nodes_doubted,
 	[CONTROL_NODE_CERTIFY] = control_node_certify,
+	[CONTROL_SECRET_CREATE] = control_secret_create,
+	[CONTROL_SECRET_UPDATE] = control_secret_update,
+	[CONTROL_SECRET_REMOVE] = control_secret_remove,
 };
 
 int control_build(struct control *c, const struct control_request *r, struct err *e)

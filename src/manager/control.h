@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "manager/changes.h"
 #include "manager/store.h"
+#include "model/secret.h"
 #include "model/session.h"
 
 /* Numbers travel between managers: never used again once released. */
@@ -33,6 +34,9 @@ enum control_op {
 	CONTROL_BARRIER = 15, /* changes nothing: the answer's version is what a reader waits for */
 	CONTROL_NODE_LEAVE = 16,    /* a manager is about to leave: it gives up its role */
 	CONTROL_NODES_DOUBTED = 17, /* the leader may have lost these: nothing new goes there */
+	CONTROL_SECRET_CREATE = 18, /* these three: of secrets and configs, by `kind` */
+	CONTROL_SECRET_UPDATE = 19,
+	CONTROL_SECRET_REMOVE = 20,
 	CONTROL_NODE_CERTIFY = 34,  /* a node is about to get a certificate for a new key */
 	CONTROL_OP_MAX
 };
@@ -60,6 +64,8 @@ struct control_request {
 	uint64_t held_raft_id;                  /* NODE_CERTIFY: whose log the node has; or 0 */
 	struct strs ids; /* NODES_LOST, NODES_DOUBTED, NODES_ALIVE: nodes; TASKS_ORPHANED: nodes */
 	bool rollback;   /* SERVICE_UPDATE: to the previous specification; `service` is not read */
+	struct secret_spec *secret; /* SECRET_* */
+	uint32_t kind;              /* SECRET_*: KIND_SECRET or KIND_CONFIG */
 	struct table_rest *rest;
 };
 extern const struct table control_request_table;
@@ -114,6 +120,9 @@ int control_node_seen(struct control *c, const struct control_request *r, struct
 int control_nodes_lost(struct control *c, const struct control_request *r, struct err *e);
 int control_nodes_doubted(struct control *c, const struct control_request *r, struct err *e);
 int control_tasks_orphaned(struct control *c, const struct control_request *r, struct err *e);
+int control_secret_create(struct control *c, const struct control_request *r, struct err *e);
+int control_secret_update(struct control *c, const struct control_request *r, struct err *e);
+int control_secret_remove(struct control *c, const struct control_request *r, struct err *e);
 int control_cluster_update(struct control *c, const struct control_request *r, struct err *e);
 
 /*
@@ -121,3 +130,10 @@ int control_cluster_update(struct control *c, const struct control_request *r, s
  * there yet (-ENOSYS by its name).
  */
 int service_spec_check(const struct service_spec *spec, struct err *e);
+/* The files that its secrets and configs become: targets, owners, bounds. Part of the above. */
+int service_files_check(const struct container_spec *s, struct err *e);
+/*
+ * Looks for what its secrets and configs name in the store: -EINVAL naming those that are not
+ * there, or when they are too large together.
+ */
+int secrets_check(const struct store *view, const struct container_spec *s, struct err *e);

@@ -90,6 +90,8 @@ static int spec_prepare(struct control *c, struct service_spec *spec, const char
 	if (rc == 0)
 		rc = networks_resolve(c->view, spec, e);
 	if (rc == 0)
+		rc = secrets_check(c->view, spec->task.container, e);
+	if (rc == 0)
 		rc = ports_check(c->view, spec, self, e);
 	return rc;
 }

@@ -172,6 +172,7 @@ static void session_detach(struct session *s)
 	session_unqueue(s);
 	HASH_DEL(s->dispatcher->sessions, s);
 	names_clear(&s->dirty);
+	names_clear(&s->secrets);
 	session_nets_clear(s);
 	manager_cancel(TAKE_PTR(s->seen_call));
 	table_free(&control_request_table, TAKE_PTR(s->seen));

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "manager/dispatcher_impl.h"
+#include "model/secret.h"
 
 #define ASSIGN_BYTES (1u << 20) /* of one frame of assignments, about */
 
@@ -147,6 +148,89 @@ static void assign_template(struct assign *a, const struct task *t)
 	assign_count(a, &template_table, tpl);
 }
 
+/* What its secrets and configs are called in the set of those to be sent: by id. */
+static void assign_secrets(struct session *s, const struct template *tpl)
+{
+	const struct container_spec *c = tpl ? tpl->spec.container : NULL;
+
+	if (!c)
+		return;
+	LIST_EACH (r, &c->secrets)
+		names_add(&s->secrets, r->id);
+	LIST_EACH (r, &c->configs)
+		names_add(&s->secrets, r->id);
+}
+
+static bool template_uses(const struct template *tpl, const char *id)
+{
+	const struct container_spec *c = tpl ? tpl->spec.container : NULL;
+
+	if (!c)
+		return false;
+	LIST_EACH (r, &c->secrets)
+		if (strcmp(r->id, id) == 0)
+			return true;
+	LIST_EACH (r, &c->configs)
+		if (strcmp(r->id, id) == 0)
+			return true;
+	return false;
+}
+
+static bool task_may_use(const struct task *t, const char *node)
+{
+	return task_is_for(t, node) && task_is_wanted(t) && !task_state_final(t->status.state);
+}
+
+/* Whether a task on the node uses it now: it may have ended while the stream was busy. */
+static bool secret_is_for(const struct store *store, const char *node, const char *id)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_node_tasks(&w, store, node);
+	while ((t = store_walk_next(&w)))
+		if (task_may_use(t, node) &&
+		    template_uses(store_template(store, t->service, t->template_version), id))
+			return true;
+	return false;
+}
+
+static void secret_send(struct session *s, const struct secret *secret)
+{
+	struct session_secret message = {.id = secret->o.id, /* lent */
+					 .templated = secret->spec.templating != NULL,
+					 .data = secret->spec.data};
+	struct buf bytes = BUF_INIT(LIMIT_FRAME);
+	struct frame *f = NULL;
+
+	if (tlv_write(&session_secret_table, &message, &bytes) == 0)
+		f = frame_take(SESSION_SECRET, &bytes);
+	if (!f || stream_send(s->stream, f) < 0)
+		stream_close(s->stream, -ENOBUFS, "a secret cannot be sent");
+	frame_unref(f);
+	buf_done(&bytes);
+}
+
+/* One after the other as the stream takes them; `drain` comes back for the rest. */
+static void secrets_send(struct session *s)
+{
+	const struct store *store = manager_store(s->dispatcher->manager);
+	struct name *n, *next;
+
+	HASH_ITER (hh, s->secrets, n, next) {
+		const struct object *o = store_get(store, KIND_SECRET, n->text);
+
+		if (!stream_writable(s->stream))
+			return;
+		if (!o)
+			o = store_get(store, KIND_CONFIG, n->text);
+		if (o && secret_is_for(store, s->node, n->text))
+			secret_send(s, (const struct secret *)o);
+		HASH_DEL(s->secrets, n);
+		free(n);
+	}
+}
+
 /*
  * With a task that may be new to the agent comes all that it needs. What was sent before does not
  * count: the agent forgets a template and a network with the last of its tasks. A task of which the
@@ -156,8 +240,12 @@ static void assign_task(struct assign *a, const struct task *t)
 {
 	if (a->bytes > ASSIGN_BYTES)
 		assign_send(a, true);
-	if (a->message.complete || t->status.state == TASK_ASSIGNED)
+	if (a->message.complete || t->status.state == TASK_ASSIGNED) {
 		assign_template(a, t);
+		if (task_may_use(t, a->session->node))
+			assign_secrets(a->session,
+				       store_template(a->store, t->service, t->template_version));
+	}
 	if (!task_state_final(t->status.state))
 		LIST_EACH (at, &t->networks)
 			assign_network(a, at->network);
@@ -257,6 +345,7 @@ void session_flush(struct session *s)
 		return; /* `drain` queues it again */
 	if (s->complete_due || s->dirty)
 		assignments_send(s);
+	secrets_send(s);
 	paced = session_due_ms(s) > now;
 	HASH_ITER (hh, s->nets, n, next) {
 		if (n->version == netmap_version(s->dispatcher->netmap, n->id))

@@ -36,6 +36,7 @@ struct session {
 	uint64_t last_beat_ms;
 	uint64_t last_tables_ms; /* when network tables were sent; 0: never */
 	struct name *dirty;      /* tasks that have changed */
+	struct name *secrets;    /* and configs, to be sent once the stream takes them */
 	struct session_net *nets;
 	struct control_request *seen; /* what it says of itself, until the leader has it */
 	struct manager_call *seen_call;

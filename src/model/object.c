@@ -9,6 +9,7 @@
 #include "model/cluster.h"
 #include "model/network.h"
 #include "model/node.h"
+#include "model/secret.h"
 #include "model/service.h"
 #include "model/task.h"
 
@@ -36,6 +37,8 @@ static const struct kind {
 	[KIND_TEMPLATE] = {"template", &template_table},
 	[KIND_TASK] = {"task", &task_table},
 	[KIND_NETWORK] = {"network", &network_table},
+	[KIND_SECRET] = {"secret", &secret_table},
+	[KIND_CONFIG] = {"config", &config_table},
 };
 
 const struct table *object_table(enum object_kind kind)
@@ -58,6 +61,9 @@ const char *object_name(const struct object *o)
 		return ((const struct service *)o)->spec.name;
 	case KIND_NETWORK:
 		return ((const struct network *)o)->spec.name;
+	case KIND_SECRET:
+	case KIND_CONFIG:
+		return ((const struct secret *)o)->spec.name;
 	default:
 		return NULL;
 	}

@@ -16,6 +16,8 @@ enum object_kind {
 	KIND_TEMPLATE = 4, /* one version of a service's task template; see model/service.h */
 	KIND_TASK = 5,
 	KIND_NETWORK = 6,
+	KIND_SECRET = 7,
+	KIND_CONFIG = 8,
 	KIND_MAX, /* kinds from here to KIND_LIMIT are of later versions, and kept as they came */
 	KIND_LIMIT = 64
 };

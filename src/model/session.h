@@ -7,6 +7,7 @@
  *   OPEN (who I am, what I know)  ->
  *                                 <-    WELCOME (heartbeat, managers)
  *                                 <-    ASSIGN complete, then incremental
+ *                                 <-    SECRET, one each, that these tasks use
  *                                 <-    PEERS of each network that its tasks are in
  *   BEAT                          ->    (answered by BEAT)
  *   STATUS n                      ->
@@ -34,7 +35,8 @@ enum session_frame {
 	SESSION_DESCRIBE = 9, /* a session_open again: the host has changed */
 	SESSION_CERT_REQUEST = 20,
 	SESSION_CERT = 21,
-	SESSION_DATA = 15, /* to the agent, a data_request: dial a manager with a ticket */
+	SESSION_DATA = 15,   /* to the agent, a data_request: dial a manager with a ticket */
+	SESSION_SECRET = 10, /* one secret or config of a task that is assigned */
 };
 
 /* A version of a network's table that the agent still holds from an earlier session. */
@@ -127,6 +129,17 @@ struct session_cert {
 	struct table_rest *rest;
 };
 extern const struct table session_cert_table;
+/*
+ * A secret or config that a task of the node uses. It comes after each assignment that may be new
+ * to the agent; the agent keeps it in memory alone, as long as one of its tasks uses it.
+ */
+struct session_secret {
+	char *id;
+	bool templated; /* its text has {{…}} to be expanded for each task */
+	struct bytes data;
+	struct table_rest *rest;
+};
+extern const struct table session_secret_table;
 
 /* An endpoint of a network: a task that has an address in it. */
 struct session_peer {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "agent/vault.h"
 #include "agent/worker.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -35,6 +36,7 @@ static struct fake {
 	size_t n_ops;
 	runner_changed changed;
 	void *changed_arg;
+	const struct vault *vault;
 	unsigned prepares, starts, stops, removes;
 } fake;
 
@@ -76,10 +78,12 @@ static void fake_prepare(void *arg, const struct task *t, const struct template 
 	queue(FAKE_PREPARE, t->o.id, done, done_arg);
 }
 
-static void fake_start(void *arg, const char *task, runner_done done, void *done_arg)
+static void fake_start(void *arg, const struct task *t, const struct template *tpl,
+		       const struct vault *vault, runner_done done, void *done_arg)
 {
 	fake.starts++;
-	queue(FAKE_START, task, done, done_arg);
+	fake.vault = vault;
+	queue(FAKE_START, t->o.id, done, done_arg);
 }
 
 static void fake_stop(void *arg, const char *task, int64_t grace, runner_done done, void *done_arg)
@@ -257,7 +261,8 @@ static void assign(const char *id, enum task_state desired, bool complete)
 {
 	static struct restart_policy policy;
 	static int64_t delay = 20000000;
-	struct container_spec container = {.image = (char *)"img"};
+	struct secret_ref ref = {.id = (char *)"key", .name = (char *)"key"};
+	struct container_spec container = {.image = (char *)"img", .secrets = {&ref, 1}};
 	struct template tpl = {.service = (char *)"svc", .template_version = 3};
 	struct attachment at = {.network = (char *)"net"};
 	struct task t = {.service = (char *)"svc", .template_version = 3, .node = (char *)"me"};
@@ -580,6 +585,44 @@ static void parts_of_an_assignment_take_effect_together(void **state)
 	assert_int_equal(worker_status(worker, ONE)->state, TASK_RUNNING);
 }
 
+static void secret_comes(const char *id)
+{
+	struct session_secret s = {.id = (char *)(uintptr_t)id,
+				   .data = {(uint8_t *)(uintptr_t) "hunter2", 7}};
+
+	worker_secret(worker, &s);
+}
+
+static void a_start_waits_for_its_secret(void **state)
+{
+	worker_connected(worker, true);
+	secret_comes("key"); /* nobody's yet */
+	assign(ONE, TASK_RUNNING, true);
+	answer(FAKE_PREPARE, 0);
+	assert_null(vault_get(fake.vault, "key"));
+	answer(FAKE_START, -ENOKEY);
+	assert_int_equal(worker_status(worker, ONE)->state, TASK_STARTING);
+	assert_int_equal(fake.n_ops, 0);
+	secret_comes("other");
+	assert_null(vault_get(fake.vault, "other"));
+	secret_comes("key");
+	assert_non_null(vault_get(fake.vault, "key"));
+	answer(FAKE_START, 0);
+	assert_int_equal(worker_status(worker, ONE)->state, TASK_RUNNING);
+}
+
+static void a_secret_goes_with_its_last_task(void **state)
+{
+	worker_connected(worker, true);
+	run_to_running(ONE);
+	secret_comes("key");
+	assert_memory_equal(vault_get(fake.vault, "key")->data, "hunter2", 7);
+	assign(ONE, TASK_SHUTDOWN, false);
+	assert_non_null(vault_get(fake.vault, "key"));
+	answer(FAKE_STOP, 0);
+	assert_null(vault_get(fake.vault, "key"));
+}
+
 static bool has_left;
 
 static void on_left(void *arg)
@@ -623,6 +666,8 @@ int main(void)
 		WORKER_TEST(a_manager_that_comes_back_takes_the_restart_over),
 		WORKER_TEST(strangers_are_removed),
 		WORKER_TEST(parts_of_an_assignment_take_effect_together),
+		WORKER_TEST(a_start_waits_for_its_secret),
+		WORKER_TEST(a_secret_goes_with_its_last_task),
 		WORKER_TEST(leaving_takes_everything_down),
 	};
 

@@ -48,6 +48,7 @@ struct host {
 	struct raft_disk *disk;
 	struct manager *manager;
 	bool cut, removed, hub_gone, manager_gone;
+	struct strs secrets; /* ids of those that came */
 	/* The agent */
 	struct session_client *session;
 	bool session_gone, connected, mute;
@@ -439,6 +440,7 @@ static inline void fake_assign(void *arg, const struct session_assign *a)
 		h->nets_gone++;
 		h->net_version = 0;
 		strs_done(&h->peers);
+		strs_done(&h->secrets);
 	}
 	for (size_t i = h->n_tasks; i-- > 0;) {
 		bool gone = a->complete && !a->more;
@@ -489,6 +491,7 @@ static inline int fake_peers(void *arg, const struct session_peers *p)
 	h->deltas += !p->complete;
 	if (p->complete)
 		strs_done(&h->peers);
+	strs_done(&h->secrets);
 	STRS_EACH (id, &p->gone)
 		for (size_t i = 0; i < h->peers.n; i++)
 			if (strcmp(h->peers.v[i], id) == 0) {
@@ -503,6 +506,11 @@ static inline int fake_peers(void *arg, const struct session_peers *p)
 	return 0;
 }
 
+static inline void fake_secret(void *arg, const struct session_secret *s)
+{
+	strs_add(&((struct host *)arg)->secrets, s->id);
+}
+
 static inline void fake_refused(void *arg, const struct err *why)
 {
 	((struct host *)arg)->refused = why->code;
@@ -513,6 +521,7 @@ static const struct session_client_ops fake_ops = {
 	.connected = fake_connected,
 	.welcome = fake_welcome,
 	.assign = fake_assign,
+	.secret = fake_secret,
 	.peers = fake_peers,
 	.refused = fake_refused,
 };
@@ -741,6 +750,7 @@ static inline void rig_done(struct rig *r)
 		stream_hub_close(h->hub, host_hub_gone, h);
 		RIG_UNTIL(r, h->hub_gone);
 		strs_done(&h->peers);
+		strs_done(&h->secrets);
 		tls_identity_unref(h->identity);
 		pkey_unref(h->key);
 	}
