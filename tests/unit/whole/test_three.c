@@ -472,14 +472,79 @@ static void test_cancel(void **state)
 	rig_done(r);
 }
 
+/* A service of one task that uses the secret "pw" of this id. */
+static struct asked create_user(struct host *h, const char *secret)
+{
+	auto_free char *json = xasprintf(
+		"{\"Name\":\"user\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"busybox\","
+		"\"Secrets\":[{\"SecretID\":\"%s\",\"SecretName\":\"pw\",\"File\":{\"Name\":"
+		"\"pw\"}}]}},\"Mode\":{\"Replicated\":{\"Replicas\":1}}}",
+		secret);
+	struct control_request r = {.op = CONTROL_SERVICE_CREATE};
+	struct service_spec spec;
+	struct asked a;
+
+	spec_json(&spec, json);
+	r.service = &spec;
+	a = host_ask(h, &r);
+	table_done(&service_spec_table, &spec);
+	return a;
+}
+
+/* Sessions at several managers: the one host with the task has its secret, and again when asked. */
+static void test_secrets_go_where_tasks_are(void **state)
+{
+	struct secret_spec spec = {.name = (char *)"pw",
+				   .data = {(uint8_t *)(uintptr_t) "hunter2", 7}};
+	struct control_request create = {
+		.op = CONTROL_SECRET_CREATE, .kind = KIND_SECRET, .secret = &spec};
+	struct rig *r = rig_three();
+	struct host *with = NULL;
+	struct asked a;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		host_session(&r->hosts[i]);
+		RIG_UNTIL(r, node_state_of(&r->hosts[0], r->hosts[i].node) == NODE_READY);
+	}
+	a = host_ask(&r->hosts[1], &create);
+	assert_ok(a.status, &a.e);
+	assert_int_equal(create_anyhow(&r->hosts[0], "other", 6).status, 0);
+	assert_int_equal(create_user(&r->hosts[2], a.id).status, 0);
+	RIG_UNTIL(r, tasks_running(&r->hosts[0], "user", NULL) == 1);
+	RIG_UNTIL(r, tasks_running(&r->hosts[0], "other", NULL) == 6);
+	for (size_t i = 0; i < 3; i++)
+		if (tasks_running(&r->hosts[0], "user", r->hosts[i].node))
+			with = &r->hosts[i];
+	assert_non_null(with);
+	RIG_UNTIL(r, strs_has(&with->secrets, a.id));
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(r->hosts[i].secrets.n, &r->hosts[i] == with);
+	for (size_t i = 0; i < 3; i++) { /* a new session begins with what its tasks use */
+		unsigned before = r->hosts[i].completes;
+
+		strs_done(&r->hosts[i].secrets);
+		host_session_close(&r->hosts[i]);
+		host_session(&r->hosts[i]);
+		RIG_UNTIL(r, r->hosts[i].completes > before);
+	}
+	RIG_UNTIL(r, strs_has(&with->secrets, a.id));
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(r->hosts[i].secrets.n, &r->hosts[i] == with);
+	rig_done(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_followers_serve), TEST(test_leader_lost),    TEST(test_leader_stops),
-		TEST(test_quorum_lost),     TEST(test_restart_all),    TEST(test_manager_removed),
-		TEST(test_absent_manager),  TEST(test_snapshot),       TEST(test_newcomer_leads),
-		TEST(test_cancel),          TEST(test_leader_removed), TEST(test_managers_leave),
-		TEST(test_leave_alone),     TEST(test_leader_doubted),
+		TEST(test_followers_serve), TEST(test_secrets_go_where_tasks_are),
+		TEST(test_leader_lost),     TEST(test_leader_stops),
+		TEST(test_quorum_lost),     TEST(test_restart_all),
+		TEST(test_manager_removed), TEST(test_absent_manager),
+		TEST(test_snapshot),        TEST(test_newcomer_leads),
+		TEST(test_cancel),          TEST(test_leader_removed),
+		TEST(test_managers_leave),  TEST(test_leave_alone),
+		TEST(test_leader_doubted),
 	};
 	int failed;
 
