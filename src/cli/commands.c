@@ -207,6 +207,7 @@ static const struct flag create_flags[] = {
 	SERVICE_FLAGS,
 	{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},
 	{"cap-drop", 0, FLAG_LIST, "Drop Linux capabilities"},
+	{"config", 0, FLAG_LIST, "Specify configurations to expose to the service"},
 	{"constraint", 0, FLAG_LIST, "Placement constraints"},
 	{"placement-pref", 0, FLAG_LIST, "Add a placement preference (spread=node.labels.NAME)"},
 	{"container-label", 0, FLAG_LIST, "Container labels"},
@@ -224,6 +225,7 @@ static const struct flag create_flags[] = {
 	{"name", 0, FLAG_STRING, "Service name"},
 	{"network", 0, FLAG_LIST, "Network attachments (NAME or name=NAME,alias=ALIAS)"},
 	{"publish", 'p', FLAG_LIST, "Publish a port as a node port"},
+	{"secret", 0, FLAG_LIST, "Specify secrets to expose to the service"},
 	{"sysctl", 0, FLAG_LIST, "Sysctl options"},
 	{"ulimit", 0, FLAG_LIST, "Ulimit options"},
 };
@@ -336,6 +338,8 @@ static const struct flag run_flags[] = {
 static const struct flag update_flags[] = {
 	SERVICE_FLAGS,
 	{"args", 0, FLAG_STRING, "Service command args"},
+	{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},
+	{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},
 	{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},
 	{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},
 	{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},
@@ -356,8 +360,20 @@ static const struct flag update_flags[] = {
 	{"publish-add", 0, FLAG_LIST, "Add or update a published port"},
 	{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},
 	{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},
+	{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},
+	{"secret-rm", 0, FLAG_LIST, "Remove a secret"},
 	{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},
 	{"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"},
+};
+
+static const struct flag secret_create_flags[] = {
+	{"driver", 'd', FLAG_STRING, "Secret driver"},
+	{"label", 'l', FLAG_LIST, "Secret labels"},
+	{"template-driver", 0, FLAG_STRING, "Template driver (golang)"},
+};
+static const struct flag config_create_flags[] = {
+	{"label", 'l', FLAG_LIST, "Config labels"},
+	{"template-driver", 0, FLAG_STRING, "Template driver (golang)"},
 };
 
 #define F(array) (array), ARRAY_LEN(array)
@@ -413,6 +429,15 @@ const struct command cli_commands[] = {
 	{"version", NULL, "[OPTIONS]", "Show the version information",
 	 cli_version, F(format_flags), 0, 0, false},
 
+	{"config create", NULL, "[OPTIONS] CONFIG file|-", "Create a config from a file or STDIN as content",
+	 cli_config_create, F(config_create_flags), 2, 2, false},
+	{"config inspect", NULL, "[OPTIONS] CONFIG [CONFIG...]",
+	 "Display detailed information on one or more configs",
+	 cli_config_inspect, F(format_flags), 1, -1, false},
+	{"config ls", "config list", "[OPTIONS]", "List configs",
+	 cli_config_ls, F(list_flags), 0, 0, false},
+	{"config rm", "config remove", "CONFIG [CONFIG...]", "Remove one or more configs",
+	 cli_config_rm, NO_FLAGS, 1, -1, false},
 	{"network create", NULL, "[OPTIONS] NETWORK", "Create a network",
 	 cli_network_create, F(network_create_flags), 1, 1, false},
 	{"network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]",
@@ -442,6 +467,15 @@ const struct command cli_commands[] = {
 	{"node update", NULL, "[OPTIONS] NODE", "Update a node",
 	 cli_node_update, F(node_update_flags), 1, 1, false},
 
+	{"secret create", NULL, "[OPTIONS] SECRET [file|-]", "Create a secret from a file or STDIN as content",
+	 cli_secret_create, F(secret_create_flags), 1, 2, false},
+	{"secret inspect", NULL, "[OPTIONS] SECRET [SECRET...]",
+	 "Display detailed information on one or more secrets",
+	 cli_secret_inspect, F(format_flags), 1, -1, false},
+	{"secret ls", "secret list", "[OPTIONS]", "List secrets",
+	 cli_secret_ls, F(list_flags), 0, 0, false},
+	{"secret rm", "secret remove", "SECRET [SECRET...]", "Remove one or more secrets",
+	 cli_secret_rm, NO_FLAGS, 1, -1, false},
 	{"service create", NULL, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new service",
 	 cli_service_create, F(create_flags), 1, -1, true},
 	{"service inspect", NULL, "[OPTIONS] SERVICE [SERVICE...]",

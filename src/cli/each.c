@@ -109,6 +109,16 @@ int cli_volume_rm(struct cli *c, const struct flags *f)
 	return each_argument(c, f, "DELETE", "/volumes/%", query_text(&q));
 }
 
+int cli_secret_rm(struct cli *c, const struct flags *f)
+{
+	return each_argument(c, f, "DELETE", "/secrets/%", NULL);
+}
+
+int cli_config_rm(struct cli *c, const struct flags *f)
+{
+	return each_argument(c, f, "DELETE", "/configs/%", NULL);
+}
+
 int cli_network_rm(struct cli *c, const struct flags *f)
 {
 	return each_argument(c, f, "DELETE", "/networks/%", NULL);

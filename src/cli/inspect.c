@@ -21,6 +21,8 @@ static const struct kind kinds[] = {
 	{"service", "/services/%"},
 	{"task", "/tasks/%"},
 	{"node", "/nodes/%"},
+	{"secret", "/secrets/%"},
+	{"config", "/configs/%"},
 };
 
 static int get(struct cli *c, const struct kind *k, const char *name, json_t **ret, struct err *e)
@@ -108,6 +110,16 @@ int cli_service_inspect(struct cli *c, const struct flags *f)
 int cli_node_inspect(struct cli *c, const struct flags *f)
 {
 	return inspect(c, f, "node");
+}
+
+int cli_secret_inspect(struct cli *c, const struct flags *f)
+{
+	return inspect(c, f, "secret");
+}
+
+int cli_config_inspect(struct cli *c, const struct flags *f)
+{
+	return inspect(c, f, "config");
 }
 
 int cli_network_inspect(struct cli *c, const struct flags *f)

@@ -25,6 +25,8 @@ static int create(struct cli *c, const struct flags *f, struct id_view *ret, str
 
 	path_add(&path, "/services/create");
 	if (rc == 0)
+		rc = service_files_fill(c, spec.task.container, f, e);
+	if (rc == 0)
 		rc = call_body(&service_spec_table, &spec, &body, e);
 	if (rc == 0)
 		rc = call_read(c, "POST", buf_text(&path), &body, &id_view_table, ret, e);

@@ -113,6 +113,60 @@ int network_parse(const char *text, struct network_attachment *ret, struct err *
 	return 0;
 }
 
+struct file_wish {
+	char *name;
+	struct file_target *file;
+};
+
+static int file_option(const char *key, const char *value, void *data, struct err *e)
+{
+	struct file_wish *w = data;
+	char *end;
+
+	if (!value)
+		return err_set(e, -EINVAL, "invalid field '%s' must be a key=value pair", key);
+	if (is_one_of(key, "source", "src", "src")) {
+		str_set(&w->name, value);
+	} else if (strcmp(key, "target") == 0) {
+		str_set(&w->file->name, value);
+	} else if (strcmp(key, "uid") == 0) {
+		str_set(&w->file->uid, value);
+	} else if (strcmp(key, "gid") == 0) {
+		str_set(&w->file->gid, value);
+	} else if (strcmp(key, "mode") == 0) {
+		w->file->mode = (uint32_t)strtoul(value, &end, 8);
+		if (end == value || *end || w->file->mode > 07777)
+			return err_set(e, -EINVAL, "invalid mode specified: %s", value);
+	} else {
+		return err_set(e, -EINVAL, "invalid field in request: %s", key);
+	}
+	return 0;
+}
+
+int file_parse(const char *text, char **ret_name, struct file_target *ret, struct err *e)
+{
+	struct file_wish w = {.file = ret};
+	int rc = 0;
+
+	ret->mode = 0444;
+	str_set(&ret->uid, "0");
+	str_set(&ret->gid, "0");
+	if (strchr(text, '=') || strchr(text, ','))
+		rc = each_option(text, file_option, &w, e);
+	else
+		w.name = xstrdup(text);
+	if (rc == 0 && !w.name)
+		rc = err_set(e, -EINVAL, "source is required");
+	if (rc < 0) {
+		free(w.name);
+		return err_wrap(e, "invalid value \"%s\"", text);
+	}
+	if (!ret->name)
+		ret->name = xstrdup(w.name);
+	*ret_name = w.name;
+	return 0;
+}
+
 static int port_number(const char *text, uint32_t *ret)
 {
 	char *end;

@@ -23,10 +23,19 @@ void service_update_config(struct service_spec *s, const struct flags *f);
 #define UPDATE_DEADLINE_DEFAULT "5m"
 void service_deadline(struct strmap *labels, const struct flags *f);
 
+/* --secret and --config; and what update adds to them and takes away. */
+struct cli;
+int service_files_fill(struct cli *c, struct container_spec *s, const struct flags *f,
+		       struct err *e);
+int service_files_change(struct cli *c, struct container_spec *s, const struct flags *f,
+			 struct err *e);
+
 /* One value of a flag, added to its list. -EINVAL with a sentence. */
 int mount_parse(const char *text, struct mount *ret, struct err *e);
 int network_parse(const char *text, struct network_attachment *ret, struct err *e);
 int port_parse(const char *text, struct port_config *ret, struct err *e);
+/* "NAME" or "source=NAME,target=PATH,uid=N,gid=N,mode=OCTAL". */
+int file_parse(const char *text, char **ret_name, struct file_target *ret, struct err *e);
 int ulimit_parse(const char *text, struct ulimit *ret, struct err *e);
 /* "KEY=value" and "KEY" (then with the value of this process's own environment). */
 void env_add(struct strs *env, const char *text);

@@ -207,7 +207,8 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 	if (flag_true(f, "force"))
 		t->force_update++;
 	if (container_change(t->container, f, e) < 0 || service_restart(t, f, e) < 0 ||
-	    mode_change(s, f, e) < 0 || networks_change(c, t, f, e) < 0)
+	    service_files_change(c, t->container, f, e) < 0 || mode_change(s, f, e) < 0 ||
+	    networks_change(c, t, f, e) < 0)
 		return e->code;
 	return ports_change(s, f, e);
 }

@@ -83,6 +83,7 @@ static const struct field network_view_fields[] = {
 TABLE_DEFINE(network_view, network_view_fields);
 VIEW_LIST_DEFINE(network_view);
 VIEW_LIST_DEFINE(node);
+VIEW_LIST_DEFINE(secret);
 
 #define T struct service_count
 static const struct field service_count_fields[] = {

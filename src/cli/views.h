@@ -5,6 +5,7 @@
 #pragma once
 
 #include "model/network.h"
+#include "model/secret.h"
 #include "model/node.h"
 #include "model/service.h"
 #include "model/task.h"
@@ -81,6 +82,7 @@ struct network_view {
 extern const struct table network_view_table;
 VIEW_LIST(network_view);
 VIEW_LIST(node);
+VIEW_LIST(secret); /* also of configs */
 
 struct service_count {
 	uint64_t running;
