@@ -95,7 +95,7 @@ static int not_known(const char *text, size_t n, struct err *e)
 	size_t word = 0;
 
 	while (word < MIN_OF(n, (size_t)WORD_MAX) &&
-	       (isalnum((unsigned char)text[word]) || strchr("._", text[word])))
+	       (isalnum((unsigned char)text[word]) || text[word] == '.' || text[word] == '_'))
 		word++;
 	return err_set(e, -EINVAL,
 		       "its template's function \"%.*s\" is not known: there are .Service, .Node, "

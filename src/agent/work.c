@@ -174,7 +174,9 @@ static void started(struct work *work, int status, const struct runner_state *st
 	bool again = work->restart != RESTART_NO;
 
 	if (status == -ENOKEY) { /* a manager's turn: worker_secret() goes on at once */
-		work_status(work, status_of(work)->state, "waiting for its secrets", err_text(e));
+		if (strcmp(status_of(work)->err ? status_of(work)->err : "", err_text(e)) != 0)
+			work_status(work, status_of(work)->state, "waiting for its secrets",
+				    err_text(e));
 		work->waits_for_secret = true;
 		work_later(work, RETRY_MS);
 		return;
