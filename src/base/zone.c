@@ -3,6 +3,7 @@
  */
 #include "base/zone.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -179,6 +180,7 @@ int zone_find(const char *name, const struct zone **ret, struct err *e)
 		rc = zone_load(name, &z, e);
 		if (rc < 0)
 			return rc;
+		assert(z);
 		z->name = xstrdup(name);
 		HASH_ADD_KEYPTR(hh, known, z->name, strlen(z->name), z);
 	}

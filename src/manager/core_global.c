@@ -82,7 +82,7 @@ static void pair_step(struct core_global *c, struct core_step *step, const struc
 			slot_desire(step, slot, TASK_SHUTDOWN);
 		return;
 	}
-	if (newest && task_is_wanted(newest)) {
+	if (slot && newest && task_is_wanted(newest)) {
 		/* Of a service they are the updater's. */
 		if (step->out->n == before && service_is_job(&svc->spec))
 			slot_heal(step, svc, slot);
@@ -133,6 +133,15 @@ static void node_empty(struct core_global *c, struct core_step *step, const char
 		slot_desire(step, slot, TASK_REMOVE);
 }
 
+/* A task that the update has left out for as long as its node was not there or paused. */
+static bool is_outdated(const struct core_global *c, const struct service *svc, const char *node)
+{
+	const struct slot *slot = slots_at_node(&c->slots, svc->o.id, node);
+	const struct task *t = slot ? slot_wanted(slot) : NULL;
+
+	return t && !t->iteration && t->template_version != svc->template_version;
+}
+
 static void node_step(struct core_global *c, struct core_step *step, const char *id, size_t start)
 {
 	const struct node *n = store_node(step->store, id);
@@ -145,10 +154,13 @@ static void node_step(struct core_global *c, struct core_step *step, const char 
 			return;
 		if (!svc || svc->pending_delete)
 			continue;
-		if (n)
+		if (n) {
 			pair_step(c, step, svc, n);
-		else
+			if (is_outdated(c, svc, id))
+				(void)idset_add(&c->services, entry->id);
+		} else {
 			node_empty(c, step, entry->id, id);
+		}
 	}
 }
 

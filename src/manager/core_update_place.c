@@ -185,7 +185,8 @@ static bool node_has_it(const struct place_look *l, const struct task *old)
 {
 	const struct node *n = old ? store_node(l->store, old->node) : NULL;
 
-	return node_keeps_tasks(n) && core_global_fits(l->svc, n);
+	return node_keeps_tasks(n) && n->spec.availability != AVAILABILITY_PAUSE &&
+	       core_global_fits(l->svc, n);
 }
 
 /* A place where this run has nothing under way. */

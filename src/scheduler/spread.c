@@ -3,6 +3,7 @@
  */
 #include "scheduler/spread.h"
 
+#include <assert.h>
 #include <string.h>
 
 void spread_init(struct spread_tree *t, const struct placement *p, uint64_t seed)
@@ -19,11 +20,12 @@ void spread_init(struct spread_tree *t, const struct placement *p, uint64_t seed
 
 static void children_free(struct spread_branch *b)
 {
-	struct spread_branch *child, *next;
+	struct spread_branch *child = b->children, *next;
 
-	HASH_ITER (hh, b->children, child, next) {
+	HASH_CLEAR(hh, b->children); /* the table; the list through the children stays */
+	for (; child; child = next) {
+		next = child->hh.next;
 		children_free(child);
-		HASH_DEL(b->children, child);
 		free(child->value);
 		free(child);
 	}
@@ -122,6 +124,7 @@ struct spread_branch *spread_best(struct spread_tree *t)
 		for (struct spread_branch *child = b->children; child; child = child->hh.next)
 			if (child->room && (!best || is_better(child, best)))
 				best = child;
+		assert(best); /* there is room below */
 		b = best;
 	}
 	return b;

@@ -108,7 +108,10 @@ static void container_turn(struct agent *a, struct container *c, const struct ta
 		return;
 	if (a->services->trouble && sim_once_in(s, 150)) {
 		container_fail(a, c);
-	} else if (t->desired > TASK_RUNNING || task_state_final(t->status.state)) {
+	} else if (t->desired == TASK_COMPLETE && c->state == TASK_RUNNING) {
+		if (sim_once_in(s, 3)) /* a job's task ends by itself */
+			container_set(a, c, TASK_COMPLETE);
+	} else if (!task_is_wanted(t) || task_state_final(t->status.state)) {
 		if (!sim_once_in(s, 3))
 			container_set(a, c, TASK_SHUTDOWN);
 	} else if (c->state < goal && !sim_once_in(s, 3)) {

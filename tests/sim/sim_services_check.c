@@ -44,7 +44,9 @@ static void check_task(struct manager_life *m, const struct task *old, const str
 		sim_fail(s, "task %s goes back from %s (%s) to %s (%s)", new->o.id,
 			 task_state_name(old->status.state), task_state_name(old->desired),
 			 task_state_name(new->status.state), task_state_name(new->desired));
-	if (new->slot != old->slot || new->template_version != old->template_version ||
+	if (new->slot != old->slot || new->global != old->global ||
+	    task_iteration(new) != task_iteration(old) ||
+	    new->template_version != old->template_version ||
 	    (old->node && (!new->node || strcmp(old->node, new->node) != 0)))
 		sim_fail(s, "task %s changes its slot, its template or its node", new->o.id);
 	if (old->status.state < TASK_PENDING)
@@ -169,6 +171,22 @@ static bool starts_first(const struct store *s, const struct task *t)
 	       !(u && (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED));
 }
 
+/* What is under way of a job is never more than may run at a time. */
+static void check_concurrency(struct sim *sim, const struct store *s, const struct service *svc)
+{
+	const struct task *t;
+	struct store_walk w;
+	uint64_t busy = 0;
+
+	if (!svc->spec.mode.replicated_job)
+		return;
+	for (store_walk_service_tasks(&w, s, svc->o.id); (t = store_walk_next(&w));)
+		busy += task_is_wanted(t) && t->status.state != TASK_COMPLETE &&
+			task_iteration(t) == service_iteration(svc);
+	if (busy > job_concurrency(&svc->spec))
+		sim_fail(sim, "job %s has %" PRIu64 " tasks at a time", svc->spec.name, busy);
+}
+
 static void check_nothing_twice(struct sim *sim, const struct store *s)
 {
 	struct strs slots = {0}, addresses = {0};
@@ -177,14 +195,17 @@ static void check_nothing_twice(struct sim *sim, const struct store *s)
 	struct store_walk w;
 
 	check_networks(sim, s, &addresses);
-	for (store_walk_kind(&w, s, KIND_SERVICE); (svc = store_walk_next(&w));)
+	for (store_walk_kind(&w, s, KIND_SERVICE); (svc = store_walk_next(&w));) {
+		check_concurrency(sim, s, svc);
 		LIST_EACH (vip, &svc->endpoint.vips)
 			add_text(&addresses, "%s %.*s", vip->network,
 				 (int)strcspn(vip->address, "/"), vip->address);
+	}
 	for (store_walk_kind(&w, s, KIND_TASK); (t = store_walk_next(&w));) {
 		/* Beside an older task a newer one may start where that is the order. */
 		if (task_is_wanted(t))
-			add_text(&slots, "%s.%" PRIu64 " %" PRIu64, t->service, t->slot,
+			add_text(&slots, "%s.%" PRIu64 ".%s.%" PRIu64 " %" PRIu64, t->service,
+				 t->slot, t->global ? t->node : "", task_iteration(t),
 				 starts_first(s, t) ? t->template_version : 0);
 		if (task_is_over(t))
 			continue;
@@ -212,8 +233,11 @@ static void check_update(struct sim *sim, const struct store *s, const struct se
 
 	update_rules_of(back ? svc->spec.rollback : svc->spec.update, &rules);
 	restart_rules_of(&svc->spec.task, &restart);
-	/* Only with this policy is a task tried again until it runs. */
-	over = u && restart.condition == RESTART_ANY &&
+	/*
+	 * Only with this policy is a task tried again until it runs. On a node that could not have
+	 * the service an older task may stand until that node is back.
+	 */
+	over = u && !svc->spec.mode.global && restart.condition == RESTART_ANY &&
 	       (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED);
 	for (store_walk_service_tasks(&w, s, svc->o.id); (t = store_walk_next(&w));) {
 		n += t->update && t->update->run == svc->update.number && !t->update->up &&
@@ -353,6 +377,31 @@ static const char *because(const char *fmt, ...)
 	return why;
 }
 
+/* Its place in `filled`: a slot, or a node's number. SIZE_MAX: neither. */
+static size_t place_of(const struct task *t)
+{
+	int agent = t->global ? agent_place(t->node) : 0;
+
+	return agent < 0 ? SIZE_MAX : t->global ? (size_t)agent : (size_t)t->slot;
+}
+
+/* How many places the service has to fill. */
+static uint64_t places_wanted(const struct service *svc)
+{
+	if (service_is_global(&svc->spec))
+		return SVC_AGENTS;
+	return svc->spec.mode.replicated_job ? job_completions(&svc->spec)
+					     : service_replicas(&svc->spec);
+}
+
+/* A job's task of its iteration must have completed, or its slot was given up by its policy. */
+static bool task_has_arrived(const struct service *svc, const struct task *t)
+{
+	if (service_is_job(&svc->spec))
+		return t->status.state == TASK_COMPLETE;
+	return t->status.state == TASK_RUNNING;
+}
+
 /* A slot that ended by its own policy counts as filled. */
 static const char *service_converged(const struct store *s, const struct service *svc)
 {
@@ -363,28 +412,32 @@ static const char *service_converged(const struct store *s, const struct service
 	for (store_walk_service_tasks(&w, s, svc->o.id); (t = store_walk_next(&w));) {
 		bool wanted = task_is_wanted(t);
 
-		if (t->slot == 0 || t->slot >= ARRAY_LEN(filled))
+		size_t place = place_of(t);
+
+		if (task_iteration(t) != service_iteration(svc) && !wanted && task_is_over(t))
+			continue; /* a job's history */
+		if (place >= ARRAY_LEN(filled) || (svc->spec.mode.replicated && place == 0))
 			return because("service %s has a slot %" PRIu64, svc->spec.name, t->slot);
 		if (!task_is_over(t) && !wanted)
 			return because("task %s (%s.%" PRIu64 ") lingers in state %s", t->o.id,
 				       svc->spec.name, t->slot, task_state_name(t->status.state));
-		if (wanted &&
-		    (t->status.state != TASK_RUNNING || !service_task_is_current(s, svc, t)))
+		if (wanted && (!task_has_arrived(svc, t) || (!service_is_job(&svc->spec) &&
+							     !service_task_is_current(s, svc, t))))
 			return because("task %s (%s.%" PRIu64 ") is wanted %s and %s: %s", t->o.id,
 				       svc->spec.name, t->slot, task_state_name(t->desired),
 				       task_state_name(t->status.state),
 				       t->status.err ? t->status.err : "");
 		if (wanted || t->status.state == TASK_COMPLETE)
-			filled[t->slot] = 1;
+			filled[place] = 1;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(filled); i++)
 		n += filled[i];
 	if (svc->update_status && svc->update_status->state != UPDATE_COMPLETED &&
 	    svc->update_status->state != UPDATE_ROLLBACK_COMPLETED)
 		return because("the update of %s: %s", svc->spec.name, svc->update_status->message);
-	if (n != service_replicas(&svc->spec))
+	if (n != places_wanted(svc))
 		return because("service %s has %" PRIu64 " of %" PRIu64 " slots filled",
-			       svc->spec.name, n, service_replicas(&svc->spec));
+			       svc->spec.name, n, places_wanted(svc));
 	if (svc->endpoint.vips.n != svc->spec.task.networks.n)
 		return because("service %s has no address", svc->spec.name);
 	return NULL;

@@ -104,25 +104,48 @@ static struct update_config *update_make(struct sim *s, const char *name, const 
 	return u;
 }
 
+/* What runs on each node reserves nothing: there might be no room on one of them. */
+static void mode_make(struct sim *s, struct service_spec *spec)
+{
+	uint64_t n = sim_random(s, SVC_REPLICAS + 1), few = 1 + sim_random(s, 3);
+
+	switch (sim_random(s, 6)) {
+	case 0:
+		spec->mode.global = xcalloc(1, sizeof *spec->mode.global);
+		return;
+	case 1:
+		spec->mode.global_job = xcalloc(1, sizeof *spec->mode.global_job);
+		return;
+	case 2:
+		spec->mode.replicated_job = xcalloc(1, sizeof *spec->mode.replicated_job);
+		spec->mode.replicated_job->max_concurrent = xmemdup(&few, sizeof few);
+		spec->mode.replicated_job->total_completions = xmemdup(&n, sizeof n);
+		break;
+	default:
+		spec->mode.replicated = xcalloc(1, sizeof *spec->mode.replicated);
+		spec->mode.replicated->replicas = xmemdup(&n, sizeof n);
+	}
+	service_reserve(s, &spec->task);
+}
+
 static struct service_spec *service_make(struct services *v, const struct store *view,
 					 const char *name)
 {
 	static const char *const actions[] = {"pause", "continue", "rollback"};
 	struct service_spec *spec = xcalloc(1, sizeof *spec);
 	struct sim *s = v->sim;
-	uint64_t replicas = sim_random(s, SVC_REPLICAS + 1);
 	char network[8];
 
 	spec->name = xstrdup(name);
-	spec->mode.replicated = xcalloc(1, sizeof *spec->mode.replicated);
-	spec->mode.replicated->replicas = xmemdup(&replicas, sizeof replicas);
+	mode_make(s, spec);
 	spec->task.container = xcalloc(1, sizeof *spec->task.container);
 	spec->task.container->image = xstrdup("busybox:latest");
 	spec->task.restart = restart_make(s);
 	service_constrain(s, &spec->task);
-	service_reserve(s, &spec->task);
-	spec->update = update_make(s, name, actions[sim_random(s, 3)]);
-	spec->rollback = update_make(s, name, actions[sim_random(s, 2)]);
+	if (!service_is_job(spec)) {
+		spec->update = update_make(s, name, actions[sim_random(s, 3)]);
+		spec->rollback = update_make(s, name, actions[sim_random(s, 2)]);
+	}
 	(void)snprintf(network, sizeof network, "net%u", (unsigned)sim_random(s, SVC_NETWORKS));
 	if (store_named(view, KIND_NETWORK, network))
 		LIST_ADD(&spec->task.networks)->target = xstrdup(network);
@@ -147,7 +170,7 @@ static struct call *service_change(struct user *u, const struct service *old)
 	if (call->request.rollback)
 		return call;
 	spec = call->request.service = table_dup(&service_spec_table, &old->spec);
-	if (!sim_once_in(s, 3))
+	if (spec->mode.replicated && !sim_once_in(s, 3))
 		*spec->mode.replicated->replicas = sim_random(s, SVC_REPLICAS + 1);
 	else if (sim_once_in(s, 2))
 		spec->task.force_update++;

@@ -225,6 +225,24 @@ static void an_update_takes_one_node_at_a_time(void **state)
 	cores_free(c);
 }
 
+static void a_paused_node_is_updated_when_it_is_back(void **state)
+{
+	struct cores *c = three_nodes();
+
+	service_add(c, service_global_make(c, "agent"));
+	(void)cores_quiet(c);
+	node_availability(c, "n2", AVAILABILITY_PAUSE);
+	service_force(c, "agent");
+	cores_pass(c, 60 * NS_PER_SEC);
+	assert_running(c, "agent", 3);
+	assert_int_equal(tasks_count(c, "agent", is_first_version), 1);
+	node_availability(c, "n2", AVAILABILITY_ACTIVE);
+	cores_pass(c, 60 * NS_PER_SEC);
+	assert_running(c, "agent", 3);
+	assert_int_equal(tasks_count(c, "agent", is_first_version), 0);
+	cores_free(c);
+}
+
 static void nothing_is_left_of_what_is_removed(void **state)
 {
 	struct cores *c = three_nodes();
@@ -294,6 +312,7 @@ int main(void)
 		TEST(without_room_it_waits_and_says_why),
 		TEST(restarts_follow_the_policy),
 		TEST(an_update_takes_one_node_at_a_time),
+		TEST(a_paused_node_is_updated_when_it_is_back),
 		TEST(nothing_is_left_of_what_is_removed),
 		TEST(history_is_kept_by_node),
 		TEST(many_nodes),
