@@ -86,7 +86,7 @@ static void on_end(void *arg, const struct err *e)
 
 	engine_logs_close(TAKE_PTR(f->logs));
 	if (e)
-		log_out_error(&f->out, "%s", err_text(e));
+		log_out_error(&f->out, err_text(e));
 	if (log_out_flush(&f->out))
 		log_out_end(&f->out);
 }

@@ -3,8 +3,6 @@
  */
 #include "api/log_out.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/containers.h"
@@ -15,7 +13,6 @@
 /* What one entry becomes: its text, a time, details and a frame around it. */
 #define WAITING_MAX (LIMIT_HTTP_STREAM / 2)
 #define STREAM_SYSTEM 3 /* the frame of the daemon's own errors */
-#define ERROR_MAX 20480
 
 void log_out_init(struct log_out *o, bool raw, bool timestamps)
 {
@@ -51,23 +48,16 @@ void log_out_entry(struct log_out *o, int stream, int64_t time_ns, const char *d
 	(void)buf_add(&o->waiting, p, n);
 }
 
-void log_out_error(struct log_out *o, const char *format, ...)
+void log_out_error(struct log_out *o, const char *why)
 {
-	char text[ERROR_MAX];
+	auto_free char *text = xasprintf("Error grabbing logs: %s\n", why);
 	uint8_t head[FRAME_HEAD];
-	va_list args;
-	int n = snprintf(text, sizeof text, "Error grabbing logs: ");
 
-	va_start(args, format);
-	(void)vsnprintf(text + n, sizeof text - (size_t)n - 1, format, args);
-	va_end(args);
-	n = (int)strlen(text);
-	text[n++] = '\n';
-	containers_frame_head(head, ENGINE_STDERR, (size_t)n);
+	containers_frame_head(head, ENGINE_STDERR, strlen(text));
 	head[0] = STREAM_SYSTEM;
 	if (!o->raw)
 		(void)buf_add(&o->waiting, head, sizeof head);
-	(void)buf_add(&o->waiting, text, (size_t)n);
+	(void)buf_adds(&o->waiting, text);
 }
 
 bool log_out_flush(struct log_out *o)

@@ -19,8 +19,7 @@ void log_out_done(struct log_out *o);
 void log_out_entry(struct log_out *o, int stream, int64_t time_ns, const char *details,
 		   const char *p, size_t n);
 /* "Error grabbing logs: …", as the daemon's own word: clients show it apart and fail. */
-void log_out_error(struct log_out *o, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void log_out_error(struct log_out *o, const char *why);
 /* True when nothing waits; else the stream's drain comes. */
 bool log_out_flush(struct log_out *o);
 /* Ends the answer, if there is one. */

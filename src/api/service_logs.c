@@ -51,11 +51,14 @@ static void on_end(void *arg, const char *missing)
 	struct reading *f = arg;
 
 	service_logs_close(TAKE_PTR(f->logs));
-	if (missing)
-		log_out_error(&f->out,
-			      "warning: incomplete log stream. some logs could not be retrieved "
-			      "for the following reasons: %s",
-			      missing);
+	if (missing) {
+		auto_free char *why =
+			xasprintf("warning: incomplete log stream. some logs could not "
+				  "be retrieved for the following reasons: %s",
+				  missing);
+
+		log_out_error(&f->out, why);
+	}
 	if (log_out_flush(&f->out))
 		log_out_end(&f->out);
 }
