@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "runtime/container/process.h"
 #include "runtime/container/jtable.h"
 
 #define OUTPUT_SHOWN 256
@@ -74,13 +75,8 @@ static char **vector(const struct spec_strs *l, char *first)
 _Noreturn static void run_child(const struct spec_hook *h, int in, int out)
 {
 	char **argv = vector(&h->args, h->path), **envp = vector(&h->env, NULL);
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
 
-	for (int s = 1; s < _NSIG; s++)
-		(void)sigaction(s, &dfl, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	process_reset_signals();
 	(void)setpgid(0, 0);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
 	    syscall(SYS_close_range, 3, ~0U, 0) < 0)

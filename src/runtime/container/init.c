@@ -106,18 +106,6 @@ static void await_go(struct init *i)
 		_exit(1);
 }
 
-/* Signals as a program expects them; the shim blocks and ignores some. */
-static void reset_signals(void)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int s = 1; s < _NSIG; s++)
-		(void)sigaction(s, &dfl, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /*
  * v1: the group is joined here, by the one thread there is, and while it still has the rights of
  * its parent; v2: the clone did it.
@@ -168,15 +156,15 @@ static int make_timens(struct init *i, struct err *e)
 	return 0;
 }
 
-/* So that the container finds no keys of whoever started it. */
+/*
+ * So that the container finds no keys of whoever started it. Without a name: one that somebody else
+ * has made under that name before would be joined.
+ */
 static int make_keyring(struct init *i, struct err *e)
 {
-	auto_free char *name = NULL;
-
-	if (!i->a->launch->id || i->a->launch->no_new_keyring)
+	if (i->a->launch->no_new_keyring)
 		return 0;
-	name = xasprintf("_ses.%s", i->a->launch->id);
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0) < 0 && errno != ENOSYS)
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) < 0 && errno != ENOSYS)
 		return err_sys(e, "cannot make a session keyring (see --no-new-keyring)");
 	return 0;
 }
@@ -498,7 +486,7 @@ static void init_begin(struct init *i, const struct init_args *a, struct err *e)
 			   .dns_tcp = -1,
 			   .sync = a->sync};
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	reset_signals();
+	process_reset_signals();
 	(void)setsid();
 	(void)umask(0022); /* for folders that are made as mount targets */
 	i->root.spec = i->spec;

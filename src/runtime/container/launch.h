@@ -17,7 +17,7 @@
 struct launch {
 	const struct spec *spec;
 	const struct shim_config *config;
-	const char *id; /* for hooks and the session keyring; NULL: neither */
+	const char *id; /* for hooks; NULL: none are run */
 	const char *bundle;
 	int stdio[3];              /* become 0, 1, 2 of the container; not used with a terminal */
 	int start_socket;          /* a listening SOCK_SEQPACKET on which launch_start() of another

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "runtime/container/launch_internal.h"
+#include "runtime/container/self.h"
 
 static const struct {
 	const char *type;
@@ -147,7 +148,12 @@ pid_t launch_clone(unsigned int flags, int cgroup_fd, int exit_signal, int *ret_
 		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
 	};
 
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	bool hidden = self_hide();
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid != 0 && hidden)
+		self_show();
+	return pid;
 }
 
 static int join_all(const struct joined *list, bool user, struct err *e)

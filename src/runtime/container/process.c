@@ -22,6 +22,17 @@
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CANDIDATE_MAX 4096
 
+/* By system calls: libc hides two signals of its own, which its posix_spawn() leaves ignored. */
+void process_reset_signals(void)
+{
+	static const uint64_t dfl[8]; /* the kernel's struct sigaction: SIG_DFL and nothing else */
+	static const uint64_t none;
+
+	for (int s = 1; s < _NSIG; s++)
+		(void)syscall(SYS_rt_sigaction, s, dfl, NULL, sizeof(none));
+	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+}
+
 int process_set_limits(const struct process *p, struct err *e)
 {
 	for (size_t i = 0; i < p->spec->rlimits.n; i++) {

@@ -22,6 +22,8 @@ struct process {
 	const char *personality;   /* of linux.personality.domain, or NULL */
 };
 
+/* Every signal as a program expects it, and none blocked; whoever starts us ignores some. */
+void process_reset_signals(void);
 /* Judges scheduler and ioPriority. 0 or -EINVAL, naming the property. */
 int process_attrs_check(const struct spec_process *p, struct err *e);
 /* Scheduler, ioPriority and personality; before capabilities go. */

@@ -16,6 +16,11 @@
 #include "runtime/container/path.h"
 #include "runtime/container/process.h"
 
+/* Of a personality: what the kernel takes from set-user-ID programs as well. */
+#define UNSAFE                                                                       \
+	((unsigned int)(READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | \
+			MMAP_PAGE_ZERO))
+
 struct word {
 	const char *name;
 	unsigned int value;
@@ -125,6 +130,20 @@ int process_attrs_check(const struct spec_process *p, struct err *e)
 	return rc < 0 ? rc : process_check_affinity(p->exec_affinity.final, "final", e);
 }
 
+/* A caller's flags that take protection from a program (no random addresses) end here. */
+static int set_personality(const char *domain, struct err *e)
+{
+	unsigned int now = (unsigned int)personality(0xffffffff);
+	unsigned int want = now & ~UNSAFE;
+
+	if (domain)
+		want = strcmp(domain, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX;
+	if (want != now && personality(want) < 0)
+		return err_sys(e, "cannot set linux.personality.domain %s",
+			       domain ? domain : "(none)");
+	return 0;
+}
+
 int process_set_attrs(const struct process *p, struct err *e)
 {
 	struct sched_attr attr;
@@ -146,10 +165,7 @@ int process_set_attrs(const struct process *p, struct err *e)
 			return err_sys(e, "cannot set process.ioPriority (%s)",
 				       p->spec->io_priority.class_);
 	}
-	if (p->personality &&
-	    personality(strcmp(p->personality, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX) < 0)
-		return err_sys(e, "cannot set linux.personality.domain %s", p->personality);
-	return 0;
+	return set_personality(p->personality, e);
 }
 
 static int write_label(int proc, const char *path, const char *text)

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
@@ -16,6 +18,13 @@
 
 #include "base/mem.h"
 #include "runtime/container/mount.h"
+
+/* The command line and behind it the environment, as the kernel has laid them out. */
+static struct {
+	char *at;
+	size_t n;
+	char *kept; /* a copy, while the original is blank */
+} words;
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -68,4 +77,36 @@ int self_protect(char **argv, struct err *e)
 		return err_code(e, rc, "cannot protect the runtime's own binary");
 	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
 	return err_sys(e, "cannot execute the runtime's own binary");
+}
+
+/* The end of what lies in one piece from `end` on. */
+static char *follow(char **v, char *end)
+{
+	for (; *v && *v == end; v++)
+		end += strlen(end) + 1;
+	return end;
+}
+
+void self_words(char **argv)
+{
+	if (!argv[0])
+		return;
+	words.at = argv[0];
+	words.n = (size_t)(follow(environ, follow(argv, argv[0])) - argv[0]);
+}
+
+bool self_hide(void)
+{
+	if (!words.n || words.kept)
+		return false;
+	words.kept = xmalloc(words.n);
+	memcpy(words.kept, words.at, words.n);
+	memset(words.at, 0, words.n);
+	return true;
+}
+
+void self_show(void)
+{
+	memcpy(words.at, words.kept, words.n);
+	free(TAKE_PTR(words.kept));
 }

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -13,3 +15,13 @@
  * copy in memory, and this does not return.
  */
 int self_protect(char **argv, struct err *e);
+
+/*
+ * A new process in a container has its maker's command line and environment until it executes its
+ * program, and /proc shows the first to everyone in its pid namespace: paths of the host, and what
+ * exec was given with --env. So they are blanked around the clone. self_words() is told of them
+ * once; self_hide() is false when there is nothing to hide (any more), else self_show() undoes it.
+ */
+void self_words(char **argv);
+bool self_hide(void);
+void self_show(void);

@@ -110,7 +110,7 @@ static int read_documents(int dir, struct documents *d, struct err *e)
 
 static int open_signals(struct shim *s, struct err *e)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, dfl = {.sa_handler = SIG_DFL};
 	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGUSR1, SIGUSR2};
 	sigset_t set;
 
@@ -120,6 +120,8 @@ static int open_signals(struct shim *s, struct err *e)
 	 */
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)sigaction(ignored[i], &ignore, NULL);
+	/* Were its end ignored, the container's status would be lost. */
+	(void)sigaction(SIGCHLD, &dfl, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -325,6 +327,7 @@ int shim_main(int argc, char **argv)
 		return 2;
 	}
 	shim_init(&s);
+	self_words(argv);
 	s.target = given.target;
 	if (self_protect(argv, &e) < 0 || become_daemon(&given, &e) < 0 ||
 	    setup(&s, argv[1], &exit_code, &e) < 0)

@@ -76,6 +76,7 @@ static int fill_record(struct creation *k, struct err *e)
 	r->bundle = xstrdup(k->bundle);
 	r->rootfs = xstrdup(k->spec.root.path);
 	r->created = xstrdup(when);
+	r->no_new_keyring = k->f->no_new_keyring;
 	for (size_t i = 0; i < k->spec.annotations.n; i++)
 		spec_pairs_add(&r->annotations, k->spec.annotations.v[i].key,
 			       k->spec.annotations.v[i].value);

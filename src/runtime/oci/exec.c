@@ -224,6 +224,7 @@ static int start(struct execution *x, struct err *e)
 	x->l.stdio[1] = 1;
 	x->l.stdio[2] = 2;
 	x->l.detached = true;
+	x->l.no_new_keyring = x->state.record.no_new_keyring;
 	rc = launch_exec(&how, &x->c, &x->exit_code, e);
 	h.pid = x->c.pid;
 	if (rc == 0)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "runtime/container/self.h"
 #include "runtime/container/jtable.h"
 #include "runtime/oci/oci.h"
 #include "runtime/oci/options.h"
@@ -282,11 +284,16 @@ int oci_print(const struct buf *text, struct err *e)
 
 int oci_main(int argc, char **argv)
 {
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	struct oci o = {.main_argv = argv};
 	struct err e = ERR_INIT;
 	char **rest;
 	int rc = argc > 0 ? prepare(&o, argv + 1, &rest, &e) : -EINVAL;
 
+	/* Children of a caller that ignores their end would leave no status, and no word of it. */
+	(void)sigaction(SIGCHLD, &dfl, NULL);
+	if (argc > 0)
+		self_words(argv);
 	if (rc == 0 && o.version) {
 		printf("shoal-oci version %s\nspec: %s\n", SHOAL_VERSION, SPEC_OCI_VERSION);
 		return 0;

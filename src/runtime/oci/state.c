@@ -19,17 +19,19 @@
 #include "runtime/container/jtable.h"
 
 static const struct jt_type record_type = {
-	sizeof(struct oci_record), (const struct jt_field[]){
-					   JT_STR_(struct oci_record, id, "id"),
-					   JT_STR_(struct oci_record, bundle, "bundle"),
-					   JT_STR_(struct oci_record, rootfs, "rootfs"),
-					   JT_STR_(struct oci_record, created, "created"),
-					   JT_STR_(struct oci_record, cgroup, "cgroup"),
-					   JT_I64_(struct oci_record, pid, "pid"),
-					   JT_I64_(struct oci_record, start_time, "startTime"),
-					   JT_PAIRS_(struct oci_record, annotations, "annotations"),
-					   JT_END,
-				   }};
+	sizeof(struct oci_record),
+	(const struct jt_field[]){
+		JT_STR_(struct oci_record, id, "id"),
+		JT_STR_(struct oci_record, bundle, "bundle"),
+		JT_STR_(struct oci_record, rootfs, "rootfs"),
+		JT_STR_(struct oci_record, created, "created"),
+		JT_STR_(struct oci_record, cgroup, "cgroup"),
+		JT_I64_(struct oci_record, pid, "pid"),
+		JT_I64_(struct oci_record, start_time, "startTime"),
+		JT_BOOL_(struct oci_record, no_new_keyring, "noNewKeyring"),
+		JT_PAIRS_(struct oci_record, annotations, "annotations"),
+		JT_END,
+	}};
 
 /* What a damaged file could otherwise lead to: somebody else's group, or pid 1 for 2^32 + 1. */
 static int record_check(const struct oci_record *r, struct err *e)

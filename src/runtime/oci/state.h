@@ -30,10 +30,11 @@ struct oci_record {
 	char *id;
 	char *bundle;
 	char *rootfs;
-	char *created;      /* RFC 3339 */
-	char *cgroup;       /* a clean path; NULL: none */
-	int64_t pid;        /* 0: not there yet */
-	int64_t start_time; /* of the pid, in the kernel's ticks since the boot */
+	char *created;       /* RFC 3339 */
+	char *cgroup;        /* a clean path; NULL: none */
+	int64_t pid;         /* 0: not there yet */
+	int64_t start_time;  /* of the pid, in the kernel's ticks since the boot */
+	bool no_new_keyring; /* also for what is executed in it */
 	struct spec_pairs annotations;
 };
 
