@@ -369,6 +369,21 @@ def test_modes_with_docker(shoal):
     run_docker(shoal, "service", "rm", "each", "job", "once")
 
 
+def test_modes_with_the_sdk(shoal):
+    docker = pytest.importorskip("docker")
+    client = docker.DockerClient(base_url=shoal.host)
+    service = client.services.create(IMAGE, name="sdk", mode=docker.types.ServiceMode("global"))
+    running = lambda: [t for t in service.tasks() if t["Status"]["State"] == "running"]
+    wait_for("the node's task", lambda: len(running()) == 1)
+    assert "Slot" not in running()[0]
+    service.reload()
+    assert service.attrs["Spec"]["Mode"] == {"Global": {}}
+    with pytest.raises(Exception, match="Cannot scale|scale"):
+        service.scale(2)
+    service.remove()
+    client.close()
+
+
 def test_a_scheduled_job(shoal):
     create = ["service", "create", "-d", "--no-resolve-image", "--mode", "replicated-job"]
     assert "label shoal.cron: invalid schedule" in shoal(
