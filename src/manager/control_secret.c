@@ -22,12 +22,14 @@ static bool name_is_valid(const char *name)
 	return isalnum((unsigned char)name[0]) && isalnum((unsigned char)name[n - 1]);
 }
 
-static int kind_of(const struct control_request *r, enum object_kind *ret, struct err *e)
+static bool kind_is_known(enum object_kind kind)
 {
-	*ret = (enum object_kind)r->kind;
-	return *ret == KIND_SECRET || *ret == KIND_CONFIG
-		       ? 0
-		       : err_set(e, -EINVAL, "neither a secret nor a config is asked for");
+	return kind == KIND_SECRET || kind == KIND_CONFIG;
+}
+
+static int not_a_kind(struct err *e)
+{
+	return err_set(e, -EINVAL, "neither a secret nor a config is asked for");
 }
 
 static int spec_check(const struct secret_spec *s, enum object_kind kind, struct err *e)
@@ -55,15 +57,16 @@ static int spec_check(const struct secret_spec *s, enum object_kind kind, struct
 int control_secret_create(struct control *c, const struct control_request *r, struct err *e)
 {
 	char id[ID_CLUSTER_LEN + 1];
-	enum object_kind kind;
+	enum object_kind kind = (enum object_kind)r->kind;
 	struct secret *s;
-	int rc = kind_of(r, &kind, e);
+	int rc;
 
-	if (rc == 0 && !r->secret)
-		rc = err_set(e, -EINVAL, "the %s's specification is missing",
-			     object_kind_name(kind));
-	if (rc == 0)
-		rc = spec_check(r->secret, kind, e);
+	if (!kind_is_known(kind))
+		return not_a_kind(e);
+	if (!r->secret)
+		return err_set(e, -EINVAL, "the %s's specification is missing",
+			       object_kind_name(kind));
+	rc = spec_check(r->secret, kind, e);
 	if (rc < 0)
 		return rc;
 	if (store_named(c->view, kind, r->secret->name))
@@ -95,12 +98,13 @@ static bool only_labels_differ(const struct secret_spec *old, const struct secre
 int control_secret_update(struct control *c, const struct control_request *r, struct err *e)
 {
 	const struct object *o;
-	enum object_kind kind;
+	enum object_kind kind = (enum object_kind)r->kind;
 	struct secret *s;
-	int rc = kind_of(r, &kind, e);
+	int rc;
 
-	if (rc == 0)
-		rc = control_find(c->view, kind, r->id, &o, e);
+	if (!kind_is_known(kind))
+		return not_a_kind(e);
+	rc = control_find(c->view, kind, r->id, &o, e);
 	if (rc < 0)
 		return rc;
 	if (!r->secret)
@@ -151,13 +155,14 @@ int control_secret_remove(struct control *c, const struct control_request *r, st
 	auto_buf users = BUF_INIT(400);
 	const struct service *s;
 	const struct object *o;
-	enum object_kind kind;
+	enum object_kind kind = (enum object_kind)r->kind;
 	struct store_walk w;
 	size_t n = 0;
-	int rc = kind_of(r, &kind, e);
+	int rc;
 
-	if (rc == 0)
-		rc = control_find(c->view, kind, r->id, &o, e);
+	if (!kind_is_known(kind))
+		return not_a_kind(e);
+	rc = control_find(c->view, kind, r->id, &o, e);
 	if (rc < 0)
 		return rc;
 	store_walk_kind(&w, c->view, KIND_SERVICE);

@@ -174,3 +174,45 @@ def test_what_is_running_outlives_daemons_and_leaders(swarm):
     assert found_on_disk(swarm, text) == []
     swarm.ask(via, "DELETE", f"/services/{sid}")
     wait_for("no tasks", lambda: not swarm.get(via, "/tasks"))
+
+
+def test_the_docker_client_does_it_all(swarm, tmp_path):
+    def docker(*argv, given=None, check=True):
+        done = subprocess.run(
+            ["docker", "-H", f"unix://{swarm.socket('m1')}", *argv],
+            input=given or "", capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, "DOCKER_CONFIG": str(tmp_path)},
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout.strip() if check else done
+
+    text = "client-" + os.urandom(12).hex()
+    ident = docker("secret", "create", "-l", "k=v", "one", "-", given=text)
+    docker("config", "create", "--template-driver", "golang", "two", "-", given="{{.Task.Slot}}")
+    assert docker("secret", "ls", "-q", "--filter", "label=k=v") == ident
+    assert docker("secret", "ls", "-q", "--filter", "name=nothing") == ""
+    assert text not in docker("secret", "inspect", "one")
+    assert "{{.Task.Slot}}" in docker("config", "inspect", "--pretty", "two")
+    taken = docker("secret", "create", "one", "-", given="x", check=False)
+    assert taken.returncode and "already exists" in taken.stderr
+    sid = docker(
+        "service", "create", "--detach", "--no-resolve-image", "--name", "by-client",
+        "--stop-grace-period", "1s", "--secret", "source=one,target=here,mode=0400",
+        "--config", "source=two,target=/two", "sample:1",
+    )  # fmt: skip
+    (task,) = swarm.wait_running("m1", sid, 1)
+    assert inside(swarm, task, "cat /run/secrets/here /two") == text + "1"
+    used = docker("secret", "rm", "one", check=False)
+    assert used.returncode and "in use by the following service: by-client" in used.stderr
+    docker("service", "update", "--detach", "--no-resolve-image", "--secret-rm", "one", sid)
+
+    def without():
+        (other,) = swarm.wait_running("m1", sid, 1)
+        return other if other["ID"] != task["ID"] else None
+
+    other = wait_for("a task without the secret", without)
+    assert inside(swarm, other, "ls /run/secrets 2>/dev/null || true") == ""
+    docker("secret", "rm", "one")
+    docker("service", "rm", sid)
+    docker("config", "rm", "two")
+    wait_for("no tasks", lambda: not swarm.get("m1", "/tasks"))
