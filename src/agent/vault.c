@@ -25,17 +25,23 @@ struct vault *vault_new(void)
 	return xcalloc(1, sizeof(struct vault));
 }
 
-static bool none(void *arg, const char *id)
+static void entry_free(struct entry *e)
 {
-	(void)arg;
-	(void)id;
-	return false;
+	secret_free(e->data, MAX_OF(e->item.n, (size_t)1));
+	free(e->id);
+	free(e);
 }
 
 void vault_free(struct vault *v)
 {
-	if (v)
-		vault_retain(v, none, NULL);
+	struct entry *e, *next;
+
+	if (!v)
+		return;
+	HASH_ITER (hh, v->entries, e, next) {
+		HASH_DEL(v->entries, e);
+		entry_free(e);
+	}
 	free(v);
 }
 
@@ -77,8 +83,6 @@ void vault_retain(struct vault *v, bool (*used)(void *arg, const char *id), void
 		if (used(arg, e->id))
 			continue;
 		HASH_DEL(v->entries, e);
-		secret_free(e->data, MAX_OF(e->item.n, (size_t)1));
-		free(e->id);
-		free(e);
+		entry_free(e);
 	}
 }
