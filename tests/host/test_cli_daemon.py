@@ -456,7 +456,8 @@ def test_an_update_of_labels_alone_replaces_no_task(shoal, daemon):
     before, spec = tasks(), json.loads(shoal("service", "inspect", "bare"))[0]["Spec"]
     shoal("service", "update", "--label-add", "a=b", "bare")
     after = json.loads(shoal("service", "inspect", "bare"))[0]["Spec"]
-    assert after["Labels"] == {"a": "b"} and after["TaskTemplate"] == spec["TaskTemplate"]
+    assert after["Labels"] == {"a": "b", "shoal.update.deadline": "5m"}
+    assert after["TaskTemplate"] == spec["TaskTemplate"]
     assert tasks() == before
     shoal("service", "rm", "bare")
 
