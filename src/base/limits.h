@@ -146,3 +146,17 @@
 #define LIMIT_TASK_PAYLOAD (8u << 20)   /* bytes of all of them, as stored: half a stream's queue */
 #define LIMIT_FILE_EXPANDED (1000u << 10) /* bytes of one whose template is expanded */
 #define LIMIT_FILE_TARGET 1024            /* characters of the path of one in the container */
+
+/* Compose files, read by the command line */
+#define LIMIT_COMPOSE_FILE                                                                       \
+	(4u << 20)                   /* bytes of a file, of an environment file, of a text in it \
+				      */
+#define LIMIT_COMPOSE_FILES 64u      /* files given, extended or named by env_file */
+#define LIMIT_COMPOSE_DEPTH 64u      /* lists and maps within one another */
+#define LIMIT_COMPOSE_NODES 100000u  /* values of all files, those of aliases counted each time */
+#define LIMIT_COMPOSE_LIST 2048u     /* entries of a list or map */
+#define LIMIT_COMPOSE_NESTED 16u     /* variables within one another's defaults */
+#define LIMIT_COMPOSE_EXTENDS 16u    /* services that extend one another */
+#define LIMIT_COMPOSE_SERVICES 1000u /* services of a stack */
+#define LIMIT_COMPOSE_PROBLEMS 100u  /* complaints about one stack */
+#define LIMIT_COMPOSE_PORTS 1000u    /* ports of one entry's range */

@@ -375,6 +375,25 @@ static const struct flag config_create_flags[] = {
 	{"label", 'l', FLAG_LIST, "Config labels"},
 	{"template-driver", 0, FLAG_STRING, "Template driver (golang)"},
 };
+#define COMPOSE_FILE                                                               \
+	{                                                                          \
+		"compose-file", 'c', FLAG_LIST, "Path to a Compose file, or \"-\"" \
+	}
+#define PROFILE                                                          \
+	{                                                                \
+		"profile", 0, FLAG_LIST, "Also services of this profile" \
+	}
+static const struct flag stack_config_flags[] = {COMPOSE_FILE, PROFILE};
+static const struct flag stack_deploy_flags[] = {
+	COMPOSE_FILE,
+	PROFILE,
+	{"detach", 'd', FLAG_BOOL, "Exit at once (the default); false waits for the services"},
+	{"prune", 0, FLAG_BOOL, "Remove services that the files no longer have"},
+	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
+};
+static const struct flag stack_ls_flags[] = {FORMAT, QUIET};
+static const struct flag stack_rm_flags[] = {
+	{"detach", 'd', FLAG_BOOL, "Do not wait for the tasks to end"}};
 
 #define F(array) (array), ARRAY_LEN(array)
 #define NO_FLAGS NULL, 0
@@ -495,6 +514,19 @@ const struct command cli_commands[] = {
 	 "Scale one or multiple replicated services", cli_service_scale, F(scale_flags), 1, -1, false},
 	{"service update", NULL, "[OPTIONS] SERVICE", "Update a service",
 	 cli_service_update, F(update_flags), 1, 1, false},
+
+	{"stack config", NULL, "[OPTIONS]", "Print the files as they are merged",
+	 cli_stack_config, F(stack_config_flags), 0, 0, false},
+	{"stack deploy", "stack up", "[OPTIONS] [STACK]", "Deploy a new stack or update one",
+	 cli_stack_deploy, F(stack_deploy_flags), 0, 1, false},
+	{"stack ls", "stack list", "[OPTIONS]", "List stacks",
+	 cli_stack_ls, F(stack_ls_flags), 0, 0, false},
+	{"stack ps", NULL, "[OPTIONS] STACK", "List the tasks of a stack",
+	 cli_stack_ps, F(task_flags), 1, 1, false},
+	{"stack rm", "stack down, stack remove", "[OPTIONS] STACK [STACK...]",
+	 "Remove one or more stacks", cli_stack_rm, F(stack_rm_flags), 1, -1, false},
+	{"stack services", NULL, "[OPTIONS] STACK", "List the services of a stack",
+	 cli_stack_services, F(list_flags), 1, 1, false},
 
 	{"swarm init", NULL, "[OPTIONS]", "Initialize a swarm",
 	 cli_swarm_init, F(init_flags), 0, 0, false},

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/call.h"
 #include "cli/listing.h"
+#include "cli/stack.h"
 #include "cli/text.h"
 #include "cli/views.h"
 
@@ -76,7 +77,7 @@ static int by_name(const void *a, const void *b)
 			  y->s.spec.name ? y->s.spec.name : "");
 }
 
-int cli_service_ls(struct cli *c, const struct flags *f)
+int service_list(struct cli *c, const struct flags *f, const char *label)
 {
 	auto_buf path = CALL_PATH;
 	struct list_service_view all = {0};
@@ -86,7 +87,7 @@ int cli_service_ls(struct cli *c, const struct flags *f)
 
 	path_add(&path, "/services");
 	path_query(&path, "status", "true");
-	if (path_filters(&path, flag_list(f, "filter"), NULL, NULL, &e) < 0 ||
+	if (path_filters(&path, flag_list(f, "filter"), label ? "label" : NULL, label, &e) < 0 ||
 	    call_get(c, buf_text(&path), &list_service_view_table, &all, &e) < 0)
 		return cli_fail(c, &e);
 	if (all.list.n)
@@ -98,4 +99,9 @@ int cli_service_ls(struct cli *c, const struct flags *f)
 	listing_done(&l);
 	table_done(&list_service_view_table, &all);
 	return status;
+}
+
+int cli_service_ls(struct cli *c, const struct flags *f)
+{
+	return service_list(c, f, NULL);
 }

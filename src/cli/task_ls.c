@@ -11,6 +11,7 @@
 #include "cli/call.h"
 #include "cli/listing.h"
 #include "cli/names.h"
+#include "cli/stack.h"
 #include "cli/text.h"
 #include "cli/views.h"
 
@@ -148,6 +149,17 @@ static int tasks_show(struct cli *c, const struct flags *f, const char *key, con
 		qsort(all.list.v, all.list.n, sizeof *all.list.v, by_slot);
 	status = tasks_print(c, f, &all);
 	table_done(&list_task_view_table, &all);
+	return status;
+}
+
+int task_list(struct cli *c, const struct flags *f, const char *label)
+{
+	struct strs labels = {0};
+	int status;
+
+	strs_add(&labels, label);
+	status = tasks_show(c, f, "label", &labels);
+	strs_done(&labels);
 	return status;
 }
 

@@ -35,6 +35,7 @@ ONLY = [
     (re.compile(r"^seccomp\.h|^linux/(seccomp|filter|audit)\.h"), ["runtime/container"]),
     (re.compile(r"^raft(\.h|/)"), ["manager"]),
     (re.compile(r"^(microhttpd|sqlite3)\.h|^curl/"), ["base"]),
+    (re.compile(r"^yaml\.h"), ["cli/compose"]),
     (re.compile(r"^(archive|archive_entry|zstd)\.h"), ["runtime/image", "agent"]),
 ]
 # And what these folders never use: the freestanding ones and the pure one.

@@ -1,0 +1,36 @@
+/*
+ * What the stack commands share, and the listings of services and tasks that they borrow.
+ */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/compose/stack.h"
+#include "cli/views.h"
+
+/* "com.docker.stack.namespace=NAME". Free with free(). */
+char *stack_label(const char *name);
+/* GET of the family's objects ("services") of the stack; NULL: of all stacks. */
+int stack_get(struct cli *c, const char *family, const char *name, const struct table *t, void *ret,
+	      struct err *e);
+
+/* What secrets, configs and networks have in common. */
+struct stack_item_spec {
+	char *name;
+};
+struct stack_item {
+	char *id;
+	char *name; /* of a network */
+	char *scope;
+	struct version version;
+	struct stack_item_spec spec; /* of the others */
+};
+extern const struct table stack_item_table;
+VIEW_LIST(stack_item);
+
+/* `service ls` and `service ps`, of one stack. Return the exit status. */
+int service_list(struct cli *c, const struct flags *f, const char *label);
+int task_list(struct cli *c, const struct flags *f, const char *label);
+
+/* Makes the cluster have the stack: what lacks is created, the rest updated. */
+int stack_apply(struct cli *c, struct stack *s, bool prune, struct strs *ret_services,
+		struct err *e);
