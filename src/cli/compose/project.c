@@ -61,7 +61,8 @@ static char *path_join(const char *dir, const char *text)
 			continue;
 		if (strcmp(part, "..") != 0) {
 			*end++ = '/';
-			end = stpcpy(end, part);
+			memcpy(end, part, strlen(part) + 1);
+			end += strlen(part);
 		} else if (end > out) {
 			end = strrchr(out, '/');
 			*end = 0;
