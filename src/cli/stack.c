@@ -104,7 +104,7 @@ int cli_stack_deploy(struct cli *c, const struct flags *f)
 	if (status == 0 && stack_apply(c, &s.stack, flag_true(f, "prune"), &services, &e) < 0)
 		status = cli_fail(c, &e);
 	for (size_t i = 0; wait && status == 0 && i < services.n; i++)
-		status = progress_watch(c, services.v[i], flag_true(f, "quiet"));
+		status = progress_watch(c, services.v[i], false, flag_true(f, "quiet"));
 	strs_done(&services);
 	session_close(&s);
 	return status;
