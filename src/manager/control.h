@@ -37,7 +37,7 @@ enum control_op {
 	CONTROL_SECRET_CREATE = 18, /* these three: of secrets and configs, by `kind` */
 	CONTROL_SECRET_UPDATE = 19,
 	CONTROL_SECRET_REMOVE = 20,
-	CONTROL_NODE_CERTIFY = 34,  /* a node is about to get a certificate for a new key */
+	CONTROL_NODE_CERTIFY = 34, /* a node is about to get a certificate for a new key */
 	CONTROL_OP_MAX
 };
 
