@@ -128,6 +128,7 @@
 #define LIMIT_PS_ARGS 1024         /* characters of its arguments */
 
 /* Services */
+#define LIMIT_DATA_GUESTS 64          /* streams of one node that have not shown a ticket */
 #define LIMIT_DATA_ASKS 4096          /* streams that another manager asks for at once */
 #define LIMIT_LOG_WAIT_MS 5000        /* milliseconds for a node to come with its tasks' logs */
 #define LIMIT_LOG_QUEUE (256u << 10)  /* bytes of one node's entries that wait for the others' */

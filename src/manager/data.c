@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crypto.h"
 #include "base/dialer.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -279,15 +280,12 @@ static void guest_asks(struct data_guest *g, const struct frame_view *f)
 	*(struct data_request *)LIST_ADD(&g->asks) = r;
 }
 
-/* Compared as a whole: nothing is learnt of a ticket from how long that takes. */
+/* Nothing is learnt of a ticket from how long this takes. One that was used is "". */
 static bool ticket_is(const char *ticket, const char *is)
 {
 	size_t n = strlen(is);
-	unsigned diff = strlen(ticket) != n || n == 0;
 
-	for (size_t i = 0; !diff && i < n; i++)
-		diff |= (unsigned char)ticket[i] ^ (unsigned char)is[i];
-	return diff == 0;
+	return n > 0 && strlen(ticket) == n && secret_equal(ticket, is, n);
 }
 
 static void guest_ticket(struct data_guest *g, const struct frame_view *f)
@@ -334,10 +332,20 @@ static void guest_closed(struct stream *s, const struct err *why, void *data)
 	guest_free(data);
 }
 
+static unsigned guests_of(const struct data_broker *b, const char *node)
+{
+	unsigned n = 0;
+
+	for (const struct data_guest *g = b->guests; g; g = g->next)
+		n += strcmp(stream_peer(g->stream)->node_id, node) == 0;
+	return n;
+}
+
 void data_accept(struct data_broker *b, struct stream *s, bool manager)
 {
 	static const struct stream_ops ops = {.recv = guest_recv, .closed = guest_closed};
 	struct data_guest *g = xcalloc(1, sizeof *g);
+	unsigned same = guests_of(b, stream_peer(s)->node_id);
 
 	g->broker = b;
 	g->stream = s;
@@ -347,6 +355,8 @@ void data_accept(struct data_broker *b, struct stream *s, bool manager)
 		g->next->prev = g;
 	b->guests = g;
 	stream_start(s, &ops, g);
+	if (same >= LIMIT_DATA_GUESTS)
+		stream_close(s, -EBUSY, "too many streams of this node wait without a ticket");
 }
 
 struct data_broker *data_broker_new(struct manager *m, struct stream_hub *hub)
