@@ -48,6 +48,8 @@ int call_client(struct cli *c, struct http_client **ret, struct err *e);
 int call_refusal(const struct http_answer *a, struct err *e);
 /* The id of the node that the daemon is, in its swarm; -EAGAIN outside of one. Free with free(). */
 int node_self(struct cli *c, char **ret, struct err *e);
+/* Adds the path of a node by name, id or "self". */
+int node_path(struct cli *c, const char *name, struct buf *ret, struct err *e);
 /* Sends a service's changed specification, as made from its version; prints warnings. */
 struct service_view;
 int service_put(struct cli *c, const struct service_view *s, const struct buf *body, bool rollback,

@@ -29,7 +29,10 @@ static int get(struct cli *c, const struct kind *k, const char *name, json_t **r
 {
 	auto_buf path = CALL_PATH;
 
-	path_add(&path, k->pattern, name);
+	if (strcmp(k->name, "node") == 0 && node_path(c, name, &path, e) < 0)
+		return e->code;
+	if (!path.len)
+		path_add(&path, k->pattern, name);
 	return call_json(c, buf_text(&path), 0, ret, e);
 }
 

@@ -83,6 +83,16 @@ int node_self(struct cli *c, char **ret, struct err *e)
 	return rc;
 }
 
+int node_path(struct cli *c, const char *name, struct buf *ret, struct err *e)
+{
+	auto_free char *self = NULL;
+	int rc = strcmp(name, "self") == 0 ? node_self(c, &self, e) : 0;
+
+	if (rc == 0)
+		path_add(ret, "/nodes/%", self ? self : name);
+	return rc;
+}
+
 int cli_node_ls(struct cli *c, const struct flags *f)
 {
 	auto_buf path = CALL_PATH;
@@ -173,8 +183,9 @@ static int update(struct cli *c, const struct flags *f, struct err *e)
 	struct node n = {0};
 	int rc;
 
-	path_add(&path, "/nodes/%", f->args[0]);
-	rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	rc = node_path(c, f->args[0], &path, e);
+	if (rc == 0)
+		rc = call_get(c, buf_text(&path), &node_table, &n, e);
 	if (rc == 0)
 		rc = spec_change(f, &n.spec, e);
 	if (rc == 0)
@@ -191,8 +202,9 @@ static int role_set(struct cli *c, const char *node, enum node_role role, bool *
 	struct node n = {0};
 	int rc;
 
-	path_add(&path, "/nodes/%", node);
-	rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	rc = node_path(c, node, &path, e);
+	if (rc == 0)
+		rc = call_get(c, buf_text(&path), &node_table, &n, e);
 	*ret_had = rc == 0 && n.spec.role == role;
 	if (rc == 0 && !*ret_had) {
 		n.spec.role = role;

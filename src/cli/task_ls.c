@@ -195,12 +195,10 @@ static int node_id(struct cli *c, const char *name, char **ret, struct err *e)
 {
 	auto_buf path = CALL_PATH;
 	struct node n = {0};
-	int rc = 0;
+	int rc = node_path(c, name, &path, e);
 
-	if (strcmp(name, "self") == 0)
-		return node_self(c, ret, e);
-	path_add(&path, "/nodes/%", name);
-	rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	if (rc == 0)
+		rc = call_get(c, buf_text(&path), &node_table, &n, e);
 	if (rc == 0)
 		*ret = xstrdup(n.o.id);
 	table_done(&node_table, &n);

@@ -282,6 +282,9 @@ def test_a_swarm_of_one_node(shoal):
     assert shoal("node", "update", "--label-add", "disk=ssd", "--label-add", "a=b", node)
     shoal("node", "update", "--label-rm", "a", node)
     assert json.loads(shoal("node", "inspect", node))[0]["Spec"]["Labels"] == {"disk": "ssd"}
+    assert json.loads(shoal("node", "inspect", "self"))[0]["ID"] == node
+    assert "already a manager" in shoal("node", "promote", "self")
+    assert "last manager" in shoal("node", "demote", node, code=1)
     assert "key a doesn't exist" in shoal("node", "update", "--label-rm", "a", node, code=1)
     assert "it must be active, pause or drain" in shoal(
         "node", "update", "--availability", "gone", node, code=1)
