@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "runtime/container/cgroup_internal.h"
+#include "runtime/container/userns.h"
 
 #define INSNS_MAX 4096
 #define ATTACHED_MAX 64 /* programs on one group: the kernel takes no more */
@@ -113,22 +114,6 @@ static int bpf(int cmd, union bpf_attr *attr)
 	return rc < 0 ? -errno : rc;
 }
 
-/*
- * Whether this is an ordinary user, or root of a user namespace: the kernel loads no program for
- * them. Without rules they can open no more than before: they can make no device's node, and those
- * of the host stay what they are for their user.
- */
-static bool is_ordinary(void)
-{
-	char text[64];
-	unsigned long inside, outside, size;
-
-	return geteuid() != 0 ||
-	       (cgroup_read(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) > 0 &&
-		sscanf(text, "%lu %lu %lu", &inside, &outside, &size) == 3 &&
-		(outside != 0 || size != UINT32_MAX));
-}
-
 static int load(const struct bpf_insn *insns, size_t n)
 {
 	union bpf_attr attr = {0};
@@ -218,7 +203,7 @@ int cgroup_v2_set_devices(int dir, const struct spec_resources *r, struct err *e
 	if (n < 0)
 		return err_set(e, n, "config.json: linux.resources.devices: too many device rules");
 	prog = load(insns, (size_t)n);
-	if (prog == -EPERM && is_ordinary())
+	if (prog == -EPERM && userns_is_ordinary())
 		return 0;
 	if (prog < 0)
 		return err_code(e, prog, "cannot load the device rules");

@@ -178,7 +178,7 @@ static int start_init(const struct making *m, struct container *c, struct err *e
 		.root = m->has_root ? &m->root : NULL,
 		.unshared = ns->flags,
 		.new_cgroupns = ns->cgroup,
-		.own_userns = ns->user || ns->joins_user,
+		.own_userns = ns->user || ns->joins_user || userns_is_ordinary(),
 		.new_timens = ns->time,
 	};
 	int pair[2];
@@ -229,7 +229,7 @@ static int prepare(struct making *m, struct container *c, struct err *e)
 	if (rc == 0 && rootfs_needs_parent(l->spec)) {
 		m->root.spec = l->spec;
 		m->root.overlay = &l->config->overlay;
-		m->root.own_userns = m->ns.user || m->ns.joins_user;
+		m->root.own_userns = m->ns.user || m->ns.joins_user || userns_is_ordinary();
 		m->has_root = true;
 		rc = rootfs_sources(&m->root, e);
 	}

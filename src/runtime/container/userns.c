@@ -144,3 +144,15 @@ int userns_become_root(struct err *e)
 				  "gidMappings must have the container's 0");
 	return 0;
 }
+
+bool userns_is_ordinary(void)
+{
+	auto_buf map = BUF_INIT(4096);
+	unsigned long inside, outside, size;
+
+	if (geteuid() != 0)
+		return true;
+	return file_read_at(AT_FDCWD, "/proc/self/uid_map", &map) == 0 &&
+	       sscanf(buf_text(&map), "%lu %lu %lu", &inside, &outside, &size) == 3 &&
+	       (outside != 0 || size != UINT32_MAX);
+}

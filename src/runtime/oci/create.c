@@ -18,6 +18,7 @@
 #include "runtime/container/hooks.h"
 #include "runtime/container/launch.h"
 #include "runtime/container/self.h"
+#include "runtime/container/userns.h"
 #include "runtime/oci/bundle.h"
 #include "runtime/oci/delete.h"
 #include "runtime/oci/process.h"
@@ -54,7 +55,7 @@ static int set_cgroup(struct creation *k, struct err *e)
 
 	if (!*path || !**path) {
 		/* Nobody has asked for it: who may not make groups runs without. */
-		k->l.cgroup_optional = geteuid() != 0;
+		k->l.cgroup_optional = userns_is_ordinary();
 		free(*path);
 		*path = k->o->systemd_cgroup ? xasprintf(":shoal-oci:%s", k->state.id)
 					     : xasprintf("/shoal-oci/%s", k->state.id);

@@ -17,6 +17,7 @@
 #include "runtime/container/self.h"
 #include "runtime/container/jtable.h"
 #include "runtime/oci/oci.h"
+#include "runtime/container/userns.h"
 #include "runtime/oci/options.h"
 
 #define G(kind, member, name, letter, help)                                     \
@@ -231,10 +232,10 @@ static int find_root(struct oci *o, struct err *e)
 		o->root = xstrdup(o->root);
 	else if (o->root && *o->root)
 		o->root = realpath(o->root, NULL);
+	else if (runtime && runtime[0] == '/' && userns_is_ordinary())
+		o->root = xasprintf("%s/shoal-oci", runtime);
 	else if (geteuid() == 0)
 		o->root = xstrdup("/run/shoal-oci");
-	else if (runtime && runtime[0] == '/')
-		o->root = xasprintf("%s/shoal-oci", runtime);
 	else
 		return err_set(e, -EINVAL, "--root is needed: XDG_RUNTIME_DIR is not set");
 	return o->root ? 0 : err_sys(e, "cannot find the state directory of --root");
