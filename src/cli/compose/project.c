@@ -12,8 +12,8 @@
 #include "cli/compose/merge.h"
 #include "cli/compose/yaml.h"
 
-static void complain(struct strs *list, const struct compose_node *at, const char *fmt,
-		     va_list args)
+__attribute__((format(printf, 3, 0))) static void
+complain(struct strs *list, const struct compose_node *at, const char *fmt, va_list args)
 {
 	char text[ERR_MSG_MAX];
 	auto_free char *whole = NULL;

@@ -261,8 +261,8 @@ static void test_check(void **state)
 		"\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"80\"}]}",
 		"\"Devices\":[{\"PathOnHost\":\"/dev/null\"}]",
 		"\"DeviceRequests\":[{\"Driver\":\"x\"}]",
-		"\"SecurityOpt\":[\"seccomp={\\\"defaultAction\\\":\\\"SCMP_ACT_ALLOW\\\","
-		"\\\"listenerPath\\\":\\\"/x\\\"}\"]",
+		("\"SecurityOpt\":[\"seccomp={\\\"defaultAction\\\":\\\"SCMP_ACT_ALLOW\\\","
+		 "\\\"listenerPath\\\":\\\"/x\\\"}\"]"),
 	};
 	static const char *const bad[] = {
 		"\"Memory\":1000",

@@ -102,8 +102,8 @@ static void secrets_have_bounds_and_names(void **state)
 					  ".a",
 					  "a b",
 					  "a/b",
-					  "01234567890123456789012345678901234567890123456789"
-					  "012345678901234"};
+					  ("01234567890123456789012345678901234567890123456789"
+					   "012345678901234")};
 	struct store *s = with_cluster();
 	auto_free char *big = xcalloc(1, LIMIT_CONFIG_DATA + 1);
 	struct driver vault = {.name = (char *)"vault"}, golang = {.name = (char *)"golang"};
