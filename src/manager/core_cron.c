@@ -5,6 +5,7 @@
  * where the old one stopped. Time comes with the step; a zone is read from the host's database
  * once, when the service is first seen.
  */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base/clock.h"
@@ -150,6 +151,7 @@ static void cron_event(struct core *core, const struct store *s, const struct ob
 	const struct service *svc = (const struct service *)o;
 	struct schedule read;
 
+	assert(o);
 	if (o->kind != KIND_SERVICE || !svc->job)
 		return;
 	if (new &&schedule_is_set(&svc->spec))

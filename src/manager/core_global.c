@@ -4,6 +4,7 @@
  * yet, and shuts down what a node must not have any more. Failures are the restart supervisor's;
  * so are nodes that are down or drained, but for their return. A paused node keeps what it has.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "manager/core_impl.h"
@@ -222,6 +223,7 @@ static void global_event(struct core *core, const struct store *s, const struct 
 	struct core_global *c = container_of(core, struct core_global, core);
 	const struct object *o = new ? new : old;
 
+	assert(o);
 	if (o->kind == KIND_TASK)
 		task_event(c, (const struct task *)old, (const struct task *)new);
 	else if (o->kind == KIND_SERVICE)

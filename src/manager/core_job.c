@@ -4,6 +4,8 @@
  * stays so; the job is then never complete, until its next iteration. Failures are the restart
  * supervisor's.
  */
+#include <assert.h>
+
 #include "manager/core_impl.h"
 
 struct core_job {
@@ -131,6 +133,7 @@ static void job_event(struct core *core, const struct store *s, const struct obj
 	struct core_job *c = container_of(core, struct core_job, core);
 	const struct object *o = new ? new : old;
 
+	assert(o);
 	if (o->kind == KIND_TASK)
 		task_event(c, (const struct task *)old, (const struct task *)new);
 	else if (o->kind == KIND_SERVICE && ((const struct service *)o)->spec.mode.replicated_job)

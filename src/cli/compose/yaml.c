@@ -80,7 +80,7 @@ static int alias_read(struct reader *r, const char *name, const struct compose_n
 
 static bool is_null(const char *text)
 {
-	return !*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0 ||
+	return !text || !*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0 ||
 	       strcmp(text, "Null") == 0 || strcmp(text, "NULL") == 0;
 }
 
@@ -190,7 +190,7 @@ static int pair_read(struct reader *r, struct compose_node *map, const yaml_even
 		*merged = child;
 		return 0;
 	}
-	if (child->type != COMPOSE_TEXT) { /* a map is best pointed at by its key */
+	if (child && child->type != COMPOSE_TEXT) { /* a map is best pointed at by its key */
 		child->line = at.line;
 		child->column = at.column;
 	}

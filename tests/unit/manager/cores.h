@@ -581,8 +581,10 @@ static inline void network_add(struct cores *c, const char *id, const char *subn
 
 static inline void task_report(struct cores *c, const struct task *t, enum task_state state)
 {
-	struct task *new = object_clone(&t->o);
+	struct task *new;
 
+	assert_non_null(t);
+	new = object_clone(&t->o);
 	assert_true(task_transition_allowed(WRITER_AGENT, t->status.state, state));
 	new->status.state = state;
 	cores_update(c, new);

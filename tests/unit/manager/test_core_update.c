@@ -445,7 +445,10 @@ static void a_lost_node_is_no_failure(void **state)
 	(void)cores_settle(c);
 	for (uint64_t slot = 1; (t = task_in(c, "web", slot)) && !t->update; slot++)
 		;
-	node_state(c, t->node, NODE_DOWN);
+	if (!t)
+		fail_msg("no task of the update");
+	else
+		node_state(c, t->node, NODE_DOWN);
 	cores_pass(c, 70 * NS_PER_SEC);
 	assert_state(c, UPDATE_COMPLETED, "");
 	assert_int_equal(web(c)->update.failed, 0);
