@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
@@ -132,13 +133,20 @@ static void read_output(int fd, char ret[OUTPUT_SHOWN])
 			*p = ' ';
 }
 
+int hook_timeout_ms(const struct spec_hook *h)
+{
+	if (h->timeout == SPEC_UNSET)
+		return LIMIT_HOOK_MS;
+	return (int)MIN_OF(h->timeout, (int64_t)INT_MAX / 1000) * 1000;
+}
+
 static int run_one(const struct spec_hook *h, const char *name, const struct buf *state,
 		   struct err *e)
 {
 	auto_close int in = memfd_create("state", MFD_CLOEXEC);
 	auto_close int out = memfd_create("output", MFD_CLOEXEC);
 	auto_close int pidfd = -1;
-	int ms = h->timeout == SPEC_UNSET ? LIMIT_HOOK_MS : (int)h->timeout * 1000;
+	int ms = hook_timeout_ms(h);
 	char text[OUTPUT_SHOWN];
 	int status = 0;
 	pid_t pid;

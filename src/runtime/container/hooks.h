@@ -22,6 +22,8 @@ struct hook_state {
 
 /* The state as one line of JSON. 0 or -EMSGSIZE. */
 int hook_state_write(const struct hook_state *s, struct buf *ret);
+/* What a hook may take, in ms: its own timeout, or a bound where the specification has none. */
+int hook_timeout_ms(const struct spec_hook *h);
 /*
  * Runs the hooks one after the other and waits for each; `name` ("poststart") is for the sentence.
  * Ends at the first that fails: an exit status that is not 0, a signal, or more time than it may
