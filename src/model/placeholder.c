@@ -8,12 +8,12 @@
 
 #include "base/mem.h"
 
-#define EXPANDED_MAX (64u << 10)
+#define VALUES_MAX (64u << 10) /* bytes that the values may add to the text */
 
 int placeholders_expand(const char *text, placeholder_value value, const void *arg, char **ret,
 			struct err *e)
 {
-	auto_buf out = BUF_INIT(EXPANDED_MAX);
+	auto_buf out = BUF_INIT(strlen(text) + VALUES_MAX);
 	const char *at = text, *open;
 
 	while ((open = strstr(at, "{{"))) {

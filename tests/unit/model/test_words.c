@@ -80,12 +80,35 @@ static void test_placeholders(void **state)
 		assert_int_equal(placeholders_check(bad[i], &e), -EINVAL);
 }
 
+static int too_much(const void *arg, const char *name, size_t n, struct buf *ret)
+{
+	(void)arg;
+	(void)name;
+	(void)n;
+	for (size_t i = 0; i < 65; i++)
+		(void)buf_addf(ret, "%1024d", 1);
+	return 0;
+}
+
+/* A text may be as long as it likes, but its values may not add more than 64 KiB. */
+static void test_long_texts(void **state)
+{
+	auto_free char *text = xcalloc(1, 200001), *out = NULL;
+	struct err e = ERR_INIT;
+
+	memset(text, 'x', 200000);
+	assert_ok(placeholders_check(text, &e), &e);
+	assert_int_equal(placeholders_expand("{{.Task.ID}}", too_much, NULL, &out, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "too long"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_log_options),
 		cmocka_unit_test(test_placeholders),
+		cmocka_unit_test(test_long_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
