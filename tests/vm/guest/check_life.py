@@ -199,6 +199,8 @@ def check_a_killed_creator_leaves_what_delete_finds():
         process = oci.popen("run", "--bundle", path, ident)
         wait_for(lambda: here(ident).exists() and read(here(ident) / "cgroup.procs"))
         process.kill()
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
         oci.call("delete", "--force", ident)
         assert not here(ident).exists()
+        # Had the program begun by then, it held the pipes until now.
+        process.communicate(timeout=60)
