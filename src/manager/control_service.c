@@ -79,12 +79,30 @@ static int name_check(const struct store *view, const char *name, const char *se
 	return 0;
 }
 
+#define DROP_EMPTY(type, p)                                        \
+	do {                                                       \
+		static const struct type none;                     \
+		if ((p) && table_equal(&type##_table, (p), &none)) \
+			table_free(&type##_table, TAKE_PTR(p));    \
+	} while (0)
+
+/* What says nothing is left out: some clients send it, and tasks are not replaced for that. */
+static void spec_plain(struct service_spec *spec)
+{
+	DROP_EMPTY(placement, spec->task.placement);
+	DROP_EMPTY(resource_needs, spec->task.resources);
+	DROP_EMPTY(endpoint_spec, spec->endpoint);
+	if (spec->task.container)
+		DROP_EMPTY(privileges, spec->task.container->privileges);
+}
+
 /* Checks a spec against the store and makes it the one to be stored. `self`: of an update. */
 static int spec_prepare(struct control *c, struct service_spec *spec, const char *self,
 			struct err *e)
 {
 	int rc = service_spec_check(spec, e);
 
+	spec_plain(spec);
 	if (rc == 0)
 		rc = name_check(c->view, spec->name, self, e);
 	if (rc == 0)

@@ -81,7 +81,7 @@ def found_on_disk(swarm, text):
 def test_a_secret_is_a_file_of_its_task_alone_and_on_no_disk(swarm):
     text = "plain-" + os.urandom(24).hex()
     ident = put(swarm, "m2", "secret", "alone", text.encode())
-    shown = swarm.get("m3", f"/secrets/{ident}")
+    shown = wait_for("m3 has it", lambda: swarm.get("m3", f"/secrets/{ident}"))
     assert shown["Spec"] == {"Name": "alone", "Labels": {}}
     sid = service(
         swarm,
@@ -215,4 +215,49 @@ def test_the_docker_client_does_it_all(swarm, tmp_path):
     docker("secret", "rm", "one")
     docker("service", "rm", sid)
     docker("config", "rm", "two")
+    wait_for("no tasks", lambda: not swarm.get("m1", "/tasks"))
+
+
+def test_shoal_does_the_same(swarm):
+    def shoal(*argv, given="", ok=True):
+        done = subprocess.run(
+            [str(BIN / "shoal"), "-H", f"unix://{swarm.socket('m1')}", *argv],
+            input=given, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode == 0) == ok, done.stderr
+        return done.stdout.strip() if ok else done.stderr
+
+    text = "shoal-" + os.urandom(12).hex()
+    ident = shoal("secret", "create", "-l", "k=v", "key", "-", given=text)
+    shoal("config", "create", "--template-driver", "golang", "leaf", "-", given="{{.Service.Name}}")
+    assert shoal("secret", "ls", "-q", "--filter", "label=k=v") == ident
+    assert "leaf" in shoal("config", "ls", "--format", "{{.Name}}").split()
+    assert text not in shoal("secret", "inspect", "key")
+    assert "already exists" in shoal("secret", "create", "key", "-", given="x", ok=False)
+    assert "1 to 512000 bytes" in shoal(
+        "secret", "create", "big", "-", given="x" * (500 * 1024 + 1), ok=False
+    )
+    shoal("secret", "create", "full", "-", given="x" * (500 * 1024))
+    shoal("config", "create", "full", "-", given="x" * (1000 * 1024))
+    sid = shoal(
+        "service", "create", "--detach", "--name", "mine", "--secret", "full",
+        "--config", "full", "--secret", "source=key,target=/srv/k,mode=0400,uid=3",
+        "--config", "source=leaf,target=/srv/p", "sample:1",
+    )  # fmt: skip
+    (task,) = swarm.wait_running("m1", sid, 1)
+    assert inside(swarm, task, "cat /srv/k /srv/p") == text + "mine"
+    assert inside(swarm, task, "stat -c %a:%u /srv/k") == "400:3"
+    assert inside(swarm, task, "stat -c %s /run/secrets/full /full").split() == ["512000", "1024000"]
+    shoal("service", "update", "--detach", "--secret-rm", "key", "--config-rm", "leaf", "mine")
+    assert "in use by the following service: mine" in shoal("secret", "rm", "full", ok=False)
+
+    def gone():
+        (other,) = swarm.wait_running("m1", sid, 1)
+        return other["ID"] != task["ID"] and other
+
+    other = wait_for("a task without them", gone)
+    assert inside(swarm, other, "cat /srv/k 2>/dev/null || echo none") == "none"
+    shoal("secret", "rm", "key")
+    shoal("service", "rm", "mine")
+    shoal("config", "rm", "leaf")
     wait_for("no tasks", lambda: not swarm.get("m1", "/tasks"))

@@ -1,11 +1,16 @@
 """
-Stacks on a swarm of one node, by the reader of Compose files of the command line.
+Stacks on a swarm of one node: by shoal's own reader, and by the docker CLI unchanged; each sees what
+the other deployed.
 """
 
 import os
+import shutil
+import subprocess
 
 import pytest
-from test_cli_daemon import IMAGE, SHOALD, daemon, shoal  # noqa: F401
+from test_cli_daemon import IMAGE, SHOALD, Bridged, daemon, shoal, wait_for  # noqa: F401
+
+DOCKER = shutil.which("docker")
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not SHOALD.exists(), reason="needs root and a built shoald")
@@ -29,6 +34,19 @@ services:
 def swarm(shoal):  # noqa: F811
     shoal("swarm", "init", "--advertise-addr", "127.0.0.1")
     return shoal
+
+
+@pytest.fixture
+def docker(swarm):
+    if not DOCKER:
+        pytest.skip("no docker CLI")
+
+    def run(*argv, code=0):
+        done = subprocess.run([DOCKER, "-H", swarm.host, *argv], timeout=90, capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == code, (argv, done.stdout, done.stderr)
+        return done.stderr if code else done.stdout
+    return run
 
 
 def running(shoal, service):  # noqa: F811
@@ -75,3 +93,24 @@ def test_config(swarm, tmp_path):
     (tmp_path / ".env").write_text("T=9\n")
     out = swarm("stack", "config", "-c", str(a), "-c", str(b))
     assert 'image: "i:9"' in out and "Y: 2" in out and "X: \"1\"" in out
+
+
+def test_the_docker_cli_and_shoal_see_the_same_stacks(swarm, docker, tmp_path):
+    file = tmp_path / "two.yml"
+    file.write_text("version: '3.8'\n" + ONE.replace("    container_name: ignored\n", ""))
+    docker("stack", "deploy", "-c", str(file), "--resolve-image", "never", "--detach=true", "two")
+    wait_for("both services", lambda: sorted(swarm.lines(
+        "stack", "services", "two", "--format", "{{.Replicas}}")) == ["1/1", "2/2"])
+    assert docker("stack", "ls", "--format", "{{.Name}} {{.Services}}") == "two 2\n"
+    assert swarm("stack", "ls", "--format", "{{.Name}}") == "two\n"
+    assert len(docker("stack", "ps", "-q", "two").split()) == 3
+    assert sorted(docker("stack", "services", "two", "--format", "{{.Name}}").split()) \
+        == ["two_other", "two_web"]
+
+    before = running(swarm, "two_web")
+    swarm("stack", "deploy", "-c", str(file), "two")
+    docker("stack", "deploy", "-c", str(file), "--resolve-image", "never", "--detach=true", "two")
+    assert running(swarm, "two_web") == before
+    docker("stack", "rm", "--detach=false", "two")
+    wait_for("the end of the stack", lambda: "two_" not in docker("network", "ls"))
+    assert docker("stack", "ls", "--format", "{{.Name}}") == ""

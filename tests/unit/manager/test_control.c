@@ -219,6 +219,26 @@ static void a_scheduled_job_waits_for_its_time(void **state)
 	store_free(s);
 }
 
+#define WEB_WITH_NOTHING                                                              \
+	"{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"nginx\"," \
+	"\"Privileges\":{\"CredentialSpec\":null,\"NoNewPrivileges\":false}},"        \
+	"\"Placement\":{},\"Resources\":{}},\"EndpointSpec\":{\"Mode\":\"vip\"},"     \
+	"\"Mode\":{\"Replicated\":{\"Replicas\":3}}}"
+
+/* As docker's client sends it, where others leave it out. */
+static void what_says_nothing_replaces_no_task(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	uint64_t template;
+
+	assert_ok(create(s, WEB, &id), &last);
+	template = store_service(s, id)->template_version;
+	assert_ok(update(s, id, store_service(s, id)->o.version.index, WEB_WITH_NOTHING), &last);
+	assert_int_equal(store_service(s, id)->template_version, template);
+	store_free(s);
+}
+
 static void updates_out_of_sequence_are_refused(void **state)
 {
 	struct store *s = with_cluster();
@@ -529,6 +549,7 @@ int main(void)
 		TEST(update_configurations_are_checked),
 		TEST(a_job_starts_anew_with_another_template),
 		TEST(a_scheduled_job_waits_for_its_time),
+		TEST(what_says_nothing_replaces_no_task),
 		TEST(updates_out_of_sequence_are_refused),
 		TEST(bad_specs_say_what_is_wrong),
 		TEST(a_removed_service_frees_its_name_at_once),
