@@ -162,13 +162,17 @@ static const char *mode_name(const struct service_mode *m)
 				   : "none";
 }
 
+/*
+ * Whoever has seen the specification as it is may change it: what an update writes of itself into
+ * the service meanwhile is no other's change, as it would be with Swarm.
+ */
 static int update_check(const struct service *old, const struct control_request *r, struct err *e)
 {
 	if (!r->service && !r->rollback)
 		return err_set(e, -EINVAL, "the service's specification is missing");
 	if (old->pending_delete)
 		return err_set(e, -ENOENT, "service %s is being removed", old->spec.name);
-	if (old->o.version.index != r->version)
+	if (r->version > old->o.version.index || r->version < old->spec_version)
 		return err_set(
 			e, -ESTALE,
 			"rpc error: code = Unknown desc = update out of sequence: service %s "

@@ -307,7 +307,7 @@ def test_service_update(shoal):
     spec = json.loads(shoal("service", "inspect", "web"))[0]["Spec"]
     assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["K=w"]
     assert spec["Labels"] == deadline
-    assert not spec["TaskTemplate"]["Placement"].get("Constraints")
+    assert not spec["TaskTemplate"].get("Placement", {}).get("Constraints")
     assert "nobody not found" in shoal("service", "update", "--force", "nobody", code=1)
 
 
@@ -407,7 +407,7 @@ def test_a_scheduled_job(shoal):
 
 def test_placement_preferences(shoal):
     prefs = lambda: [p["Spread"]["SpreadDescriptor"] for p in json.loads(
-        shoal("service", "inspect", "rack"))[0]["Spec"]["TaskTemplate"]["Placement"].get(
+        shoal("service", "inspect", "rack"))[0]["Spec"]["TaskTemplate"].get("Placement", {}).get(
             "Preferences") or []]
     assert "cannot be spread over" in shoal(
         "service", "create", "--placement-pref", "spread=rack", IMAGE, code=1)

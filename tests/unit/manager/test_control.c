@@ -219,6 +219,32 @@ static void a_scheduled_job_waits_for_its_time(void **state)
 	store_free(s);
 }
 
+/* How an update stands is written into the service: who has read it before may change it still. */
+static void only_another_specification_is_out_of_sequence(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL;
+	struct store_result result;
+	struct changes changes;
+	struct service *told;
+	uint64_t seen;
+
+	assert_ok(create(s, WEB, &id), &last);
+	seen = store_service(s, id)->o.version.index;
+	assert_true(seen >= store_service(s, id)->spec_version);
+	told = object_clone(&store_service(s, id)->o);
+	told->update.total = 3;
+	changes_init(&changes);
+	changes_update(&changes, &store_service(s, id)->o, &told->o, 2);
+	store_apply_changes(s, &changes, &result);
+	changes_done(&changes);
+	assert_true(store_service(s, id)->o.version.index > seen);
+	assert_ok(update(s, id, seen, WEB_OF("other", "3", "")), &last);
+	assert_int_equal(update(s, id, seen, WEB), -ESTALE);
+	assert_int_equal(update(s, id, store_service(s, id)->o.version.index + 1, WEB), -ESTALE);
+	store_free(s);
+}
+
 #define WEB_WITH_NOTHING                                                              \
 	"{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"nginx\"," \
 	"\"Privileges\":{\"CredentialSpec\":null,\"NoNewPrivileges\":false}},"        \
@@ -550,6 +576,7 @@ int main(void)
 		TEST(a_job_starts_anew_with_another_template),
 		TEST(a_scheduled_job_waits_for_its_time),
 		TEST(what_says_nothing_replaces_no_task),
+		TEST(only_another_specification_is_out_of_sequence),
 		TEST(updates_out_of_sequence_are_refused),
 		TEST(bad_specs_say_what_is_wrong),
 		TEST(a_removed_service_frees_its_name_at_once),
