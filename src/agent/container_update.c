@@ -112,16 +112,9 @@ static int apply(struct update *u, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	/* v1's group of processors is made only for those who ask for some at their start. */
-	if ((u->now.cpu.cpus || u->now.cpu.mems) && !g.v2 && g.dir[CGROUP_CPUSET] < 0)
-		rc = err_set(e, -EBUSY,
-			     "it was started without a set of processors or memory nodes of its "
-			     "own: stop it, update it, and start it again");
-	if (rc == 0) {
-		rc = cgroup_update(&g, &u->now, e);
-		if (rc < 0)
-			(void)cgroup_update(&g, &u->before, NULL);
-	}
+	rc = cgroup_update(&g, &u->now, e);
+	if (rc < 0)
+		(void)cgroup_update(&g, &u->before, NULL);
 	cgroup_done(&g);
 	return rc;
 }

@@ -121,14 +121,59 @@ def test_what_the_kernel_refuses_changes_nothing(daemon, running):
     assert (limit(daemon, running, "memory"), limit(daemon, running, "quota")) == (str(64 << 20), "-1")
 
 
-@pytest.mark.skipif(not V1, reason="v2 has all controllers in one group")
-def test_a_set_of_processors_needs_a_start(daemon, running):
-    result = daemon.run("update", "-m", "96m", "--cpuset-cpus", "0", running)
-    assert "stop it, update it, and start it again" in result.stderr
-    assert limit(daemon, running, "memory") == str(64 << 20)
-    daemon.docker("stop", "-t", "0", running)
+def allowed(daemon, name, what="Cpus"):
+    """What the kernel lets each process of a container use."""
+    pids = [p[0] for p in daemon.client().containers.get(name).top(ps_args="-o pid")["Processes"]]
+    return {line.split()[1] for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if line.startswith(f"{what}_allowed_list:")}
+
+
+def late_group(daemon, name):
+    """v1's group of processors, which is there only once somebody asks for some."""
+    return Path("/sys/fs/cgroup/cpuset") / daemon.cgroup / daemon.docker("inspect", "-f", "{{.Id}}", name)
+
+
+def test_a_set_of_processors_at_once(daemon, name):
+    """Also for what runs already, and for what is executed later; and nothing is left at the end."""
+    daemon.docker("run", "-d", "--name", name, IMAGE, "sh", "-c", "sleep 1000 & sleep 1001 & wait")
+    group = late_group(daemon, name)
+    all_of_them = allowed(daemon, name)
+    daemon.docker("update", "--cpuset-cpus", "0", "--cpuset-mems", "0", name)
+    assert allowed(daemon, name) == {"0"} and len(daemon.client().containers.get(name).top()["Processes"]) == 3
+    assert "Cpus_allowed_list:\t0" in daemon.docker("exec", name, "cat", "/proc/self/status").splitlines()
+    if V1:
+        assert len((group / "cgroup.procs").read_text().split()) == 3
+    if all_of_them == {"0-1"}:
+        daemon.docker("update", "--cpuset-cpus", "0-1", name)
+        assert allowed(daemon, name) == all_of_them
+    daemon.docker("kill", name)
+    assert not group.exists()
+    daemon.docker("start", name)
+    assert host(daemon, name)["CpusetCpus"] in ("0", "0-1")
+    daemon.docker("kill", name)
+    assert not group.exists()
+
+
+def test_a_set_that_the_kernel_refuses_changes_nothing(daemon, running):
+    """Nor is a later one without effect, because a group is there that nobody is in."""
+    before, group = host(daemon, running), late_group(daemon, running)
+    result = daemon.run("update", "-m", "96m", "--cpuset-cpus", "0", "--cpuset-mems", "60", running)
+    assert result.returncode == 1 and "Cannot update container" in result.stderr
+    assert host(daemon, running) == before and limit(daemon, running, "memory") == str(64 << 20)
+    assert not V1 or not group.exists()
     daemon.docker("update", "--cpuset-cpus", "0", running)
-    daemon.docker("start", running)
-    daemon.docker("update", "--cpuset-cpus", "0-1", running)
-    assert Path(f"/proc/{daemon.docker('inspect', '-f', '{{.State.Pid}}', running)}/status").read_text().count(
-        "Cpus_allowed_list:\t0-1")
+    assert allowed(daemon, running) == {"0"}
+    result = daemon.run("update", "--cpuset-mems", "60", running)
+    assert result.returncode == 1 and allowed(daemon, running) == {"0"}
+
+
+@pytest.mark.skipif(not V1, reason="v2 has all controllers in one group")
+def test_a_late_group_goes_after_a_restart_of_the_daemon(daemon, name):
+    daemon.docker("run", "-d", "--name", name, IMAGE, "sleep", "1000")
+    group = late_group(daemon, name)
+    daemon.docker("update", "--cpuset-cpus", "0", name)
+    daemon.stop()
+    daemon.start()
+    assert group.exists() and allowed(daemon, name) == {"0"}
+    daemon.docker("rm", "-f", name)
+    assert not group.exists()

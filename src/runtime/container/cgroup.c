@@ -191,7 +191,7 @@ static bool is_wanted(int h, bool v2, const struct spec_resources *r)
 	case CGROUP_HUGETLB:
 		return !r || r->hugepages.n;
 	case CGROUP_CPUSET:
-		return !r || r->cpu.cpus || r->cpu.mems;
+		return !r || cgroup_is_set(r->cpu.cpus) || cgroup_is_set(r->cpu.mems);
 	case CGROUP_NET_CLS:
 		return !r || r->network.class_id != SPEC_UNSET;
 	case CGROUP_NET_PRIO:
@@ -437,6 +437,20 @@ static int move_all(const struct cgroup *c, int h, struct err *e)
 	return err_set(e, -EBUSY, "the processes of %s fork faster than they are moved", c->path);
 }
 
+/* A later update must not take a group that nobody was moved into for one that all are in. */
+static void take_back(struct cgroup *c, const bool *added)
+{
+	const char *name = strrchr(c->path, '/') + 1;
+
+	for (int h = 0; h < CGROUP_HIERARCHIES; h++) {
+		if (!added[h] || unlinkat(c->parent[h], name, AT_REMOVEDIR) < 0)
+			continue;
+		fd_close_at(&c->dir[h]);
+		fd_close_at(&c->parent[h]);
+		c->dir[h] = c->parent[h] = -1;
+	}
+}
+
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
 	bool added[CGROUP_HIERARCHIES] = {false};
@@ -454,6 +468,8 @@ int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *
 	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++)
 		if (added[h])
 			rc = move_all(c, h, e);
+	if (rc < 0)
+		take_back(c, added);
 	return rc;
 }
 

@@ -63,7 +63,8 @@ int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct e
 int cgroup_take(struct cgroup *c, struct cgroup *from, const char *controller, struct err *e);
 /*
  * Applies limits to a living group (docker update). A hierarchy that nothing was limited in so far
- * gets the group, and the processes, now.
+ * gets the group, and the processes, now. A set of processors or memory nodes that is an empty line
+ * takes away what there was.
  */
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e);
 /*

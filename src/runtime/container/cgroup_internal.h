@@ -16,6 +16,8 @@ int cgroup_read(int dir, const char *file, char *ret, size_t size);
 /* The number behind "key " in a flat-keyed file, or `missing`. */
 uint64_t cgroup_read_key(int dir, const char *file, const char *key, uint64_t missing);
 
+/* Whether a set of processors or memory nodes is one, and not the word to take it away. */
+bool cgroup_is_set(const char *cpuset);
 /* A limit whose controller the host does not have is refused by name. 0 or -ENOSYS. */
 int cgroup_need(const struct cgroup *c, int hierarchy, const char *what, struct err *e);
 /* blockIO, hugepageLimits, network and rdma, in both versions (cgroup_more.c). */
