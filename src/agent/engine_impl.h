@@ -12,7 +12,7 @@
 #include "agent/job.h"
 #include "base/db.h"
 #include "base/hash.h"
-#include "model/signal.h"
+#include "base/signal.h"
 #include "runtime/container/shim_client.h"
 #include "runtime/container/shim_config.h"
 

@@ -2,14 +2,13 @@
  * /containers: making one and what is done to it. Lists, inspect, wait, logs and attach have files
  * of their own; all routes stand here. Called by the router; asks the engine.
  */
-#include <ctype.h>
 #include <signal.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/containers.h"
 #include "api/engine_api.h"
 #include "base/mem.h"
+#include "base/signal.h"
 
 struct container *containers_find(struct api_req *r)
 {
@@ -101,33 +100,13 @@ static void container_start(struct api_req *r)
 		engine_container_start(r->ctx, c, done_empty, r);
 }
 
-/* A signal as users write it: 15, TERM, SIGTERM. 0 for a missing one. */
+/* 0 for a missing one. */
 static int signal_arg(struct api_req *r, int *ret, struct err *e)
 {
 	const char *text = http_req_arg(r->http, "signal");
-	const char *name = text;
-	char *end;
-	long number;
 
-	*ret = 0;
-	if (!text || !*text)
-		return 0;
-	number = strtol(text, &end, 10);
-	if (isdigit((unsigned char)*text) && !*end && number > 0 && number <= SIGRTMAX) {
-		*ret = (int)number;
-		return 0;
-	}
-	if (strncasecmp(name, "SIG", 3) == 0)
-		name += 3;
-	for (int i = 1; i < SIGRTMIN; i++) {
-		const char *known = sigabbrev_np(i);
-
-		if (known && strcasecmp(known, name) == 0) {
-			*ret = i;
-			return 0;
-		}
-	}
-	return err_set(e, -EINVAL, "Invalid signal: %.40s", text);
+	return signal_parse(text, ret) == 0 ? 0
+					    : err_set(e, -EINVAL, "Invalid signal: %.40s", text);
 }
 
 /* signal and t of stop and restart. */

@@ -14,7 +14,7 @@
 #include "model/health.h"
 #include "model/placeholder.h"
 #include "model/seccomp_profile.h"
-#include "model/signal.h"
+#include "base/signal.h"
 
 static int missing(struct err *e, const char *what)
 {

@@ -8,7 +8,7 @@ import re
 from source import c_files, includes
 
 # base files that need libc alone: what the shim and the OCI command may use.
-BASE_LIBC = {"err", "mem", "buf", "log", "clock", "id", "file", "limits"}
+BASE_LIBC = {"err", "mem", "buf", "log", "clock", "id", "file", "limits", "signal"}
 FREESTANDING = ("runtime/container", "runtime/oci", "main/shoal-shim", "main/shoal-oci")
 
 # What stands below each folder, nearest last. The folder itself is always allowed.

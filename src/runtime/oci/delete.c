@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/signal.h"
 #include "runtime/container/hooks.h"
 
 #define END_MS 10000 /* for a killed container to be gone */
@@ -147,47 +148,12 @@ int oci_delete(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	return rc;
 }
 
-static const struct {
-	const char *name;
-	int number;
-} signals[] = {
-	{"HUP", SIGHUP},   {"INT", SIGINT},     {"QUIT", SIGQUIT}, {"ILL", SIGILL},
-	{"TRAP", SIGTRAP}, {"ABRT", SIGABRT},   {"IOT", SIGIOT},   {"BUS", SIGBUS},
-	{"FPE", SIGFPE},   {"KILL", SIGKILL},   {"USR1", SIGUSR1}, {"SEGV", SIGSEGV},
-	{"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM}, {"TERM", SIGTERM},
-	{"STKFLT", 16},    {"CHLD", SIGCHLD},   {"CLD", SIGCHLD},  {"CONT", SIGCONT},
-	{"STOP", SIGSTOP}, {"TSTP", SIGTSTP},   {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
-	{"URG", SIGURG},   {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
-	{"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},     {"POLL", SIGPOLL},
-	{"PWR", SIGPWR},   {"SYS", SIGSYS},
-};
-
-/* A number, "TERM", "SIGTERM", "RTMIN+3", "RTMAX-1". The kernel's numbers: libc hides two. */
-static int signal_parse(const char *text, int *ret, struct err *e)
+/* Signal 0 asks whether there is anybody. */
+static int signal_read(const char *text, int *ret, struct err *e)
 {
-	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (*text && !*end && n >= 0 && n <= 64) {
-		*ret = (int)n;
+	*ret = 0;
+	if (strcmp(text, "0") == 0 || (*text && signal_parse(text, ret) == 0))
 		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-		if (strcasecmp(signals[i].name, name) == 0) {
-			*ret = signals[i].number;
-			return 0;
-		}
-	}
-	if (strncasecmp(name, "RTMIN", 5) == 0 || strncasecmp(name, "RTMAX", 5) == 0) {
-		long base = strncasecmp(name, "RTMIN", 5) == 0 ? 34 : 64;
-
-		n = name[5] ? strtol(name + 5, &end, 10) : 0;
-		if ((!name[5] || !*end) && base + n >= 34 && base + n <= 64) {
-			*ret = (int)(base + n);
-			return 0;
-		}
-	}
 	return err_set(e, -EINVAL, "unknown signal %.32s", text);
 }
 
@@ -221,7 +187,7 @@ int oci_kill(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	auto_container c = OCI_CONTAINER_INIT;
 	enum oci_status status;
 	int number = SIGTERM;
-	int rc = argv[1] ? signal_parse(argv[1], &number, e) : 0;
+	int rc = argv[1] ? signal_read(argv[1], &number, e) : 0;
 
 	if (rc == 0)
 		rc = oci_state_open(o, argv[0], OCI_UNLOCKED, &c, e);

@@ -1,37 +1,15 @@
 /*
- * What users write in specifications: signals, options of logs, placeholders.
+ * What users write in specifications: options of logs, placeholders.
  */
 #include "unit/test.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
 #include "model/log_options.h"
 #include "model/placeholder.h"
-#include "model/signal.h"
-
-static void test_signals(void **state)
-{
-	const struct {
-		const char *text;
-		int number;
-	} good[] = {
-		{NULL, 0},          {"", 0},    {"SIGTERM", SIGTERM}, {"term", SIGTERM},
-		{"9", SIGKILL},     {"64", 64}, {"RTMIN", SIGRTMIN},  {"sigrtmin+3", SIGRTMIN + 3},
-		{"RTMAX", SIGRTMAX}};
-	static const char *const bad[] = {"0", "65", "SIGNOPE", "RTMIN+99", "-1", "9 "};
-	int number;
-
-	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		assert_int_equal(signal_parse(good[i].text, &number), 0);
-		assert_int_equal(number, good[i].number);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(signal_parse(bad[i], &number), -EINVAL);
-}
 
 static int log_read(const char *key, const char *value)
 {
@@ -105,7 +83,6 @@ static void test_long_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_log_options),
 		cmocka_unit_test(test_placeholders),
 		cmocka_unit_test(test_long_texts),
