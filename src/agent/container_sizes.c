@@ -1,6 +1,5 @@
 /*
- * How large containers are on the disk. Each is measured by a job of its own, one at a time for
- * the whole engine, so that walking through many files leaves the pool to others.
+ * How large containers are on the disk: one walk, with a job for each of them.
  */
 #include "agent/engine_impl.h"
 #include "runtime/image/snapshot.h"
@@ -22,10 +21,7 @@ static const struct field container_sizes_fields[] = {
 TABLE_DEFINE(container_sizes, container_sizes_fields);
 
 struct sizing {
-	struct job job;
-	struct deferred deferred;
-	struct engine *engine;
-	struct sizing *next;
+	struct walk walk;
 	struct strs ids;
 	size_t at;
 	char *image; /* of the one that is being measured */
@@ -35,50 +31,27 @@ struct sizing {
 	void *arg;
 };
 
-static void sizing_step(struct deferred *d);
-
-static void step_later(struct sizing *s)
+static void sizing_end(struct sizing *s, int status, const struct err *e)
 {
-	s->deferred.run = sizing_step;
-	engine_defer(s->engine, &s->deferred);
-}
-
-static void sizing_free(struct sizing *s)
-{
-	struct engine *e = s->engine;
-
+	s->done(s->arg, status, status < 0 ? NULL : &s->sizes, e);
 	strs_done(&s->ids);
 	table_done(&container_sizes_table, &s->sizes);
 	free(s->image);
+	walk_end(&s->walk);
 	free(s);
-	engine_release(e);
 }
 
-static void sizing_end(struct sizing *s)
-{
-	struct engine *e = s->engine;
-	struct err err;
-
-	e->sizings = s->next;
-	if (e->sizings)
-		step_later(e->sizings);
-	if (e->closing)
-		s->done(s->arg, -ESHUTDOWN, NULL,
-			(err_set(&err, -ESHUTDOWN, "the daemon stops"), &err));
-	else
-		s->done(s->arg, 0, &s->sizes, NULL);
-	sizing_free(s);
-}
+static void sizing_step(struct sizing *s);
 
 static void measure_run(struct job *j)
 {
-	struct sizing *s = container_of(j, struct sizing, job);
+	struct sizing *s = container_of(j, struct sizing, walk.job);
 	struct image image = {0};
 
-	j->status = snapshot_usage(s->engine->images, s->ids.v[s->at], &s->rw, &j->err);
+	j->status = snapshot_usage(s->walk.engine->images, s->ids.v[s->at], &s->rw, &j->err);
 	s->root = s->rw;
 	/* The image of a container may have been removed by force. */
-	if (j->status == 0 && image_get(s->engine->images, s->image, &image, NULL) == 0) {
+	if (j->status == 0 && image_get(s->walk.engine->images, s->image, &image, NULL) == 0) {
 		s->root += image.size;
 		table_done(&image_table, &image);
 	}
@@ -86,7 +59,7 @@ static void measure_run(struct job *j)
 
 static void measure_done(struct job *j)
 {
-	struct sizing *s = container_of(j, struct sizing, job);
+	struct sizing *s = container_of(j, struct sizing, walk.job);
 
 	/* One that could not be measured was removed meanwhile. */
 	if (j->status == 0) {
@@ -97,58 +70,49 @@ static void measure_done(struct job *j)
 		size->root = s->root;
 	}
 	s->at++;
-	step_later(s);
+	sizing_step(s);
 }
 
-static void sizing_step(struct deferred *d)
+static void sizing_step(struct sizing *s)
 {
-	struct sizing *s = container_of(d, struct sizing, deferred);
-	struct engine *e = s->engine;
+	struct engine *e = s->walk.engine;
 	struct container *c = NULL;
+	struct err err;
 
 	while (s->at < s->ids.n && engine_container_find(e, s->ids.v[s->at], &c, NULL) < 0)
 		s->at++;
-	if (s->at == s->ids.n || e->closing || !c) {
-		sizing_end(s);
-		return;
+	if (e->closing) {
+		(void)err_set(&err, -ESHUTDOWN, "the daemon stops");
+		sizing_end(s, -ESHUTDOWN, &err);
+	} else if (s->at == s->ids.n || !c) {
+		sizing_end(s, 0, NULL);
+	} else {
+		str_set(&s->image, c->image_id);
+		s->walk.job.run = measure_run;
+		s->walk.job.done = measure_done;
+		job_start(e->config.loop, &s->walk.job);
 	}
-	str_set(&s->image, c->image_id);
-	s->job.run = measure_run;
-	s->job.done = measure_done;
-	job_start(e->config.loop, &s->job);
 }
 
-/* A refusal; never from within the call. */
-static void refused(struct deferred *d)
+static void sizing_turn(struct walk *w)
 {
-	struct sizing *s = container_of(d, struct sizing, deferred);
+	sizing_step(container_of(w, struct sizing, walk));
+}
 
-	s->done(s->arg, s->job.err.code, NULL, &s->job.err);
-	sizing_free(s);
+static void sizing_refused(struct walk *w)
+{
+	sizing_end(container_of(w, struct sizing, walk), w->job.status, &w->job.err);
 }
 
 void engine_container_sizes(struct engine *e, const struct strs *ids, engine_sized done, void *arg)
 {
-	struct sizing *s = xcalloc(1, sizeof *s), **at = &e->sizings;
-	size_t n = 0;
+	struct sizing *s = xcalloc(1, sizeof *s);
 
-	s->engine = e;
+	s->walk.turn = sizing_turn;
+	s->walk.refused = sizing_refused;
 	s->done = done;
 	s->arg = arg;
 	STRS_EACH (id, ids)
 		strs_add(&s->ids, id);
-	engine_hold(e);
-	for (; *at; at = &(*at)->next)
-		n++;
-	if (n == LIMIT_SIZES) {
-		(void)err_set(&s->job.err, -EAGAIN,
-			      "%d requests for sizes of containers wait already: ask again later",
-			      LIMIT_SIZES);
-		s->deferred.run = refused;
-		engine_defer(e, &s->deferred);
-		return;
-	}
-	*at = s;
-	if (n == 0)
-		step_later(s);
+	walk_queue(e, &s->walk);
 }

@@ -399,6 +399,8 @@ static int set_shim(const struct container_spec_input *in, struct shim_config *s
 		spec_strs_add(&s->overlay.lower, lower);
 	s->overlay.upper = xstrdup(in->snapshot->upper);
 	s->overlay.work = xstrdup(in->snapshot->work);
+	/* Whatever the kernel's own default: a folder is never somewhere else in the layers. */
+	s->overlay.options = xstrdup("redirect_dir=off");
 	if (is_set(c->config.user))
 		s->user = xstrdup(c->config.user);
 	STRS_EACH (group, &c->host.group_add)

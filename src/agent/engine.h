@@ -15,6 +15,7 @@
 #include "model/network.h"
 #include "model/session.h"
 #include "runtime/container/cgroup_stats.h"
+#include "runtime/image/file_changes.h"
 #include "runtime/image/store.h"
 
 struct engine;
@@ -318,9 +319,18 @@ typedef void (*engine_sized)(void *arg, int status, const struct container_sizes
 			     const struct err *e);
 /*
  * Measures containers (full ids, copied), one after the other and one request after the other:
- * walking through files takes as long as there are files. -EAGAIN beyond LIMIT_SIZES requests.
+ * walking through files takes as long as there are files. -EAGAIN beyond LIMIT_WALKS requests.
  */
 void engine_container_sizes(struct engine *e, const struct strs *ids, engine_sized done, void *arg);
+
+/* The records are read by file_changes_next(), and `done` may take them. */
+typedef void (*engine_compared)(void *arg, int status, struct buf *changes, const struct err *e);
+/*
+ * What it changed of its image's files, also while it runs. Waits for its turn among the sizes;
+ * fails as they do, and as snapshot_changes().
+ */
+void engine_container_changes(struct engine *e, const struct container *c, engine_compared done,
+			      void *arg);
 
 struct engine_net_use {
 	char name[16]; /* of the interface in the container */

@@ -56,7 +56,7 @@ struct engine {
 
 	struct kept_event events[LIMIT_EVENTS];
 	size_t events_at, n_events;                /* oldest, number */
-	struct sizing *sizings;                    /* container_sizes.c's own; the first one runs */
+	struct walk *walks;                        /* the first one has its turn */
 	struct engine_watch *watches, *watch_next; /* the next one of a walk under way */
 
 	unsigned holds; /* jobs, handles and operations that engine_close() waits for */
@@ -80,6 +80,24 @@ struct sweep_job {
 	struct engine *engine;
 	struct strs strangers; /* runtime directories */
 };
+
+/*
+ * A walk through containers' files, which takes as long as there are files: one has its turn at a
+ * time, so that the pool stays with others (container_walk.c).
+ */
+struct walk {
+	struct job job;
+	struct deferred deferred;
+	struct engine *engine;
+	struct walk *next;
+	void (*turn)(struct walk *w);
+	void (*refused)(struct walk *w); /* instead of its turn, with job.err: too many wait */
+};
+
+/* Holds the engine; turn() or refused() come later, and both end in walk_end(). */
+void walk_queue(struct engine *e, struct walk *w);
+/* The next one's turn. The memory is the caller's again, and is not looked at any more. */
+void walk_end(struct walk *w);
 
 /* ---- One container's live side ---- */
 

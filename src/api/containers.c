@@ -306,6 +306,7 @@ static const struct api_route routes[] = {
 	{"POST", "/containers/{id:.*}/unpause", container_unpause, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/wait", container_wait_handler, API_BODY_NONE, 0, 0},
 	{"GET", "/containers/{id:.*}/stats", container_stats_handler, API_BODY_NONE, 0, 0},
+	{"GET", "/containers/{id:.*}/changes", container_changes_handler, API_BODY_NONE, 0, 0},
 	{"GET", "/containers/{id:.*}/top", container_top_handler, API_BODY_NONE, 0, 0},
 	{"GET", "/containers/{id:.*}/logs", container_logs_handler, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/attach", container_attach_handler, API_BODY_NONE, 0, 0},

@@ -31,6 +31,7 @@ int containers_logs_options(struct api_req *r, struct engine_logs_options *ret, 
 void container_list_handler(struct api_req *r);
 void container_inspect_handler(struct api_req *r);
 void container_stats_handler(struct api_req *r);
+void container_changes_handler(struct api_req *r);
 void container_top_handler(struct api_req *r);
 void container_wait_handler(struct api_req *r);
 void container_logs_handler(struct api_req *r);

@@ -107,6 +107,14 @@ void buf_shift(struct buf *b, size_t n)
 		b->p[b->len] = '\0';
 }
 
+void buf_cut(struct buf *b, size_t n)
+{
+	if (n >= b->len)
+		return;
+	b->len = n;
+	b->p[n] = '\0';
+}
+
 int buf_status(const struct buf *b)
 {
 	return b->failed ? -EMSGSIZE : 0;

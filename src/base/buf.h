@@ -39,6 +39,8 @@ int buf_vaddf(struct buf *b, const char *fmt, va_list args) __attribute__((forma
 int buf_reserve(struct buf *b, size_t n);
 /* Drops the first `n` bytes. */
 void buf_shift(struct buf *b, size_t n);
+/* Keeps the first `n` bytes (all, if there are fewer). */
+void buf_cut(struct buf *b, size_t n);
 /* 0, or -EMSGSIZE when any add has failed since the start. */
 int buf_status(const struct buf *b);
 /* The text, "" when nothing was added. Valid until the next change. */

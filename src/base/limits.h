@@ -113,15 +113,18 @@
 #define LIMIT_LAYER_HEADERS (32u << 20)   /* bytes of the names of a layer's folders */
 
 /* The engine */
-#define LIMIT_EXECS 1024           /* processes executed in one container that are remembered */
-#define LIMIT_EXEC_KEPT_MS 300000  /* milliseconds for which one that ended is (docker's figure) */
-#define LIMIT_HEALTH_LOG 5         /* results of a health check that are shown (docker's figure) */
-#define LIMIT_HEALTH_OUTPUT 4096   /* bytes of a probe's output that are kept (docker's figure) */
-#define LIMIT_EVENTS 256           /* events that are kept for late readers (docker's figure) */
-#define LIMIT_LOG_FILES 1000       /* rotated log files of a container */
-#define LIMIT_SIZES 16             /* requests for sizes of containers that wait for one another */
-#define LIMIT_STATS_CLIENTS 64     /* who may follow the figures of one container at once */
-#define LIMIT_STATS_NETS 32        /* interfaces of a container in them */
+#define LIMIT_EXECS 1024          /* processes executed in one container that are remembered */
+#define LIMIT_EXEC_KEPT_MS 300000 /* milliseconds for which one that ended is (docker's figure) */
+#define LIMIT_HEALTH_LOG 5        /* results of a health check that are shown (docker's figure) */
+#define LIMIT_HEALTH_OUTPUT 4096  /* bytes of a probe's output that are kept (docker's figure) */
+#define LIMIT_EVENTS 256          /* events that are kept for late readers (docker's figure) */
+#define LIMIT_LOG_FILES 1000      /* rotated log files of a container */
+#define LIMIT_WALKS 16            /* requests that wait for walks through containers' files */
+#define LIMIT_CHANGES (1 << 20)   /* files that are looked at to tell what a container changed */
+#define LIMIT_CHANGES_DEPTH 256   /* folders on the way to one of them */
+#define LIMIT_CHANGES_TEXT (128u << 20) /* bytes of the paths of those that it changed */
+#define LIMIT_STATS_CLIENTS 64          /* who may follow the figures of one container at once */
+#define LIMIT_STATS_NETS 32             /* interfaces of a container in them */
 #define LIMIT_STATS_QUEUE 65536    /* bytes that wait for one of them; then samples are skipped */
 #define LIMIT_PS_OUTPUT (4u << 20) /* bytes that the host's ps may say for one `top` */
 #define LIMIT_PS_MS 10000          /* milliseconds it may take */

@@ -49,6 +49,7 @@ int cli_fail(struct cli *c, const struct err *e);
 #define CLI_HANDLER(name) int name(struct cli *c, const struct flags *f)
 CLI_HANDLER(cli_version);
 CLI_HANDLER(cli_container_create);
+CLI_HANDLER(cli_diff);
 CLI_HANDLER(cli_events);
 CLI_HANDLER(cli_info);
 CLI_HANDLER(cli_ps);

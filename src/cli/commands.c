@@ -402,6 +402,9 @@ static const struct flag stack_rm_flags[] = {
 const struct command cli_commands[] = {
 	{"create", "container create", "[OPTIONS] IMAGE [COMMAND] [ARG...]",
 	 "Create a new container", cli_container_create, F(container_create_flags), 1, -1, true},
+	{"diff", "container diff", "CONTAINER",
+	 "Inspect changes to files or directories on a container's filesystem",
+	 cli_diff, NO_FLAGS, 1, 1, false},
 	{"events", "system events", "[OPTIONS]", "Get real time events from the server",
 	 cli_events, F(events_flags), 0, 0, false},
 	{"images", "image ls, image list", "[OPTIONS] [REPOSITORY[:TAG]]", "List images",

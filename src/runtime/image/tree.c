@@ -34,7 +34,7 @@ int tree_open_below(int dirfd, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static bool is_whiteout(const struct stat *st)
+bool tree_is_whiteout(const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
@@ -148,7 +148,7 @@ static int tree_step(struct tree *t, int dirfd, const char *name, const char *pa
 		return err_set(e, -EINVAL,
 			       "a member lies behind the symbolic link %s: links are not followed",
 			       path);
-	if (!is_whiteout(&st))
+	if (!tree_is_whiteout(&st))
 		return err_set(e, -EINVAL, "a member lies below %s, which is not a folder", path);
 	if (unlinkat(dirfd, name, 0) < 0)
 		return err_sys(e, "cannot replace %s", path);
@@ -233,7 +233,7 @@ int tree_claim(struct tree *t, const char *name, const char *path, bool dir, str
 		return errno == ENOENT ? TREE_FREE : err_sys(e, "cannot look at %s", path);
 	if (dir && S_ISDIR(st.st_mode))
 		return TREE_IS_DIR;
-	if (is_whiteout(&st)) {
+	if (tree_is_whiteout(&st)) {
 		if (unlinkat(t->parent, name, 0) < 0)
 			return err_sys(e, "cannot replace %s", path);
 		return TREE_WAS_HIDDEN;

@@ -3,10 +3,14 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "runtime/image/tree.h"
 
 /* openat2() below `dirfd` that follows no link and crosses no mount. A descriptor or -errno. */
 int tree_open_below(int dirfd, const char *path, int flags);
+/* Whether it is what hides a file of the layers below. */
+bool tree_is_whiteout(const struct stat *st);
 
 /* Makes the folder `path` (its first `n` bytes) t->parent, with all that is missing of it. */
 int tree_enter(struct tree *t, const char *path, size_t n, struct err *e);

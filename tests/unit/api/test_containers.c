@@ -135,6 +135,11 @@ static void acts(void **state)
 		 "{\"Titles\":[\"PID\",\"CMD\"],\"Processes\":[[\"42\",\"sh -c "
 		 "\\\"x\\\"\"],[\"43\"");
 	assert_string_equal(E.asked, "top web -o pid");
+	rig_want("GET /containers/web/changes", 200,
+		 "[{\"Path\":\"/etc\",\"Kind\":0},{\"Path\":\"/etc/\357\277\275\\\"new\","
+		 "\"Kind\":1},{\"Path\":\"/gone\",\"Kind\":2}]\n");
+	rig_want("GET /containers/old/changes", 200, "[]\n");
+	rig_want("GET /containers/nobody/changes", 404, "No such container: nobody");
 	rig_want("GET /containers/json?size=1", 200, "\"SizeRw\":1000,\"SizeRootFs\":5000");
 	rig_want_not("GET /containers/json", 200, "SizeRw");
 	rig_want("GET /containers/web/json?size=1", 200, "\"SizeRw\":1000,\"SizeRootFs\":5000");
@@ -150,6 +155,8 @@ static void acts(void **state)
 	rig_want("POST /containers/web/start", 304, "");
 	E.status = -ESRCH;
 	rig_want("POST /containers/web/kill", 409, "the fake fails");
+	E.status = -E2BIG;
+	rig_want("GET /containers/web/changes", 400, "the fake fails");
 	rig_stop();
 }
 

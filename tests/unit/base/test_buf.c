@@ -32,6 +32,22 @@ static void a_failed_add_spoils_the_ones_after_it(void **state)
 	assert_int_equal(b.len, 0);
 }
 
+static void cut_keeps_the_beginning(void **state)
+{
+	auto_buf b = BUF_INIT(100);
+
+	buf_cut(&b, 0);
+	assert_string_equal(buf_text(&b), "");
+	buf_adds(&b, "hello world");
+	buf_cut(&b, 11);
+	buf_cut(&b, 5);
+	assert_string_equal(buf_text(&b), "hello");
+	buf_cut(&b, 50);
+	assert_int_equal(b.len, 5);
+	buf_cut(&b, 0);
+	assert_string_equal(buf_text(&b), "");
+}
+
 static void shift_and_take(void **state)
 {
 	auto_buf b = BUF_INIT(100);
@@ -57,6 +73,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(grows_to_its_bound_and_no_further),
 		TEST(a_failed_add_spoils_the_ones_after_it),
+		TEST(cut_keeps_the_beginning),
 		TEST(shift_and_take),
 	};
 
