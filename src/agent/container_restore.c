@@ -69,25 +69,13 @@ static int look(struct restore *r, struct err *e)
 	return rc;
 }
 
-static bool is_frozen(const char *group)
-{
-	struct cgroup g;
-	bool frozen;
-
-	if (cgroup_open(CGROUP_ROOT, group, &g, NULL) < 0)
-		return false;
-	frozen = cgroup_is_frozen(&g);
-	cgroup_done(&g);
-	return frozen;
-}
-
 static void restore_run(struct job *j)
 {
 	struct restore *r = container_of(j, struct restore, job);
 	struct err err = ERR_INIT;
 
 	if (look(r, &err) == 0 && r->found == FOUND_RUNNING) {
-		r->frozen = is_frozen(r->group);
+		r->frozen = cgroup_frozen_at(CGROUP_ROOT, r->group);
 		return;
 	}
 	if (r->found != FOUND_CREATED && shim_exit_read(r->dir, &r->exit, NULL) == 0) {
@@ -238,6 +226,8 @@ void container_restore(struct container_live *l)
 	l->restoring = true;
 	if (l->c->status != CONTAINER_RUNNING)
 		look_now(l, r);
+	/* Whoever asks before the shim has answered is told what is so. */
+	l->c->paused = l->c->status == CONTAINER_RUNNING && cgroup_frozen_at(CGROUP_ROOT, r->group);
 	op_queue(l, &r->op, NULL, NULL);
 }
 

@@ -10,7 +10,7 @@ import pytest
 import vmlib
 
 FILES = ["check_limits", "check_devices", "check_life", "check_rootless", "check_engine",
-         "check_tree"]
+         "check_engine_live", "check_tree"]
 if os.environ.get("SHOAL_VM_LONG"):
     FILES.append("check_host_tests")
 CHECKS = vmlib.checks(*FILES)

@@ -181,6 +181,31 @@ static void cgroup_clear(struct cgroup *c, const char *root)
 		c->dir[i] = c->parent[i] = -1;
 }
 
+bool cgroup_is_set(const char *cpuset)
+{
+	return cpuset && strcmp(cpuset, "\n") != 0;
+}
+
+int cgroup_set_cpuset(const struct cgroup *c, int hierarchy, const char *file, const char *set,
+		      struct err *e)
+{
+	auto_free char *parents = xasprintf("%s%s", file, c->v2 ? ".effective" : "");
+	char text[CGROUP_VALUE_MAX];
+	int rc;
+
+	/* Who has no group of processors has no set of its own either. */
+	if (!set || !*set || c->dir[hierarchy] < 0)
+		return 0;
+	if (cgroup_is_set(set))
+		return cgroup_write(c->dir[hierarchy], file, set, e);
+	if (c->v2 && cgroup_write(c->dir[hierarchy], file, set, NULL) == 0)
+		return 0;
+	rc = cgroup_read(c->parent[hierarchy], parents, text, sizeof(text));
+	if (rc < 0)
+		return err_code(e, rc, "cannot read %s of the group above %s", parents, c->path);
+	return cgroup_write(c->dir[hierarchy], file, text, e);
+}
+
 /* Which hierarchies a container needs; without `r`, all where its group may be. */
 static bool is_wanted(int h, bool v2, const struct spec_resources *r)
 {
@@ -410,6 +435,22 @@ int cgroup_take(struct cgroup *c, struct cgroup *from, const char *controller, s
 	}
 	return err_set(e, -ENOENT, "there is no control group %s of the controller %.32s",
 		       from->path, controller);
+}
+
+bool cgroup_frozen_at(const char *root, const char *path)
+{
+	struct cgroup c;
+	auto_free char *dir = NULL;
+	bool frozen;
+	int h;
+
+	cgroup_clear(&c, root);
+	h = c.v2 ? CGROUP_UNIFIED : CGROUP_FREEZER;
+	dir = xasprintf("%s%s%s", root, c.v2 ? "" : "/freezer", path);
+	c.dir[h] = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	frozen = c.dir[h] >= 0 && cgroup_is_frozen(&c);
+	cgroup_done(&c);
+	return frozen;
 }
 
 /* What forks meanwhile is found in a later round; who has ended meanwhile is no error. */

@@ -64,7 +64,7 @@ int cgroup_take(struct cgroup *c, struct cgroup *from, const char *controller, s
 /*
  * Applies limits to a living group (docker update). A hierarchy that nothing was limited in so far
  * gets the group, and the processes, now. A set of processors or memory nodes that is an empty line
- * takes away what there was.
+ * takes away what there was: then those of the group above are allowed.
  */
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e);
 /*
@@ -87,6 +87,9 @@ bool cgroup_populated(const struct cgroup *c);
 int cgroup_wait_empty(const struct cgroup *c, int timeout_ms);
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e);
 bool cgroup_is_frozen(const struct cgroup *c);
+/* The same of a group that is not open, at the cost of one open; false for one that is not there.
+ */
+bool cgroup_frozen_at(const char *root, const char *path);
 /* Waits until it is (or is not) frozen as it was told: 0, -ETIMEDOUT, or -ESRCH: it is gone. */
 int cgroup_wait_frozen(const struct cgroup *c, bool frozen, int timeout_ms);
 /* Both: freezes or thaws and waits for it. One that does not settle is let go as it was before. */

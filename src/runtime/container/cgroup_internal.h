@@ -18,6 +18,10 @@ uint64_t cgroup_read_key(int dir, const char *file, const char *key, uint64_t mi
 
 /* Whether a set of processors or memory nodes is one, and not the word to take it away. */
 bool cgroup_is_set(const char *cpuset);
+/* Writes "cpuset.cpus" or "cpuset.mems". A group with processes whose set is taken away gets its
+ * parent's, as the kernel refuses that it has none. */
+int cgroup_set_cpuset(const struct cgroup *c, int hierarchy, const char *file, const char *set,
+		      struct err *e);
 /* A limit whose controller the host does not have is refused by name. 0 or -ENOSYS. */
 int cgroup_need(const struct cgroup *c, int hierarchy, const char *what, struct err *e);
 /* blockIO, hugepageLimits, network and rdma, in both versions (cgroup_more.c). */

@@ -67,28 +67,6 @@ static int set_memory(const struct cgroup *c, const struct spec_memory *m, struc
 	return rc;
 }
 
-bool cgroup_is_set(const char *cpuset)
-{
-	return cpuset && strcmp(cpuset, "\n") != 0;
-}
-
-static int set_cpuset(const struct cgroup *c, const char *file, const char *set, struct err *e)
-{
-	char text[CGROUP_VALUE_MAX];
-	int rc = cgroup_is_set(set) ? cgroup_need(c, CGROUP_CPUSET, "processors", e) : 0;
-
-	/* Who has no group of processors has no set of its own either. */
-	if (rc < 0 || !set || !*set || c->dir[CGROUP_CPUSET] < 0)
-		return rc;
-	if (cgroup_is_set(set))
-		return cgroup_write(c->dir[CGROUP_CPUSET], file, set, e);
-	/* With processes in it a group must have some: its parent's then. */
-	rc = cgroup_read(c->parent[CGROUP_CPUSET], file, text, sizeof(text));
-	if (rc < 0)
-		return err_code(e, rc, "cannot read the %s of the group above %s", file, c->path);
-	return cgroup_write(c->dir[CGROUP_CPUSET], file, text, e);
-}
-
 static int set_cpu(const struct cgroup *c, const struct spec_cpu *p, struct err *e)
 {
 	int rc = 0;
@@ -109,10 +87,12 @@ static int set_cpu(const struct cgroup *c, const struct spec_cpu *p, struct err 
 	if (rc == 0)
 		rc = set(c, CGROUP_CPU, "cpu.rt_runtime_us", p->realtime_runtime,
 			 "runtime of real-time processes", e);
+	if (rc == 0 && (cgroup_is_set(p->cpus) || cgroup_is_set(p->mems)))
+		rc = cgroup_need(c, CGROUP_CPUSET, "processors", e);
 	if (rc == 0)
-		rc = set_cpuset(c, "cpuset.cpus", p->cpus, e);
+		rc = cgroup_set_cpuset(c, CGROUP_CPUSET, "cpuset.cpus", p->cpus, e);
 	if (rc == 0)
-		rc = set_cpuset(c, "cpuset.mems", p->mems, e);
+		rc = cgroup_set_cpuset(c, CGROUP_CPUSET, "cpuset.mems", p->mems, e);
 	return rc;
 }
 

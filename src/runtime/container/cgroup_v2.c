@@ -134,8 +134,9 @@ static int set_bandwidth(int dir, const struct spec_cpu *p, struct err *e)
 	return rc == 0 ? set(dir, "cpu.max.burst", p->burst, e) : rc;
 }
 
-static int set_cpu(int dir, const struct spec_cpu *p, struct err *e)
+static int set_cpu(const struct cgroup *c, const struct spec_cpu *p, struct err *e)
 {
+	int dir = c->dir[CGROUP_UNIFIED];
 	int rc = 0;
 
 	if ((p->realtime_runtime != SPEC_UNSET && p->realtime_runtime != 0) ||
@@ -150,10 +151,10 @@ static int set_cpu(int dir, const struct spec_cpu *p, struct err *e)
 		rc = set_bandwidth(dir, p, e);
 	if (rc == 0)
 		rc = set(dir, "cpu.idle", p->idle, e);
-	if (rc == 0 && p->cpus && *p->cpus)
-		rc = cgroup_write(dir, "cpuset.cpus", p->cpus, e);
-	if (rc == 0 && p->mems && *p->mems)
-		rc = cgroup_write(dir, "cpuset.mems", p->mems, e);
+	if (rc == 0)
+		rc = cgroup_set_cpuset(c, CGROUP_UNIFIED, "cpuset.cpus", p->cpus, e);
+	if (rc == 0)
+		rc = cgroup_set_cpuset(c, CGROUP_UNIFIED, "cpuset.mems", p->mems, e);
 	return rc;
 }
 
@@ -163,7 +164,7 @@ int cgroup_v2_set(const struct cgroup *c, const struct spec_resources *r, struct
 	int rc = set_memory(dir, &r->memory, e);
 
 	if (rc == 0)
-		rc = set_cpu(dir, &r->cpu, e);
+		rc = set_cpu(c, &r->cpu, e);
 	if (rc == 0 && r->pids.limit != 0)
 		rc = set(dir, "pids.max", r->pids.limit, e);
 	for (size_t i = 0; rc == 0 && i < r->unified.n; i++) {

@@ -149,6 +149,11 @@ static void limits_of_v2(void **state)
 	assert_false(cgroup_populated(&c));
 	put("p/c/cgroup.events", "populated 1\nfrozen 0\n");
 	assert_true(cgroup_populated(&c));
+	assert_false(cgroup_frozen_at(dir, "/p/c"));
+	put("p/c/cgroup.events", "populated 1\nfrozen 1\n");
+	assert_true(cgroup_frozen_at(dir, "/p/c"));
+	assert_false(cgroup_frozen_at(dir, "/p/nobody"));
+	put("p/c/cgroup.events", "populated 1\nfrozen 0\n");
 	put("p/c/cgroup.freeze", "");
 	put("p/c/cgroup.kill", "");
 	assert_int_equal(cgroup_freeze(&c, true, &e), 0);
