@@ -1,8 +1,9 @@
 /*
- * base/http_server.h at its bounds: headers, connections, time, garbage.
+ * base/http_server.h at its bounds: headers, bodies, sockets, connections, time, garbage.
  */
 #include "unit/base/http_fixture.h"
 
+#include "base/http_impl.h"
 #include "base/id.h"
 
 static void answer(struct http_req *req)
@@ -176,6 +177,83 @@ static void waiting_and_streams_are_not_idle(void **state)
 	fix_stop();
 }
 
+static void body_read(struct http_req *req, struct buf *body, const struct err *e, void *data)
+{
+	rep(req, !e ? 200 : e->code == -EAGAIN ? 503 : 500, "ok");
+}
+
+static void read_all(struct http_req *req)
+{
+	http_req_read_body(req, (size_t)LIMIT_HTTP_BODIES, body_read, NULL);
+}
+
+/* A connection whose body of `len` bytes is announced, and sent but for its last `missing`. */
+static int post(size_t len, size_t missing)
+{
+	auto_free char *bytes = xcalloc(1, len), *head = NULL;
+	int fd = cl_open();
+
+	head = xasprintf("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", len);
+	cl_send(fd, head);
+	assert_int_equal(cl_send_some(fd, bytes, len - missing, WAIT_MS), len - missing);
+	return fd;
+}
+
+static void assert_answer(int fd, const char *status)
+{
+	auto_buf b = BUF_INIT(1 << 20);
+
+	cl_expect(fd, &b, "ok");
+	if (!strstr(buf_text(&b), status))
+		fail_msg("not %s: %s", status, buf_text(&b));
+	close(fd);
+}
+
+/* All bodies together: what one has not given back yet another cannot have. */
+static void bodies_are_bounded_together(void **state)
+{
+	enum { LEFT = 1000 };
+	int big;
+
+	fix_start(read_all, 0, 0, 0);
+	big = post(LIMIT_HTTP_BODIES, LEFT);
+	fix_wait(F.server->collected == LIMIT_HTTP_BODIES - LEFT);
+	assert_answer(post(LEFT, 0), " 200 ");
+	assert_answer(post(LEFT + 1, 0), " 503 ");
+	cl_send(big, (char[LEFT + 1]){[0 ... LEFT - 1] = 'x'});
+	assert_answer(big, " 200 ");
+	fix_wait(F.server->collected == 0);
+	assert_answer(post(LEFT + 1, 0), " 200 ");
+	/* One that goes away gives its own back. */
+	big = post(LIMIT_HTTP_BODIES, LEFT);
+	fix_wait(F.server->collected == LIMIT_HTTP_BODIES - LEFT);
+	close(big);
+	fix_wait(F.server->collected == 0);
+	fix_stop();
+}
+
+static void sockets_are_bounded(void **state)
+{
+	auto_buf b = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+	int fd;
+
+	fix_start(answer, 0, 0, 0);
+	for (int i = 1; i < LIMIT_HTTP_SOCKETS; i++)
+		assert_ok(http_server_listen(F.server, "tcp://127.0.0.1:0", NULL, &e), &e);
+	assert_int_equal(http_server_listen(F.server, "tcp://127.0.0.1:0", NULL, &e), -E2BIG);
+	assert_non_null(strstr(e.msg, "more than 32 sockets"));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(http_server_listen_fd(F.server, fd, &e), -E2BIG);
+	assert_int_equal(fcntl(fd, F_GETFD), -1); /* it was the server's to close */
+	/* The last of them works as the first. */
+	fd = cl_open_tcp();
+	cl_send(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+	cl_expect(fd, &b, "ok");
+	close(fd);
+	fix_stop();
+}
+
 static void garbage_is_survived(void **state)
 {
 	auto_buf b = BUF_INIT(1 << 20);
@@ -215,6 +293,8 @@ int main(void)
 		TEST(busy_connections_are_not_thrown_out),
 		TEST(slow_requests_are_cut),
 		TEST(waiting_and_streams_are_not_idle),
+		TEST(bodies_are_bounded_together),
+		TEST(sockets_are_bounded),
 		TEST(garbage_is_survived),
 	};
 
