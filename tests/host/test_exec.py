@@ -263,8 +263,9 @@ def test_a_restart_of_the_daemon(daemon, box):
     daemon.start()
     assert ended(daemon, ends)["ExitCode"] == 8
     assert ended(daemon, before)["ExitCode"] == 7
-    seen = inspect(daemon, runs)
-    assert seen["Running"] and seen["Pid"] == pid
+    # Its shim is looked for behind the first answers.
+    wait_for("its process", lambda: inspect(daemon, runs)["Pid"] == pid)
+    assert inspect(daemon, runs)["Running"]
     daemon.docker("exec", box, "touch", "/tmp/go")
     assert ended(daemon, runs)["ExitCode"] == 9
 
