@@ -6,11 +6,12 @@ import json
 import os
 import random
 import resource
+import signal
 import subprocess
 
 import pytest
 import test_oci
-from ocilib import OCI, groups
+from ocilib import OCI, PARENT, groups
 from test_oci import SLEEP, wait_for
 from test_shim import is_gone
 
@@ -35,19 +36,79 @@ def test_a_damaged_state_leads_to_nothing_else(oci, rootfs, change, word):
     """Above all not to the end of another group's processes."""
     ident = oci.start(SLEEP, rootfs)
     pid = oci.state(ident)["pid"]
+    other = oci.start(SLEEP, rootfs)
     path = oci.root / ident / "state.json"
     whole = path.read_text()
     path.write_text(json.dumps({**json.loads(whole), **change}) if change else whole[:40])
     log = oci.base / "log"
-    for argv in (["state", ident], ["kill", ident, "KILL"], ["delete", "--force", ident],
+    for argv in (["state", ident], ["kill", ident, "KILL"], ["delete", ident],
                  ["exec", ident, "true"], ["pause", ident]):
         r = oci.call(*argv, check=False, options=["--log", str(log), "--log-format", "json"])
-        assert one_line(r) and word in r.err, (argv, r.err)
+        assert one_line(r) and word in r.err and "delete --force" in r.err, (argv, r.err)
     assert [json.loads(line)["level"] for line in log.read_text().splitlines()] == ["error"] * 5
+    r = oci.call("list", "--quiet")
+    assert r.out.split() == [other] and ident in r.err and word in r.err
     assert not is_gone(pid, 0)
-    path.write_text(whole)
+    r = oci.call("delete", "--force", ident)
+    assert r.err.count("\n") == 1 and word in r.err and PARENT + "/" + ident in r.err
+    assert is_gone(pid) and not left(oci, ident)
+    assert oci.state(other)["status"] == "running"
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "\0" * 4096, "x" * (4 << 20)],
+                         ids=["empty", "cut", "null", "zeros", "large"])
+def test_delete_of_a_container_in_any_state_whose_record_is_lost(oci, rootfs, text):
+    idents = [oci.start(SLEEP, rootfs) for _ in range(2)] + [oci.start("true", rootfs)]
+    oci.call("pause", idents[1])
+    created, path = oci.bundle(SLEEP, rootfs)
+    oci.create(created, path)
+    for ident in idents + [created]:
+        pids = oci.state(ident)["pid"]
+        (oci.root / ident / "state.json").write_text(text)
+        assert one_line(oci.call("delete", ident, check=False))
+        oci.call("delete", "--force", ident)
+        assert not left(oci, ident) and (not pids or is_gone(pids)), ident
+
+
+def test_a_lost_record_of_a_container_whose_group_another_has_now(oci, rootfs):
+    ident = oci.start("true", rootfs)
+    wait_for(lambda: oci.state(ident)["status"] == "stopped")
+    other, path = oci.bundle(SLEEP, rootfs, lambda spec: spec["linux"].update(
+        cgroupsPath="%s/%s" % (PARENT, ident)))
+    oci.create(other, path)
+    (oci.root / ident / "state.json").write_text("{")
+    r = oci.call("delete", "--force", ident)
+    assert "is that of container " + other in r.err and not (oci.root / ident).exists()
+    assert oci.state(other)["status"] == "created"
+
+
+def test_a_record_that_is_gone(oci, rootfs):
+    """Its group tells that it runs; a folder without anything is what a killed creator leaves."""
+    ident = oci.start(SLEEP, rootfs)
+    pid = oci.state(ident)["pid"]
+    (oci.root / ident / "state.json").unlink()
+    r = oci.call("delete", ident, check=False)
+    assert one_line(r) and "--force" in r.err and not is_gone(pid, 0)
     oci.call("delete", "--force", ident)
-    assert is_gone(pid)
+    assert is_gone(pid) and not left(oci, ident)
+    for flags in ([], ["--force"]):
+        (oci.root / "empty").mkdir()
+        oci.call("delete", *flags, "empty")
+        assert not (oci.root / "empty").exists()
+
+
+def test_record_and_configuration_lost(oci, rootfs):
+    """Then nothing is known of its processes, and that is said."""
+    ident = oci.start(SLEEP, rootfs)
+    pid = oci.state(ident)["pid"]
+    (oci.root / ident / "state.json").write_text("{")
+    (oci.root / ident / "config.json").write_text("{")
+    r = oci.call("delete", "--force", ident)
+    assert "may be left" in r.err and not (oci.root / ident).exists() and not is_gone(pid, 0)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: is_gone(pid))
+    for group in groups("/" + ident):
+        group.rmdir()
 
 
 def test_too_few_descriptors(oci, rootfs):

@@ -76,6 +76,36 @@ int oci_delete_container(struct oci_container *c, const struct spec *spec, struc
 	return rc;
 }
 
+static int kill_group(const struct oci_container *c, int number, struct err *e)
+{
+	struct cgroup g;
+	int rc = oci_state_cgroup(c, &g, e);
+
+	if (rc < 0)
+		return rc;
+	rc = cgroup_kill(&g, number, e);
+	cgroup_done(&g);
+	return rc;
+}
+
+/*
+ * Of a container whose state is lost the configuration alone says which group was its own, and
+ * another may have been given the same one since.
+ */
+static void leave_others_group(const struct oci *o, struct oci_container *c, bool warns)
+{
+	auto_free char *other = NULL, *text = NULL;
+
+	if (!c->record.cgroup || !oci_state_group_is_others(o, c->id, c->record.cgroup, &other))
+		return;
+	text = xasprintf("the control group %s of container %s is that of container %s by now, and "
+			 "is left alone",
+			 c->record.cgroup, c->id, other);
+	if (warns)
+		oci_warn(o, text);
+	str_set(&c->record.cgroup, NULL);
+}
+
 /*
  * A creator that is at work holds the lock, and so does the init of one that was killed before it
  * had unlocked. Both end with the init, whose pid is written early.
@@ -84,38 +114,85 @@ static void kill_holder(const struct oci *o, const char *id)
 {
 	auto_container c = OCI_CONTAINER_INIT;
 
-	if (oci_state_open(o, id, OCI_UNLOCKED, &c, NULL) == 0)
+	if (oci_state_find(o, id, OCI_UNLOCKED, &c, NULL) < 0)
+		return;
+	if (!c.damage) {
 		(void)oci_signal(&c, SIGKILL);
+		return;
+	}
+	leave_others_group(o, &c, false);
+	(void)kill_group(&c, SIGKILL, NULL);
+}
+
+static void warn_of_damage(const struct oci *o, const struct oci_container *c,
+			   const struct spec *spec)
+{
+	auto_free char *text = NULL;
+
+	if (!c->damage)
+		return;
+	text = xasprintf("the state of container %s is damaged: %s: %s%s%s", c->id, c->damage,
+			 c->record.cgroup
+				 ? "it is removed with all processes of its control group "
+				 : "it is removed, but processes of it may be left: its control "
+				   "group is not known",
+			 c->record.cgroup ? c->record.cgroup : "",
+			 spec && spec->hooks.poststop.n ? "; its poststop hooks are not run" : "");
+	oci_warn(o, text);
+}
+
+/* What the record does not tell, the group does. */
+static enum oci_status status_for_delete(const struct oci_container *c)
+{
+	struct cgroup g;
+	bool lives;
+
+	/* Half-made, and we have the lock: its creator is dead. */
+	if (c->record.id)
+		return c->record.pid == SPEC_UNSET ? OCI_STOPPED : oci_status(c);
+	if (oci_state_cgroup(c, &g, NULL) < 0)
+		return OCI_STOPPED;
+	lives = cgroup_populated(&g);
+	cgroup_done(&g);
+	return lives ? OCI_RUNNING : OCI_STOPPED;
+}
+
+static int end_container(const struct oci *o, struct oci_container *c, bool force, struct err *e)
+{
+	enum oci_status status;
+	struct spec spec;
+	bool has_spec;
+	int rc;
+
+	if (!c->record.id)
+		leave_others_group(o, c, true);
+	status = status_for_delete(c);
+	if (!force && (status == OCI_RUNNING || status == OCI_PAUSED))
+		return err_set(e, -EBUSY,
+			       "cannot delete container %s that is not stopped: %s (use --force)",
+			       c->id, oci_status_name(status));
+	has_spec = oci_state_spec(c, &spec, NULL) == 0;
+	warn_of_damage(o, c, has_spec ? &spec : NULL);
+	rc = oci_delete_container(c, has_spec && c->record.pid != SPEC_UNSET ? &spec : NULL, e);
+	if (has_spec)
+		spec_done(&spec);
+	return rc;
 }
 
 int oci_delete(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 {
 	auto_container c = OCI_CONTAINER_INIT;
-	struct spec spec;
-	enum oci_status status;
-	bool has_spec;
 	int rc;
 
 	if (f->force)
 		kill_holder(o, argv[0]);
-	rc = oci_state_open(o, argv[0], OCI_LOCKED, &c, e);
+	rc = f->force ? oci_state_find(o, argv[0], OCI_LOCKED, &c, e)
+		      : oci_state_open(o, argv[0], OCI_LOCKED, &c, e);
 	if (rc == -ENOENT && f->force) {
 		*e = ERR_INIT;
 		return 0;
 	}
-	if (rc < 0)
-		return rc;
-	/* Half-made, and we have the lock: its creator is dead. */
-	status = c.record.pid == SPEC_UNSET ? OCI_STOPPED : oci_status(&c);
-	if (!f->force && (status == OCI_RUNNING || status == OCI_PAUSED))
-		return err_set(e, -EBUSY,
-			       "cannot delete container %s that is not stopped: %s (use --force)",
-			       c.id, oci_status_name(status));
-	has_spec = oci_state_spec(&c, &spec, NULL) == 0;
-	rc = oci_delete_container(&c, has_spec && c.record.pid != SPEC_UNSET ? &spec : NULL, e);
-	if (has_spec)
-		spec_done(&spec);
-	return rc;
+	return rc < 0 ? rc : end_container(o, &c, f->force, e);
 }
 
 static const struct {
@@ -173,18 +250,6 @@ static bool shares_pids(const struct oci_container *c)
 	own = spec_has_namespace(&spec, "pid");
 	spec_done(&spec);
 	return !own;
-}
-
-static int kill_group(const struct oci_container *c, int number, struct err *e)
-{
-	struct cgroup g;
-	int rc = oci_state_cgroup(c, &g, e);
-
-	if (rc < 0)
-		return rc;
-	rc = cgroup_kill(&g, number, e);
-	cgroup_done(&g);
-	return rc;
 }
 
 int oci_kill(struct oci *o, struct oci_flags *f, char **argv, struct err *e)

@@ -133,7 +133,7 @@ static const struct command {
 };
 
 /* In the log as logrus writes it, since that is what conmon and containerd read. */
-static void log_error(const struct oci *o, const char *text)
+static void log_line(const struct oci *o, const char *level, const char *text)
 {
 	char when[TIME_TEXT_MAX];
 	auto_buf line = BUF_INIT(LIMIT_LOG_LINE * 2);
@@ -141,11 +141,11 @@ static void log_error(const struct oci *o, const char *text)
 
 	time_format(clock_wall_ns(), when);
 	if (o->log_json) {
-		buf_adds(&line, "{\"level\":\"error\",\"msg\":");
+		buf_addf(&line, "{\"level\":\"%s\",\"msg\":", level);
 		jt_write_text(&line, text);
 		buf_addf(&line, ",\"time\":\"%s\"}\n", when);
 	} else {
-		buf_addf(&line, "time=\"%s\" level=error msg=", when);
+		buf_addf(&line, "time=\"%s\" level=%s msg=", when, level);
 		jt_write_text(&line, text);
 		buf_addc(&line, '\n');
 	}
@@ -157,6 +157,11 @@ static void log_error(const struct oci *o, const char *text)
 		(void)file_write_fd(STDERR_FILENO, line.p, line.len);
 	else
 		dprintf(STDERR_FILENO, "shoal-oci: %s\n", text);
+}
+
+void oci_warn(const struct oci *o, const char *text)
+{
+	log_line(o, "warning", text);
 }
 
 static void help(void)
@@ -304,6 +309,6 @@ int oci_main(int argc, char **argv)
 	free(o.root);
 	if (rc >= 0 && !e.code)
 		return rc;
-	log_error(&o, err_text(&e));
+	log_line(&o, "error", err_text(&e));
 	return rc > 0 ? rc : 1;
 }

@@ -89,5 +89,7 @@ int oci_resume(struct oci *o, struct oci_flags *f, char **argv, struct err *e);
 int oci_update(struct oci *o, struct oci_flags *f, char **argv, struct err *e);
 int oci_events(struct oci *o, struct oci_flags *f, char **argv, struct err *e);
 
+/* What an operator should know though the command succeeds: where errors are said. */
+void oci_warn(const struct oci *o, const char *text);
 /* Writes to standard output, all of it. 0 or -errno. */
 int oci_print(const struct buf *text, struct err *e);

@@ -142,9 +142,13 @@ static void list_one(struct oci *o, const char *id, struct listing *l)
 {
 	auto_container c = OCI_CONTAINER_INIT;
 	auto_free char *owner = NULL;
+	struct err why = ERR_INIT;
+	int rc = oci_state_open(o, id, OCI_UNLOCKED, &c, &why);
 
-	/* One that is deleted meanwhile, or whose state cannot be read, is none. */
-	if (oci_state_open(o, id, OCI_UNLOCKED, &c, NULL) < 0)
+	/* One that is deleted meanwhile is none, and one whose state is lost hides no other. */
+	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
+		oci_warn(o, err_text(&why));
+	if (rc < 0)
 		return;
 	owner = owner_of(&c);
 	buf_adds(&l->json, l->n ? "," : "[");
@@ -155,11 +159,6 @@ static void list_one(struct oci *o, const char *id, struct listing *l)
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int is_id(const struct dirent *d)
-{
-	return oci_check_id(d->d_name, NULL) == 0 && d->d_name[0] != '.';
 }
 
 static int print_list(const struct oci_flags *f, struct listing *l, struct err *e)
@@ -185,7 +184,7 @@ int oci_list(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 {
 	struct listing l = {.json = BUF_INIT(LIST_MAX)};
 	struct dirent **names = NULL;
-	int n = scandir(o->root, &names, is_id, by_name), rc;
+	int n = scandir(o->root, &names, oci_state_is_entry, by_name), rc;
 
 	if (n < 0 && errno != ENOENT)
 		return err_sys(e, "cannot read the state directory %s", o->root);

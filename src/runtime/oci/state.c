@@ -73,6 +73,7 @@ void oci_container_done(struct oci_container *c)
 {
 	oci_record_done(&c->record);
 	free(c->id);
+	free(c->damage);
 	/* By hand: a container's init that was cloned meanwhile has the same open folder. */
 	if (c->dir >= 0)
 		oci_state_unlock(c);
@@ -176,7 +177,61 @@ static void find_process(struct oci_container *c)
 		close(TAKE_FD(c->pidfd));
 }
 
+/* Its creator has written the group's path into the configuration before it made the group. */
+static void find_group(struct oci_container *c)
+{
+	struct spec spec;
+
+	if (oci_state_spec(c, &spec, NULL) < 0)
+		return;
+	if (spec.linux_.cgroups_path)
+		(void)cgroup_path_clean(spec.linux_.cgroups_path, &c->record.cgroup, NULL);
+	spec_done(&spec);
+}
+
+/* A text that is wrong, or that the disk does not give: no lack of ours that passes. */
+static bool is_damage(int code)
+{
+	return code == -EINVAL || code == -EMSGSIZE || code == -EIO || code == -EISDIR ||
+	       code == -EUCLEAN || code == -ELOOP;
+}
+
+static int find_record(struct oci_container *c, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int rc = read_record(c, &why);
+
+	if (rc < 0 && !is_damage(rc))
+		return err_set(e, rc, "%s", err_text(&why));
+	if (rc < 0) {
+		jt_init(&record_type, &c->record);
+		c->damage = xstrdup(err_text(&why));
+	}
+	if (!c->record.id)
+		find_group(c);
+	find_process(c);
+	return 0;
+}
+
 int oci_state_open(const struct oci *o, const char *id, enum oci_lock lock,
+		   struct oci_container *ret, struct err *e)
+{
+	auto_container c = OCI_CONTAINER_INIT;
+	int rc = oci_state_find(o, id, lock, &c, e);
+
+	if (rc < 0)
+		return rc;
+	if (c.damage)
+		return err_set(e, -EINVAL,
+			       "the state of container %s is damaged: %s (delete --force ends and "
+			       "removes it)",
+			       id, c.damage);
+	*ret = c;
+	c = OCI_CONTAINER_INIT;
+	return 0;
+}
+
+int oci_state_find(const struct oci *o, const char *id, enum oci_lock lock,
 		   struct oci_container *ret, struct err *e)
 {
 	auto_container c = OCI_CONTAINER_INIT;
@@ -199,13 +254,49 @@ int oci_state_open(const struct oci *o, const char *id, enum oci_lock lock,
 	if (fstat(c.dir, &st) < 0 || st.st_nlink == 0)
 		return err_set(e, -ENOENT, "container does not exist: %s", id);
 	c.owner = st.st_uid;
-	rc = read_record(&c, e);
+	rc = find_record(&c, e);
 	if (rc < 0)
 		return rc;
-	find_process(&c);
 	*ret = c;
 	c = OCI_CONTAINER_INIT;
 	return 0;
+}
+
+int oci_state_is_entry(const struct dirent *d)
+{
+	return oci_check_id(d->d_name, NULL) == 0 && d->d_name[0] != '.';
+}
+
+/* Of one that cannot be read it is not known that it has ended. */
+static bool may_live(const struct oci_container *c)
+{
+	return c->damage || c->pidfd >= 0 || c->record.pid == SPEC_UNSET;
+}
+
+static bool has_group(const struct oci *o, const char *id, const char *cgroup)
+{
+	auto_container c = OCI_CONTAINER_INIT;
+	size_t n = strlen(cgroup);
+
+	return oci_state_find(o, id, OCI_UNLOCKED, &c, NULL) == 0 && c.record.cgroup &&
+	       strncmp(c.record.cgroup, cgroup, n) == 0 &&
+	       (c.record.cgroup[n] == 0 || c.record.cgroup[n] == '/') && may_live(&c);
+}
+
+bool oci_state_group_is_others(const struct oci *o, const char *id, const char *cgroup, char **ret)
+{
+	struct dirent **names = NULL;
+	int n = scandir(o->root, &names, oci_state_is_entry, NULL);
+
+	*ret = NULL;
+	for (int i = 0; i < n; i++) {
+		if (!*ret && strcmp(names[i]->d_name, id) != 0 &&
+		    has_group(o, names[i]->d_name, cgroup))
+			*ret = xstrdup(names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	return *ret;
 }
 
 /*

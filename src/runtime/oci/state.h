@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -52,6 +53,7 @@ struct oci_container {
 	int dir;    /* the container's own; the lock is on it */
 	int pidfd;  /* -1: no such process any more */
 	struct oci_record record;
+	char *damage; /* why state.json cannot be read; NULL: it can */
 	uid_t owner;
 };
 
@@ -65,10 +67,23 @@ enum oci_lock { OCI_UNLOCKED, OCI_LOCKED };
 int oci_state_make(const struct oci *o, const char *id, struct oci_container *ret, struct err *e);
 /*
  * Opens an existing one and looks for its process. -ENOENT when there is none of the id. A
- * half-made one has an empty record.
+ * half-made one has an empty record; one whose state.json is damaged is refused.
  */
 int oci_state_open(const struct oci *o, const char *id, enum oci_lock lock,
 		   struct oci_container *ret, struct err *e);
+/*
+ * The same for who deletes it: a damaged one has its `damage` and an empty record. An empty record
+ * has the group that config.json names, if that can be read.
+ */
+int oci_state_find(const struct oci *o, const char *id, enum oci_lock lock,
+		   struct oci_container *ret, struct err *e);
+/*
+ * Whether another container that lives, or may live, has the group `cgroup` or one below it; *ret
+ * is then its id. Only what is below the same root is known.
+ */
+bool oci_state_group_is_others(const struct oci *o, const char *id, const char *cgroup, char **ret);
+/* What a folder of the root must be named to be a container's; for scandir(). */
+int oci_state_is_entry(const struct dirent *d);
 /* Writes a file of the folder whole. 0 or -errno with the reason. */
 int oci_state_put(const struct oci_container *c, const char *name, const struct buf *text,
 		  struct err *e);
