@@ -85,7 +85,8 @@ int rootfs_open(struct rootfs *r, struct err *e)
 	rc = mount_attach(r->root, at);
 	if (rc < 0)
 		return err_code(e, rc, "cannot attach the root");
-	return rootfs_open_proc(r, e);
+	rc = rootfs_open_proc(r, e);
+	return rc < 0 ? rc : rootfs_check_label(r, e);
 }
 
 /* What lxcfs and the like may put over single files of /proc; nothing else may be put there. */
@@ -178,10 +179,14 @@ static int mount_fs(struct rootfs *r, size_t i, struct mount_options *o, struct 
 	r->late_ro[i] = tmpfs && (attrs & MOUNT_ATTR_RDONLY);
 	if (r->late_ro[i])
 		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	rootfs_add_label(r, m->type, &o->params);
 	fd = mount_new(m->type, m->source ? m->source : m->type, &o->params, attrs, e);
 	if (fd < 0)
 		return fd;
 	r->mounted[i] = fd;
+	rc = rootfs_set_label(r, m->type, fd, e);
+	if (rc < 0)
+		return rc;
 	if (dev) {
 		r->dev = fd;
 		rc = r->own_userns ? 0 : rootfs_fill_dev(r, fd, e);

@@ -63,6 +63,13 @@ const char *rootfs_default_device(size_t i, unsigned int *ret_major, unsigned in
  */
 int rootfs_copy_up(int from, int to, bool take_mode, struct err *e);
 bool rootfs_is_bind(const struct spec_mount *m);
+/*
+ * linux.mountLabel (rootfs_label.c): whether it can be had, the option by which a new file system
+ * of the type gets it, and what has to be done for those that take no option.
+ */
+int rootfs_check_label(const struct rootfs *r, struct err *e);
+void rootfs_add_label(const struct rootfs *r, const char *type, struct spec_strs *params);
+int rootfs_set_label(const struct rootfs *r, const char *type, int fd, struct err *e);
 /* sysctl, masked and read-only paths, and the change of root; the working directory is "/". */
 int rootfs_enter(struct rootfs *r, struct err *e);
 

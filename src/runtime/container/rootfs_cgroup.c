@@ -147,6 +147,7 @@ int rootfs_cgroup_mount(struct rootfs *r, const struct spec_mount *m, uint64_t a
 	if (v2 || strcmp(m->type, "cgroup2") == 0)
 		return mount_v2(r, m, attrs, target, e);
 	spec_strs_add(&params, "mode=755");
+	rootfs_add_label(r, "tmpfs", &params);
 	fd = mount_new("tmpfs", "cgroup", &params, attrs & ~(uint64_t)MOUNT_ATTR_RDONLY, e);
 	spec_strs_done(&params);
 	if (fd < 0)

@@ -24,6 +24,19 @@ static int open_path(struct rootfs *r, const char *path, struct err *e)
 	return fd < 0 ? err_code(e, fd, "cannot open %s inside the root", path) : fd;
 }
 
+static int make_empty(const struct rootfs *r, struct err *e)
+{
+	struct spec_strs params = {0};
+	int fd;
+
+	rootfs_add_label(r, "tmpfs", &params);
+	fd = mount_new("tmpfs", "tmpfs", &params,
+		       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		       e);
+	spec_strs_done(&params);
+	return fd;
+}
+
 static int mask_one(struct rootfs *r, const char *path, int *empty, struct err *e)
 {
 	auto_close int target = open_path(r, path, e);
@@ -48,10 +61,7 @@ static int mask_one(struct rootfs *r, const char *path, int *empty, struct err *
 	} else {
 		/* One empty file system serves all folders; the first copy is attached itself. */
 		if (*empty < 0) {
-			*empty = mount_new("tmpfs", "tmpfs", NULL,
-					   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-						   MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-					   e);
+			*empty = make_empty(r, e);
 			if (*empty < 0)
 				return *empty;
 			rc = mount_attach(*empty, target);

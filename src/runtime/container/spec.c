@@ -333,7 +333,7 @@ static const struct jt_type linux_type = {
 		JT_MAP_(struct spec_linux, time_offsets, "timeOffsets", &time_offset_type),
 		JT_OBJ_(struct spec_linux, personality, "personality", &personality_type),
 		JT_NO_("intelRdt"),
-		JT_NO_("mountLabel"),
+		JT_STR_(struct spec_linux, mount_label, "mountLabel"),
 		JT_END,
 	}};
 

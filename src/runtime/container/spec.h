@@ -339,6 +339,7 @@ struct spec_linux {
 	struct spec_resources resources;
 	char *cgroups_path; /* "/parent/id", or systemd's "slice:prefix:name" */
 	char *rootfs_propagation;
+	char *mount_label; /* SELinux's, for what is mounted new */
 	struct spec_seccomp seccomp;
 	struct spec_strs masked_paths;
 	struct spec_strs readonly_paths;
