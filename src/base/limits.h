@@ -77,9 +77,14 @@
 #define LIMIT_GROUPS 1024            /* additional groups of a process */
 #define LIMIT_ID_MAPS 340            /* ranges of a user namespace: what the kernel takes */
 #define LIMIT_HOOK_MS 600000         /* milliseconds a hook without a timeout of its own may take */
-#define LIMIT_PRESERVE_FDS 1024      /* descriptors handed on to a container */
-#define LIMIT_OCI_STATE (64u << 10)  /* bytes of a container's state.json */
-#define LIMIT_OCI_ID 255             /* characters of a container's id */
+#define LIMIT_NOTIFY 4096            /* bytes of a container's message on its NOTIFY_SOCKET */
+#define LIMIT_NOTIFY_MS 600000       /* milliseconds that `start` waits for its READY=1 */
+#define LIMIT_NOTIFY_HOST_MS 5000    /* milliseconds that the host's NOTIFY_SOCKET may take */
+#define LIMIT_BUS_MS 30000           /* milliseconds of one conversation with systemd */
+#define LIMIT_BUS_MESSAGE (256u << 10) /* bytes of one message of D-Bus */
+#define LIMIT_PRESERVE_FDS 1024        /* descriptors handed on to a container */
+#define LIMIT_OCI_STATE (64u << 10)    /* bytes of a container's state.json */
+#define LIMIT_OCI_ID 255               /* characters of a container's id */
 
 /* Networks of a host */
 #define LIMIT_NETLINK_MESSAGE 1024      /* bytes of one netlink request that we build */

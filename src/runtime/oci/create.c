@@ -31,6 +31,7 @@ struct creation {
 	struct oci_container state;
 	struct container c;
 	struct launch l;
+	struct notify notify;
 	char *bundle;
 	bool run;
 	int exit_code; /* of a program that could not be executed */
@@ -40,6 +41,7 @@ static void creation_done(struct creation *k)
 {
 	if (k->l.start_socket > 0)
 		close(k->l.start_socket);
+	notify_done(&k->notify);
 	container_close(&k->c);
 	oci_container_done(&k->state);
 	shim_config_done(&k->config);
@@ -133,6 +135,9 @@ static int write_first(struct creation *k, struct err *e)
 		rc = err_sys(e, "cannot enter the state directory of %s", k->state.id);
 	if (rc == 0)
 		rc = write_config(k, e);
+	/* After: what is kept is what was asked for, and no process of `exec` speaks for it. */
+	if (rc == 0)
+		rc = notify_prepare(&k->state, k->o->root, &k->spec, e);
 	if (rc == 0)
 		rc = oci_state_write(&k->state, e);
 	if (rc == 0 && !k->run)
@@ -216,15 +221,33 @@ static int clean_up(struct creation *k, struct err *e)
 	return k->f->keep ? 0 : oci_delete_container(&k->state, &k->spec, e);
 }
 
+/* The program runs, and whoever has asked for that may have to wait until it is of use. */
+static void await_notice(const struct oci *o, struct notify *n, int pidfd)
+{
+	struct err why = ERR_INIT;
+
+	if (notify_await(n, pidfd, LIMIT_NOTIFY_MS, &why) < 0)
+		oci_warn(o, err_text(&why));
+}
+
 static int run(struct creation *k, struct err *e)
 {
-	int rc = execute(k, e), code;
+	pid_t main_pid = k->f->detach ? k->c.pid : getpid();
+	int rc = notify_open(&k->state, main_pid, &k->notify, e), code;
 
-	if (rc < 0 || k->f->detach)
+	if (rc < 0)
+		launch_abort(&k->c);
+	else
+		rc = execute(k, e);
+	if (rc < 0)
 		return rc;
 	/* Others may look at the container and change it while it runs. */
 	oci_state_unlock(&k->state);
-	code = process_wait(&k->c, e);
+	if (k->f->detach) {
+		await_notice(k->o, &k->notify, k->c.pidfd);
+		return 0;
+	}
+	code = process_wait(k->o, &k->c, &k->notify, e);
 	rc = clean_up(k, e);
 	return rc < 0 ? rc : code;
 }
@@ -243,8 +266,12 @@ static int prepare_wait(const struct creation *k, struct err *e)
 static int create(struct oci *o, struct oci_flags *f, const char *id, bool is_run, struct err *e)
 {
 	CLEANUP(creation_done)
-	struct creation k = {
-		.o = o, .f = f, .state = OCI_CONTAINER_INIT, .c = CONTAINER_INIT, .run = is_run};
+	struct creation k = {.o = o,
+			     .f = f,
+			     .state = OCI_CONTAINER_INIT,
+			     .c = CONTAINER_INIT,
+			     .notify = NOTIFY_INIT,
+			     .run = is_run};
 	int rc = self_protect(o->main_argv, e);
 
 	spec_init(&k.spec);
@@ -316,6 +343,7 @@ static int start(const struct oci_container *s, const struct spec *spec, struct 
 
 int oci_start(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 {
+	CLEANUP(notify_done) struct notify notify = NOTIFY_INIT;
 	auto_container s = OCI_CONTAINER_INIT;
 	struct spec spec;
 	int rc = oci_state_open(o, argv[0], OCI_LOCKED, &s, e);
@@ -331,7 +359,13 @@ int oci_start(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	rc = oci_state_spec(&s, &spec, e);
 	if (rc < 0)
 		return rc;
-	rc = start(&s, &spec, e);
+	rc = notify_open(&s, (pid_t)s.record.pid, &notify, e);
+	if (rc == 0)
+		rc = start(&s, &spec, e);
 	spec_done(&spec);
-	return rc;
+	if (rc < 0)
+		return rc;
+	oci_state_unlock(&s);
+	await_notice(o, &notify, s.pidfd);
+	return 0;
 }

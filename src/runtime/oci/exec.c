@@ -243,6 +243,7 @@ int oci_exec(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 {
 	CLEANUP(execution_done)
 	struct execution x = {.o = o, .f = f, .state = OCI_CONTAINER_INIT, .c = CONTAINER_INIT};
+	struct notify none = NOTIFY_INIT;
 	int rc = self_protect(o->main_argv, e);
 
 	spec_init(&x.spec);
@@ -259,7 +260,7 @@ int oci_exec(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	if (rc == 0)
 		rc = start(&x, e);
 	if (rc == 0 && !f->detach)
-		rc = process_wait(&x.c, e);
+		rc = process_wait(o, &x.c, &none, e);
 	/* runc's own status for an exec that could not begin. */
 	return rc < 0 ? (x.exit_code ? x.exit_code : 255) : rc;
 }

@@ -21,6 +21,8 @@
 #include "base/mem.h"
 #include "runtime/oci/tty.h"
 
+#define NOTICES_MAX 1000 /* more than the kernel keeps for one socket */
+
 void process_add_listen_env(const struct oci *o, struct spec_process *p)
 {
 	auto_free char *text = xasprintf("LISTEN_FDS=%u", o->listen_fds);
@@ -171,7 +173,25 @@ static void take_signals(struct container *c, struct tty *t, int signals, bool *
 	}
 }
 
-int process_wait(struct container *c, struct err *e)
+/* A host that is not reached is no reason to end a program that runs. */
+static void take_notice(const struct oci *o, struct notify *n, const struct pollfd *pf)
+{
+	struct err why = ERR_INIT;
+
+	if ((pf->revents & POLLIN) && notify_take(n, &why) < 0)
+		oci_warn(o, err_text(&why));
+}
+
+/* What the program has said before its end, which may have come before we first looked. */
+static void take_last_notices(const struct oci *o, struct notify *n)
+{
+	struct pollfd pf = {.fd = n->container, .events = POLLIN};
+
+	for (int i = 0; i < NOTICES_MAX && n->container >= 0 && poll(&pf, 1, 0) > 0; i++)
+		take_notice(o, n, &pf);
+}
+
+int process_wait(const struct oci *o, struct container *c, struct notify *n, struct err *e)
 {
 	auto_close int signals = -1;
 	struct tty t = TTY_INIT;
@@ -188,14 +208,17 @@ int process_wait(struct container *c, struct err *e)
 		return rc;
 	ended = reap(c->pid, &code);
 	while (!ended) {
-		struct pollfd pf[TTY_POLL + 1] = {{.fd = signals, .events = POLLIN}};
+		struct pollfd pf[TTY_POLL + 2] = {{.fd = signals, .events = POLLIN},
+						  {.fd = n->container, .events = POLLIN}};
 
-		tty_poll(&t, pf + 1);
+		tty_poll(&t, pf + 2);
 		if (poll(pf, ARRAY_LEN(pf), -1) < 0 && errno != EINTR)
 			break;
-		tty_move(&t, pf + 1);
+		tty_move(&t, pf + 2);
+		take_notice(o, n, &pf[1]);
 		take_signals(c, &t, signals, &ended, &code);
 	}
+	take_last_notices(o, n);
 	tty_close(&t);
 	return code;
 }

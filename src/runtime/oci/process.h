@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtime/container/launch.h"
+#include "runtime/oci/notify.h"
 #include "runtime/oci/oci.h"
 
 /*
@@ -24,8 +25,8 @@ int process_send_console(const struct oci_flags *f, struct container *c, struct 
 int process_write_pid(const struct oci_flags *f, pid_t pid, struct err *e);
 /*
  * Waits for the end of the process in the foreground: passes signals on, and the terminal's bytes
- * where it has one here. The exit status (128 + signal) or -errno.
+ * where it has one here, and its READY=1. The exit status (128 + signal) or -errno.
  */
-int process_wait(struct container *c, struct err *e);
+int process_wait(const struct oci *o, struct container *c, struct notify *n, struct err *e);
 /* Blocks the signals that process_wait() takes; before the process is made. */
 void process_block_signals(void);

@@ -337,11 +337,13 @@ void oci_state_unlock(const struct oci_container *c)
 /* Without a new descriptor: what is there has few names. */
 static int remove_by_name(const struct oci_container *c)
 {
-	static const char *const names[] = {"state.json",  "config.json",  OCI_SOCKET,
-					    ".state.json", ".config.json", OCI_SOCKET_EARLY};
+	static const char *const names[] = {"state.json",        "config.json",  OCI_SOCKET,
+					    ".state.json",       ".config.json", OCI_SOCKET_EARLY,
+					    "notify/notify.sock"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		(void)unlinkat(c->dir, names[i], 0);
+	(void)unlinkat(c->dir, "notify", AT_REMOVEDIR);
 	return unlinkat(c->parent, c->id, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
