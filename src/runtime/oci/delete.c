@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "runtime/container/hooks.h"
+#include "runtime/oci/systemd.h"
 
 #define END_MS 10000 /* for a killed container to be gone */
 
@@ -61,14 +62,19 @@ static int wait_gone(const struct oci_container *c, struct err *e)
 	return 0;
 }
 
-int oci_delete_container(struct oci_container *c, const struct spec *spec, struct err *e)
+int oci_delete_container(const struct oci *o, struct oci_container *c, const struct spec *spec,
+			 struct err *e)
 {
+	auto_free char *text = oci_state_description(o, c->id);
 	struct hook_state s = {
 		.id = c->id, .bundle = c->record.bundle, .status = "stopped", .spec = spec};
 	int rc = kill_all(c, e);
 
 	if (rc == 0)
 		rc = wait_gone(c, e);
+	/* Also one that systemd has taken away itself: its name is free once that is done. */
+	if (rc == 0 && c->record.unit && systemd_runs())
+		rc = systemd_stop(c->record.unit, text, e);
 	if (rc == 0)
 		rc = oci_state_remove(c, e);
 	if (rc == 0 && spec)
@@ -104,6 +110,7 @@ static void leave_others_group(const struct oci *o, struct oci_container *c, boo
 	if (warns)
 		oci_warn(o, text);
 	str_set(&c->record.cgroup, NULL);
+	str_set(&c->record.unit, NULL);
 }
 
 /*
@@ -173,7 +180,7 @@ static int end_container(const struct oci *o, struct oci_container *c, bool forc
 			       c->id, oci_status_name(status));
 	has_spec = oci_state_spec(c, &spec, NULL) == 0;
 	warn_of_damage(o, c, has_spec ? &spec : NULL);
-	rc = oci_delete_container(c, has_spec && c->record.pid != SPEC_UNSET ? &spec : NULL, e);
+	rc = oci_delete_container(o, c, has_spec && c->record.pid != SPEC_UNSET ? &spec : NULL, e);
 	if (has_spec)
 		spec_done(&spec);
 	return rc;

@@ -9,4 +9,5 @@
  * Kills what is left of a container, removes its group and its state, then runs the poststop
  * hooks of `spec` (NULL: none). A hook that fails is an error, but everything is removed.
  */
-int oci_delete_container(struct oci_container *c, const struct spec *spec, struct err *e);
+int oci_delete_container(const struct oci *o, struct oci_container *c, const struct spec *spec,
+			 struct err *e);

@@ -25,6 +25,7 @@ static const struct jt_type record_type = {
 					   JT_STR_(struct oci_record, rootfs, "rootfs"),
 					   JT_STR_(struct oci_record, created, "created"),
 					   JT_STR_(struct oci_record, cgroup, "cgroup"),
+					   JT_STR_(struct oci_record, unit, "unit"),
 					   JT_I64_(struct oci_record, pid, "pid"),
 					   JT_I64_(struct oci_record, start_time, "startTime"),
 					   JT_PAIRS_(struct oci_record, annotations, "annotations"),
@@ -177,6 +178,13 @@ static void find_process(struct oci_container *c)
 		close(TAKE_FD(c->pidfd));
 }
 
+static bool has_end(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
 /* Its creator has written the group's path into the configuration before it made the group. */
 static void find_group(struct oci_container *c)
 {
@@ -184,8 +192,10 @@ static void find_group(struct oci_container *c)
 
 	if (oci_state_spec(c, &spec, NULL) < 0)
 		return;
-	if (spec.linux_.cgroups_path)
-		(void)cgroup_path_clean(spec.linux_.cgroups_path, &c->record.cgroup, NULL);
+	if (spec.linux_.cgroups_path &&
+	    cgroup_path_clean(spec.linux_.cgroups_path, &c->record.cgroup, NULL) == 0 &&
+	    has_end(c->record.cgroup, ".scope"))
+		c->record.unit = xstrdup(strrchr(c->record.cgroup, '/') + 1);
 	spec_done(&spec);
 }
 
@@ -383,6 +393,11 @@ enum oci_status oci_status_of_process(const struct oci_container *c)
 	if (is_there(c, OCI_SOCKET_EARLY))
 		return OCI_CREATING;
 	return is_there(c, OCI_SOCKET) ? OCI_CREATED : OCI_RUNNING;
+}
+
+char *oci_state_description(const struct oci *o, const char *id)
+{
+	return xasprintf("container %s (%s)", id, o->root);
 }
 
 enum oci_status oci_status(const struct oci_container *c)
