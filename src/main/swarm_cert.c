@@ -32,17 +32,16 @@ static enum node_role role_of(const struct cert *c)
 
 /* Asking */
 
-static int key_make(struct swarm *s, struct buf *csr, struct err *e)
+int swarm_key_make(struct buf *ret_key, struct buf *ret_csr, struct err *e)
 {
 	auto_pkey *key = NULL;
 	int rc = pkey_new(&key, e);
 
-	buf_burn(&s->new_key);
 	if (rc == 0)
-		rc = buf_reserve(&s->new_key, LIMIT_PEM);
+		rc = buf_reserve(ret_key, LIMIT_PEM);
 	if (rc == 0)
-		rc = pkey_write(key, &s->new_key, e);
-	return rc == 0 ? csr_new(key, csr, e) : rc;
+		rc = pkey_write(key, ret_key, e);
+	return rc == 0 ? csr_new(key, ret_csr, e) : rc;
 }
 
 static void cert_ask(struct swarm *s)
@@ -55,7 +54,8 @@ static void cert_ask(struct swarm *s)
 
 	if (!s->session)
 		return;
-	if (key_make(s, &csr, &e) < 0) {
+	buf_burn(&s->new_key);
+	if (swarm_key_make(&s->new_key, &csr, &e) < 0) {
 		log_error("a new certificate cannot be asked for: %s", e.msg);
 		return;
 	}
@@ -129,7 +129,7 @@ static int cert_check(const struct swarm *s, const struct session_cert *c, struc
 	if (rc == 0)
 		rc = certs_verify(&chain, &roots, clock_wall_ns(), e);
 	if (rc == 0)
-		rc = pkey_read(buf_text((struct buf *)&s->new_key), s->new_key.len, &key, e);
+		rc = pkey_read(buf_text(&s->new_key), s->new_key.len, &key, e);
 	if (rc == 0)
 		rc = cert_match(chain.v[0], key, e);
 	if (rc < 0)

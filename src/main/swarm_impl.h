@@ -74,6 +74,12 @@ void swarm_leave_begin(void *arg, bool force, swarm_done done, void *done_arg);
 
 /* A new key and certificate: swarm_cert.c. */
 
+/*
+ * A new key as PEM into `ret_key`, which has room for LIMIT_PEM, to be burned; and a request for a
+ * certificate for it.
+ */
+int swarm_key_make(struct buf *ret_key, struct buf *ret_csr, struct err *e);
+
 /* The role that the managers want of this node. */
 void swarm_role_wanted(struct swarm *s, enum node_role role);
 void swarm_cert_taken(struct swarm *s, const struct session_cert *c);

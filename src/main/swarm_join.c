@@ -230,17 +230,11 @@ static int join_addresses(struct swarm_state *state, const struct swarm_join *r,
 
 static int key_make(struct joining *j, struct err *e)
 {
-	auto_pkey *key = NULL;
-	auto_buf pem = BUF_INIT(LIMIT_FILE_SMALL);
-	int rc = pkey_new(&key, e);
+	auto_buf key = BUF_INIT(LIMIT_PEM), csr = BUF_INIT(LIMIT_FILE_SMALL);
+	int rc = swarm_key_make(&key, &csr, e);
 
-	if (rc == 0)
-		rc = csr_new(key, &pem, e);
-	j->csr = buf_take(&pem);
-	(void)buf_reserve(&pem, LIMIT_PEM);
-	if (rc == 0)
-		rc = pkey_write(key, &pem, e);
-	j->swarm->state.key = buf_take(&pem);
+	j->csr = buf_take(&csr);
+	j->swarm->state.key = buf_take(&key);
 	return rc;
 }
 
