@@ -50,11 +50,21 @@ static size_t slot_standing(const struct slot *slot, uint64_t iteration)
 	return n;
 }
 
+/* What is left of the time for which a task is held at READY, in ns. */
+static int64_t held_ns(const struct core_step *step, const struct task *t)
+{
+	return t->desired == TASK_READY ? MAX_OF(t->not_before - step->now_ns, 0) : 0;
+}
+
+static bool node_is_lost(const struct core_step *step, const struct task *t)
+{
+	return t->node && !node_keeps_tasks(store_node(step->store, t->node));
+}
+
 static void restart(struct core_step *step, const struct slot *slot, const struct service *svc,
 		    const struct task *t)
 {
 	const struct node *node = t->node ? store_node(step->store, t->node) : NULL;
-	bool stays = !t->node || node_keeps_tasks(node);
 	struct restart_rules rules;
 
 	/* Beside an old task that still stands nothing follows: the updater tries again. */
@@ -67,7 +77,8 @@ static void restart(struct core_step *step, const struct slot *slot, const struc
 		return; /* the orchestrator makes one when the node fits again */
 	if (slot_standing(slot, task_iteration(t)) == 1 &&
 	    core_may_restart(step->store, slot, svc, t, step->now_ns))
-		successor_add(step, slot, svc, t, stays ? rules.delay : 0);
+		successor_add(step, slot, svc, t,
+			      node_is_lost(step, t) ? held_ns(step, t) : rules.delay);
 }
 
 /* Starts a task held at READY when it is time; else says when to look again. */
@@ -87,8 +98,7 @@ static void raise_when_due(struct core_restart *c, struct core_step *step, const
 /* One of an earlier iteration that was let run on has no successor, but cannot stay either. */
 static void earlier_leave(struct core_step *step, const struct task *t)
 {
-	if (!task_state_final(t->status.state) && t->node &&
-	    !node_keeps_tasks(store_node(step->store, t->node)))
+	if (!task_state_final(t->status.state) && node_is_lost(step, t))
 		core_task_desire(step, t, TASK_SHUTDOWN);
 }
 
@@ -119,8 +129,13 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 	}
 	if (slot_wanted(slot) != t) /* the updater's: it waits for the newer one */
 		return;
-	if (task_state_final(t->status.state) ||
-	    (t->node && !node_keeps_tasks(store_node(step->store, t->node))))
+	/*
+	 * One that could not even be prepared (there is no such image, say) ends long before its
+	 * delay has passed: whoever followed it at once would turn in a circle.
+	 */
+	if (task_state_final(t->status.state) && held_ns(step, t) && !node_is_lost(step, t))
+		wakes_set(&c->wakes, id, t->not_before);
+	else if (task_state_final(t->status.state) || node_is_lost(step, t))
 		restart(step, slot, svc, t);
 	else if (t->desired == TASK_READY)
 		raise_when_due(c, step, slot, svc, t);

@@ -46,6 +46,50 @@ static void the_delay_is_kept(void **state)
 	cores_free(c);
 }
 
+static enum task_state cannot_be_prepared(struct cores *c, const struct task *t)
+{
+	(void)c;
+	(void)t;
+	return TASK_REJECTED;
+}
+
+/* What is refused before it runs, as an image that is not there, is not tried faster than that. */
+static void the_delay_is_kept_by_what_cannot_be_prepared(void **state)
+{
+	struct cores *c = with_service(1, RESTART_ANY, 5 * NS_PER_SEC, 0, 0);
+
+	c->fate = cannot_be_prepared;
+	service_force(c, "web");
+	(void)cores_quiet(c);
+	/* The first, the task of the update, and the one that waits after it. */
+	assert_int_equal(c->ids, 3);
+	assert_int_equal(task_in(c, "web", 1)->desired, TASK_READY);
+	for (size_t i = 1; i <= 10; i++) {
+		cores_pass(c, 5 * NS_PER_SEC - 1);
+		assert_int_equal(c->ids, 2 + i);
+		if (i % 3 == 0)
+			cores_reset(c);
+		cores_pass(c, 1);
+		assert_int_equal(c->ids, 3 + i);
+	}
+	cores_free(c);
+}
+
+static void a_lost_node_does_not_shorten_the_delay(void **state)
+{
+	struct cores *c = with_service(1, RESTART_ANY, 5 * NS_PER_SEC, 0, 0);
+
+	task_report(c, task_in(c, "web", 1), TASK_FAILED);
+	(void)cores_quiet(c);
+	node_state(c, task_in(c, "web", 1)->node, NODE_DOWN);
+	cores_pass(c, 5 * NS_PER_SEC - 1);
+	assert_running(c, "web", 0);
+	assert_int_equal(task_in(c, "web", 1)->status.state, TASK_READY);
+	cores_pass(c, 1);
+	assert_running(c, "web", 1);
+	cores_free(c);
+}
+
 static void the_default_delay_is_five_seconds(void **state)
 {
 	struct cores *c = cores_new(1);
@@ -333,6 +377,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_delay_is_kept),
+		TEST(the_delay_is_kept_by_what_cannot_be_prepared),
+		TEST(a_lost_node_does_not_shorten_the_delay),
 		TEST(the_default_delay_is_five_seconds),
 		TEST(conditions),
 		TEST(attempts_run_out),
