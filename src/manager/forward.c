@@ -127,8 +127,10 @@ static int leader_target(struct stream_target *ret, void *data, struct err *e)
 
 static void leader_open(struct stream *s, void *data)
 {
+	struct forward *f = data;
+
 	(void)s;
-	(void)data;
+	f->config.open(f->config.arg);
 }
 
 static void leader_recv(struct stream *s, const struct frame_view *v, void *data)

@@ -21,6 +21,7 @@ struct forward_config {
 	/* The leader's node id, NULL while none is known or it is this node. */
 	const char *(*leader)(void *arg);
 	int (*address)(void *arg, const char *node, char ret[STREAM_ADDRESS_MAX]);
+	void (*open)(void *arg); /* there is a connection to the leader now */
 	/*
 	 * A request of another manager, to be answered once by forward_answer(), now or later. The
 	 * request belongs to `in` and lives until then.

@@ -98,6 +98,11 @@ static const char *other_leader(void *arg)
 	return leader && strcmp(leader, m->node) != 0 ? leader : NULL;
 }
 
+static void forward_open(void *arg)
+{
+	manager_calls_retry(arg);
+}
+
 static void serve(void *arg, struct forward_in *in, const struct control_request *r)
 {
 	manager_serve(arg, in, r);
@@ -163,6 +168,8 @@ static void on_leading(void *arg, bool leading)
 	if (leading)
 		first_try(m);
 	dispatcher_leading(m->dispatcher, leading);
+	if (leading)
+		manager_calls_retry(m);
 	membership_wake(m->membership);
 	tell_changed(m);
 }
@@ -293,6 +300,7 @@ static int parts_make(struct manager *m, const struct manager_config *config, st
 					 .arg = m,
 					 .leader = other_leader,
 					 .address = address_of,
+					 .open = forward_open,
 					 .serve = serve};
 	struct replica_config replica = {.world = config->world,
 					 .io = config->io,

@@ -10,10 +10,17 @@
 
 /* How long an answer of the leader may wait for this manager to catch up. */
 #define CATCH_UP_MS 10000
+/*
+ * How long a request waits for a connection to the leader: raft knows a new one at once, and
+ * dialling it takes a handshake, on a busy machine a long one. Nothing was sent, so the outcome is
+ * known.
+ */
+#define CONNECT_MS 3000
 #define YIELD_MS 50 /* from the leader's answer that another has to lead until it hands over */
 
 enum call_state {
 	CALL_WRITE,   /* in the queue here */
+	CALL_CONNECT, /* waits for a connection to the leader */
 	CALL_SENT,    /* at the leader */
 	CALL_CATCHUP, /* answered by the leader; not applied here yet */
 	CALL_READ,    /* waits for a barrier here */
@@ -25,7 +32,7 @@ struct manager_call {
 	enum call_state state;
 	control_done done; /* NULL once the asker has gone */
 	void *arg;
-	struct control_request *request; /* its own copy, in the queue */
+	struct control_request *request; /* its own copy, in a queue here */
 	struct control_answer answer;
 	struct replica_op op;
 	struct proposer_read read;
@@ -56,6 +63,7 @@ static void call_free(struct manager_call *c)
 	struct manager *m = c->manager;
 
 	world_timer_stop(m->config.world, &c->timer);
+	m->calls_waiting -= c->state == CALL_CONNECT;
 	if (m->calls_next == c)
 		m->calls_next = c->next;
 	if (m->calls == c)
@@ -200,7 +208,8 @@ static int call_yield(struct manager_call *c, const struct control_request *r, s
 static int call_write(struct manager_call *c, const struct control_request *r, struct err *e)
 {
 	c->state = CALL_WRITE;
-	c->request = table_dup(&control_request_table, r);
+	if (!c->request)
+		c->request = table_dup(&control_request_table, r);
 	c->op = (struct replica_op){
 		.build = call_build, .done = call_written, .answer = &c->answer};
 	return replica_write(c->manager->replica, &c->op, e);
@@ -249,6 +258,80 @@ static bool call_is_news(const struct control_request *r)
 	return r->op == CONTROL_NODES_ALIVE;
 }
 
+static void connect_late(struct world_timer *t);
+
+/* 0 when it waits; else `rc`, which is why it cannot be sent now. */
+static int call_wait(struct manager_call *c, const struct control_request *r, int rc, struct err *e)
+{
+	struct manager *m = c->manager;
+
+	/* Without contact to a leader nobody waits: that is answered at once. */
+	if (rc != -EHOSTUNREACH || call_is_news(r) ||
+	    raft_node_is_leader(replica_raft(m->replica)) || manager_readable(m, NULL) < 0)
+		return rc;
+	if (m->calls_waiting >= LIMIT_PROPOSALS)
+		return err_set(e, -EAGAIN, "too many requests wait for the leader: try again");
+	c->state = CALL_CONNECT;
+	c->request = table_dup(&control_request_table, r);
+	c->timer.fire = connect_late;
+	m->calls_waiting++;
+	world_timer_start(m->config.world, &c->timer, CONNECT_MS);
+	return 0;
+}
+
+/* To the queue here, or to the leader; it may have been answered when this returns. */
+static int call_route(struct manager_call *c, const struct control_request *r, struct err *e)
+{
+	struct manager *m = c->manager;
+	int rc;
+
+	if (m->closing)
+		return err_set(e, -ECANCELED, "this manager stops");
+	if (raft_node_is_leader(replica_raft(m->replica))) {
+		rc = call_is_about_me(m, r, e);
+		if (rc == 0)
+			rc = call_yield(c, r, e);
+		return rc == 0 ? call_write(c, r, e) : rc;
+	}
+	rc = manager_readable(m, e);
+	return rc == 0 ? forward_send(m->forward, r, call_answered, c, &c->sent_id, e) : rc;
+}
+
+/* Out of the wait: on its way, or answered by what is in its way. */
+static void call_retry(struct manager_call *c, bool last)
+{
+	struct manager *m = c->manager;
+	struct err e = ERR_INIT;
+	int rc;
+
+	m->calls_waiting--;
+	c->state = CALL_SENT; /* unless it is written here */
+	c->entering = true;
+	rc = call_route(c, c->request, &e);
+	if (rc == -EHOSTUNREACH && !last) {
+		m->calls_waiting++;
+		c->state = CALL_CONNECT;
+		c->entering = false;
+		return;
+	}
+	world_timer_stop(m->config.world, &c->timer);
+	(void)call_entered(c, rc, &e);
+}
+
+static void connect_late(struct world_timer *t)
+{
+	call_retry(container_of(t, struct manager_call, timer), true);
+}
+
+void manager_calls_retry(struct manager *m)
+{
+	for (struct manager_call *c = m->calls; c; c = m->calls_next) {
+		m->calls_next = c->next;
+		if (c->state == CALL_CONNECT)
+			call_retry(c, false);
+	}
+}
+
 struct manager_call *manager_control(struct manager *m, const struct control_request *r,
 				     control_done done, void *arg)
 {
@@ -256,25 +339,15 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 	struct err e = ERR_INIT;
 	int rc;
 
-	if (m->closing) {
-		rc = err_set(&e, -ECANCELED, "this manager stops");
-	} else if (raft_node_is_leader(replica_raft(m->replica))) {
-		if (call_is_news(r)) {
-			dispatcher_alive(m->dispatcher, &r->ids);
-			call_end(c, 0, NULL);
-			return call_entered(c, 0, NULL);
-		}
-		rc = call_is_about_me(m, r, &e);
-		if (rc == 0)
-			rc = call_yield(c, r, &e);
-		if (rc == 0)
-			rc = call_write(c, r, &e);
-	} else {
-		rc = manager_readable(m, &e);
-		c->state = CALL_SENT;
-		if (rc == 0)
-			rc = forward_send(m->forward, r, call_answered, c, &c->sent_id, &e);
+	if (call_is_news(r) && raft_node_is_leader(replica_raft(m->replica)) && !m->closing) {
+		dispatcher_alive(m->dispatcher, &r->ids);
+		call_end(c, 0, NULL);
+		return call_entered(c, 0, NULL);
 	}
+	c->state = CALL_SENT;
+	rc = call_route(c, r, &e);
+	if (rc < 0)
+		rc = call_wait(c, r, rc, &e);
 	return call_entered(c, rc, &e);
 }
 
@@ -317,6 +390,7 @@ void manager_cancel(struct manager_call *c)
 		forward_cancel(c->manager->forward, c->sent_id);
 		call_free(c);
 		break;
+	case CALL_CONNECT:
 	case CALL_CATCHUP:
 		call_free(c);
 		break;

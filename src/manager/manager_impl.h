@@ -26,6 +26,7 @@ struct manager {
 	struct first_write *first; /* of a new cluster, until this manager leads */
 	struct manager_call *calls;
 	struct manager_call *calls_next; /* of a walk that answers them */
+	unsigned calls_waiting;          /* for a connection to the leader */
 	struct world_timer removing;     /* this node has left: told outside of raft's calls */
 	struct world_timer stopping;     /* hands leadership over before it closes */
 	struct world_timer yielding;     /* another has to lead, to remove this node */
@@ -47,6 +48,8 @@ int manager_peer_check(const struct manager *m, const struct stream_peer *peer, 
 void manager_serve(struct manager *m, struct forward_in *in, const struct control_request *r);
 /* Calls that wait for this version to be applied here can be answered. */
 void manager_calls_applied(struct manager *m, uint64_t version);
+/* Calls that wait for a connection to the leader may go: there is one, or this manager leads. */
+void manager_calls_retry(struct manager *m);
 /* Answers every call that is still open: the manager stops. */
 void manager_calls_fail(struct manager *m);
 /* Whether another voter could lead. */

@@ -87,10 +87,14 @@ def test_promoted_workers_vote_and_survive_the_first_manager(swarm):
     assert "swarm-manager" in subject(swarm, "w1")
     assert {t["ID"] for t in swarm.tasks("w1", service)} == before, "a task was replaced"
     swarm.tool("crash", "m1")
-    leader = wait_for(
-        "a new leader",
-        lambda: next((m for m, s in managers(swarm, "w1").items() if s.get("Leader") and m != "m1"), None),
-    )
+
+    def led_by():
+        """Whom both of the others know as leader."""
+        seen = [{m for m, s in managers(swarm, via).items() if s.get("Leader")} for via in ("w1", "w2")]
+        common = seen[0] & seen[1] - {"m1"}
+        return common.pop() if common else None
+
+    leader = wait_for("a new leader", led_by)
     swarm.managers.remove("m1")
     other = next(w for w in ("w1", "w2") if w != leader)
     swarm.scale(other, service, 9)
