@@ -65,6 +65,14 @@ static const struct field swarm_view_fields[] = {
 #undef T
 static TABLE_DEFINE(swarm_view, swarm_view_fields);
 
+/* Swarm's, for clients that show them and send them back: Shoal's raft has times of its own. */
+static const struct raft_settings raft_defaults = {
+	.snapshot_interval = 10000,
+	.log_entries_for_slow_followers = 500,
+	.election_tick = 10,
+	.heartbeat_tick = 1,
+};
+
 void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret)
 {
 	table_copy(&cluster_spec_table, ret, &c->spec);
@@ -72,6 +80,15 @@ void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret)
 		ret->orchestration.task_history = xcalloc(1, sizeof(int64_t));
 		*ret->orchestration.task_history = cluster_task_history(c);
 	}
+	if (ret->raft.snapshot_interval == 0)
+		ret->raft.snapshot_interval = raft_defaults.snapshot_interval;
+	if (ret->raft.log_entries_for_slow_followers == 0)
+		ret->raft.log_entries_for_slow_followers =
+			raft_defaults.log_entries_for_slow_followers;
+	if (ret->raft.election_tick == 0)
+		ret->raft.election_tick = raft_defaults.election_tick;
+	if (ret->raft.heartbeat_tick == 0)
+		ret->raft.heartbeat_tick = raft_defaults.heartbeat_tick;
 	ret->dispatcher.heartbeat_period = cluster_heartbeat_ns(c);
 	if (ret->ca.node_cert_expiry == 0)
 		ret->ca.node_cert_expiry = CERT_EXPIRY_DEFAULT_NS;

@@ -49,6 +49,18 @@ def test_five_nodes_are_ready_and_three_of_them_managers(swarm):
     assert sum(n["ManagerStatus"].get("Leader", False) for n in managers) == 1
 
 
+def test_the_swarm_shows_its_settings_as_docker_does(swarm):
+    spec = swarm.get("m2", "/swarm")["Spec"]
+    assert spec["Orchestration"] == {"TaskHistoryRetentionLimit": 5}
+    assert spec["Raft"] == {
+        "SnapshotInterval": 10000,
+        "LogEntriesForSlowFollowers": 500,
+        "ElectionTick": 10,
+        "HeartbeatTick": 1,
+    }
+    assert spec["Dispatcher"] == {"HeartbeatPeriod": 5 * 10**9}
+
+
 def test_a_service_spreads_over_the_hosts(swarm):
     service = swarm.service("m1", "spread", 10)
     tasks = swarm.wait_running("m1", service, 10)
