@@ -18,6 +18,7 @@
 #define RETRY_MAX_MS 8000  /* each time after twice as long */
 #define REPORTS_BATCH 2000 /* statuses of one frame */
 #define HEARTBEAT_MS 5000  /* until a manager says otherwise */
+#define LEAVE_MS 2000      /* what a manager has to take the word that this node leaves */
 
 /* The last status of a task that no manager has taken yet. */
 struct pending {
@@ -32,7 +33,7 @@ struct session_client {
 	struct session_client_config config;
 	char node[ID_CLUSTER_LEN + 1];
 	struct dialer dialer;
-	uv_timer_t beat, flush;
+	uv_timer_t beat, flush, leave;
 	LIST_OF(struct session_manager) managers;
 	size_t next; /* of the managers, to be tried */
 	char address[STREAM_ADDRESS_MAX];
@@ -43,6 +44,8 @@ struct session_client {
 	uint64_t sequence;
 	struct pending *pending;
 	unsigned handles;
+	void (*left)(void *arg); /* while the word that it leaves is on its way */
+	void *left_arg;
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -243,6 +246,35 @@ static void data_read(struct session_client *c, const struct frame_view *f)
 	table_done(&data_request_table, &r);
 }
 
+/* Leaving */
+
+static void left_fire(uv_timer_t *t)
+{
+	struct session_client *c = t->data;
+
+	c->left(c->left_arg);
+}
+
+/* Not from within the stream's own call: the session is closed then. */
+static void left_soon(struct session_client *c)
+{
+	if (c->left && !c->closing)
+		(void)uv_timer_start(&c->leave, left_fire, 0, 0);
+}
+
+void session_client_leave(struct session_client *c, void (*left)(void *arg), void *arg)
+{
+	struct stream *s = stream_of(c);
+
+	if (!c->open || !s || stream_send_copy(s, SESSION_LEAVE, NULL, 0) < 0) {
+		left(arg);
+		return;
+	}
+	c->left = left;
+	c->left_arg = arg;
+	(void)uv_timer_start(&c->leave, left_fire, LEAVE_MS, 0);
+}
+
 static void session_recv(struct stream *s, const struct frame_view *f, void *data)
 {
 	struct session_client *c = data;
@@ -271,6 +303,9 @@ static void session_recv(struct stream *s, const struct frame_view *f, void *dat
 		break;
 	case SESSION_DATA:
 		data_read(c, f);
+		break;
+	case SESSION_LEAVE:
+		left_soon(c);
 		break;
 	default: /* a beat; or of a later version */
 		break;
@@ -340,6 +375,7 @@ static void session_lost(const struct err *why, bool was_open, uint32_t wait_ms,
 	if (was_open)
 		c->config.ops->connected(c->config.arg, false);
 	c->config.ops->refused(c->config.arg, why);
+	left_soon(c);
 }
 
 static const struct dialer_ops dialer_ops_of_session = {
@@ -389,11 +425,12 @@ struct session_client *session_client_new(const struct session_client_config *co
 	c->retry_ms = RETRY_MIN_MS;
 	(void)uv_timer_init(config->loop, &c->beat);
 	(void)uv_timer_init(config->loop, &c->flush);
-	c->beat.data = c->flush.data = c;
+	(void)uv_timer_init(config->loop, &c->leave);
+	c->beat.data = c->flush.data = c->leave.data = c;
 	(void)uv_timer_start(&c->beat, beat_fire, c->heartbeat_ms, c->heartbeat_ms);
 	dialer_start(&c->dialer, config->hub, &dialer_ops_of_session, c);
 	dialer_set_backoff(&c->dialer, REDIAL_MIN_MS, REDIAL_MAX_MS);
-	c->handles = 3;
+	c->handles = 4;
 	return c;
 }
 
@@ -429,5 +466,6 @@ void session_client_close(struct session_client *c, void (*done)(void *arg), voi
 	c->done_arg = arg;
 	uv_close((uv_handle_t *)&c->beat, timer_closed);
 	uv_close((uv_handle_t *)&c->flush, timer_closed);
+	uv_close((uv_handle_t *)&c->leave, timer_closed);
 	dialer_close(&c->dialer, dialer_closed);
 }

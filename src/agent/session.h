@@ -49,5 +49,11 @@ void session_client_report(struct session_client *c, const char *task,
 			   const struct task_status *status);
 /* Asks for a new certificate; an answer that does not come is asked for again by the caller. */
 void session_client_certify(struct session_client *c, const struct session_cert_request *r);
+/*
+ * Says that this node leaves the swarm: call it when nothing of its tasks is left. `left` comes
+ * once a manager has taken it, or cannot be reached, or after two seconds; at once where there is
+ * no session.
+ */
+void session_client_leave(struct session_client *c, void (*left)(void *arg), void *arg);
 /* The host has changed, or a table is not known any more: describes again. */
 void session_client_describe(struct session_client *c);

@@ -278,7 +278,7 @@ static void leave_vote_gone(void *arg, int status, const struct control_answer *
 	swarm_stop(arg, leave_stopped);
 }
 
-static void leave_tasks_gone(void *arg)
+static void leave_told(void *arg)
 {
 	struct swarm *s = arg;
 
@@ -286,6 +286,16 @@ static void leave_tasks_gone(void *arg)
 		manager_leave(s->manager, leave_vote_gone, s);
 	else
 		swarm_stop(s, leave_stopped);
+}
+
+static void leave_tasks_gone(void *arg)
+{
+	struct swarm *s = arg;
+
+	if (s->session)
+		session_client_leave(s->session, leave_told, s);
+	else
+		leave_told(s);
 }
 
 void swarm_leave_begin(void *arg, bool force, swarm_done done, void *done_arg)

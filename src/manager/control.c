@@ -64,6 +64,7 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_TASKS_ORPHANED] = control_tasks_orphaned,
 	[CONTROL_NODE_LEAVE] = control_node_leave,
 	[CONTROL_NODES_DOUBTED] = control_nodes_doubted,
+	[CONTROL_NODE_LEFT] = control_node_left,
 	[CONTROL_NODE_CERTIFY] = control_node_certify,
 	[CONTROL_SECRET_CREATE] = control_secret_create,
 	[CONTROL_SECRET_UPDATE] = control_secret_update,

@@ -37,6 +37,7 @@ enum control_op {
 	CONTROL_SECRET_CREATE = 18, /* these three: of secrets and configs, by `kind` */
 	CONTROL_SECRET_UPDATE = 19,
 	CONTROL_SECRET_REMOVE = 20,
+	CONTROL_NODE_LEFT = 30,    /* an agent has gone on purpose; none of its tasks runs */
 	CONTROL_NODE_CERTIFY = 34, /* a node is about to get a certificate for a new key */
 	CONTROL_OP_MAX
 };
@@ -120,6 +121,7 @@ int control_node_seen(struct control *c, const struct control_request *r, struct
 int control_nodes_lost(struct control *c, const struct control_request *r, struct err *e);
 int control_nodes_doubted(struct control *c, const struct control_request *r, struct err *e);
 int control_tasks_orphaned(struct control *c, const struct control_request *r, struct err *e);
+int control_node_left(struct control *c, const struct control_request *r, struct err *e);
 int control_secret_create(struct control *c, const struct control_request *r, struct err *e);
 int control_secret_update(struct control *c, const struct control_request *r, struct err *e);
 int control_secret_remove(struct control *c, const struct control_request *r, struct err *e);

@@ -109,7 +109,7 @@ int control_nodes_doubted(struct control *c, const struct control_request *r, st
 }
 
 /* Stops at what one entry takes; the dispatcher asks again while there are more. */
-static void node_orphan(struct control *c, const char *node)
+static void node_orphan(struct control *c, const char *node, const char *why)
 {
 	const struct task *old;
 	struct store_walk w;
@@ -125,7 +125,7 @@ static void node_orphan(struct control *c, const char *node)
 		if (!old->evicted) {
 			t->status.state = TASK_ORPHANED;
 			t->status.timestamp = c->now_ns;
-			str_set(&t->status.message, "the node has been down for too long");
+			str_set(&t->status.message, why);
 		}
 		t->evicted = false;
 		changes_update(c->out, &old->o, &t->o, c->now_ns);
@@ -139,7 +139,20 @@ int control_tasks_orphaned(struct control *c, const struct control_request *r, s
 		const struct node *n = store_node(c->view, id);
 
 		if (!n || n->status.state == NODE_DOWN)
-			node_orphan(c, id);
+			node_orphan(c, id, "the node has been down for too long");
 	}
+	return 0;
+}
+
+/* What one entry does not take of its tasks is orphaned when the node has been down for a day. */
+int control_node_left(struct control *c, const struct control_request *r, struct err *e)
+{
+	const struct node *n = r->id ? store_node(c->view, r->id) : NULL;
+
+	if (!n)
+		return err_set(e, -ENOENT, "node %s is not in the swarm", r->id ? r->id : "");
+	if (n->status.state != NODE_DOWN)
+		node_state_set(c, n, NODE_DOWN, "the node has left the swarm");
+	node_orphan(c, n->o.id, "the node has left the swarm");
 	return 0;
 }

@@ -166,6 +166,12 @@ static void session_unqueue(struct session *s)
 		d->queue_end = &(*d->queue_end)->queue_next;
 }
 
+void session_seen_drop(struct session *s)
+{
+	manager_cancel(TAKE_PTR(s->seen_call));
+	table_free(&control_request_table, TAKE_PTR(s->seen));
+}
+
 /* A session that has ended, was replaced, or whose dispatcher has gone. */
 static void session_detach(struct session *s)
 {
@@ -174,9 +180,9 @@ static void session_detach(struct session *s)
 	names_clear(&s->dirty);
 	names_clear(&s->secrets);
 	session_nets_clear(s);
-	manager_cancel(TAKE_PTR(s->seen_call));
-	table_free(&control_request_table, TAKE_PTR(s->seen));
+	session_seen_drop(s);
 	session_cert_clear(s);
+	session_leave_clear(s);
 	s->dispatcher = NULL;
 }
 
@@ -221,8 +227,7 @@ static void seen_note(struct session *s, const struct session_open *open)
 		memmove(addr, addr + 1, strlen(addr));
 		addr[strcspn(addr, "]")] = '\0';
 	}
-	manager_cancel(TAKE_PTR(s->seen_call));
-	table_free(&control_request_table, s->seen);
+	session_seen_drop(s);
 	s->seen = table_dup(&control_request_table, &r);
 	seen_send(s);
 }
@@ -345,6 +350,8 @@ static void session_recv(struct stream *stream, const struct frame_view *f, void
 {
 	struct session *s = data;
 
+	if (s->left)
+		return;
 	s->last_beat_ms = now_ms(s->dispatcher);
 	liveness_beat(s->dispatcher->liveness, s->node);
 	switch (f->type) {
@@ -360,6 +367,9 @@ static void session_recv(struct stream *stream, const struct frame_view *f, void
 		break;
 	case SESSION_CERT_REQUEST:
 		cert_read_request(s, f);
+		break;
+	case SESSION_LEAVE:
+		session_leaves(s);
 		break;
 	default: /* of a later version */
 		break;

@@ -42,6 +42,8 @@ struct session {
 	struct manager_call *seen_call;
 	char *cert_csr; /* the request for a certificate that is worked on */
 	struct manager_call *cert_call;
+	bool left; /* it has said that it leaves: nothing else of it counts */
+	struct manager_call *leave_call;
 	unsigned reports; /* batches of statuses on their way to the leader */
 	bool paused;
 	bool queued; /* in the dispatcher's queue of sessions to flush */
@@ -71,6 +73,11 @@ void session_send(struct session *s, enum session_frame type, const struct table
 /* The agent asks for a new certificate (dispatcher_cert.c). */
 void session_cert_requested(struct session *s, const struct session_cert_request *r);
 void session_cert_clear(struct session *s);
+/* The agent leaves the swarm; it is told once that is stored (dispatcher_leave.c). */
+void session_leaves(struct session *s);
+void session_leave_clear(struct session *s);
+/* What it says of itself is not passed on any more. */
+void session_seen_drop(struct session *s);
 /* The session's agent should hear of something: soon, within the pace. */
 void session_queue(struct session *s);
 /* When its turn is: assignments at once, tables at their pace. */

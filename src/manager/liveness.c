@@ -84,6 +84,11 @@ void liveness_beat(struct liveness *l, const char *node)
 		node_revive(l, node);
 }
 
+void liveness_left(struct liveness *l, const char *node)
+{
+	seen_get(l, node)->reported = true;
+}
+
 void liveness_report(struct liveness *l, const struct strs *nodes)
 {
 	STRS_EACH (node, nodes) {

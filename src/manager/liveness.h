@@ -22,5 +22,7 @@ void liveness_leader(struct liveness *l, const char *other);
 void liveness_again(struct liveness *l, const char *node);
 /* An agent has beaten at this manager. */
 void liveness_beat(struct liveness *l, const char *node);
+/* An agent has gone on purpose: that it was heard of is no news any more. */
+void liveness_left(struct liveness *l, const char *node);
 /* Another manager's report, on the leader. */
 void liveness_report(struct liveness *l, const struct strs *nodes);

@@ -14,6 +14,8 @@
  *                                 <-    STATUS_TAKEN n, once committed
  *   CERT_REQUEST                  ->    (its certificate grows old, or its role is another now)
  *                                 <-    CERT
+ *   LEAVE                         ->    (it leaves the swarm; none of its tasks is left)
+ *                                 <-    LEAVE, once committed
  */
 #pragma once
 
@@ -35,6 +37,7 @@ enum session_frame {
 	SESSION_DESCRIBE = 9, /* a session_open again: the host has changed */
 	SESSION_CERT_REQUEST = 20,
 	SESSION_CERT = 21,
+	SESSION_LEAVE = 26,  /* no payload; both ways */
 	SESSION_DATA = 15,   /* to the agent, a data_request: dial a manager with a ticket */
 	SESSION_SECRET = 10, /* one secret or config of a task that is assigned */
 };

@@ -483,6 +483,28 @@ static void a_report_that_comes_twice_changes_nothing(void **state)
 	store_free(s);
 }
 
+static void a_node_that_leaves_is_down_and_its_tasks_are_nobodys(void **state)
+{
+	struct store *s = with_cluster();
+	struct control_request left = {.op = CONTROL_NODE_LEFT, .id = (char *)"self"};
+	uint64_t version;
+
+	(void)task_add(s, "run", "self", TASK_RUNNING);
+	(void)task_add(s, "done", "self", TASK_COMPLETE);
+	assert_ok(ask(s, &left, NULL), &last);
+	assert_int_equal(store_node(s, "self")->status.state, NODE_DOWN);
+	assert_string_equal(store_node(s, "self")->status.message, "the node has left the swarm");
+	assert_int_equal(store_task(s, "run")->status.state, TASK_ORPHANED);
+	assert_string_equal(store_task(s, "run")->status.message, "the node has left the swarm");
+	assert_int_equal(store_task(s, "done")->status.state, TASK_COMPLETE);
+	version = store_version(s);
+	assert_ok(ask(s, &left, NULL), &last);
+	assert_int_equal(store_version(s), version);
+	left.id = (char *)"nobody";
+	assert_int_equal(ask(s, &left, NULL), -ENOENT);
+	store_free(s);
+}
+
 static void nodes_come_go_and_are_kept_out(void **state)
 {
 	struct store *s = with_cluster();
@@ -585,6 +607,7 @@ int main(void)
 		TEST(agents_speak_for_their_own_tasks_and_only_upwards),
 		TEST(an_evicted_task_is_over_when_its_agent_says_so),
 		TEST(a_report_that_comes_twice_changes_nothing),
+		TEST(a_node_that_leaves_is_down_and_its_tasks_are_nobodys),
 		TEST(nodes_come_go_and_are_kept_out),
 		TEST(settings_and_tokens),
 		TEST(an_unknown_request_is_refused),

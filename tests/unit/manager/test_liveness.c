@@ -240,6 +240,20 @@ static enum node_state state_of(struct fixture *f, const char *id)
 	return store_node(f->m.store, id)->status.state;
 }
 
+/* That it was heard of just before it left makes nobody believe that it is there. */
+static void test_what_has_left_is_no_news(void **state)
+{
+	struct fixture *f = *state;
+
+	liveness_beat(f->l, NODE);
+	liveness_left(f->l, NODE);
+	pass(f, 2 * BEAT_MS, NULL);
+	assert_int_equal(f->m.asked[CONTROL_NODES_ALIVE], 0);
+	liveness_beat(f->l, NODE);
+	pass(f, 2 * BEAT_MS, NULL);
+	assert_int_equal(f->m.asked[CONTROL_NODES_ALIVE], 1);
+}
+
 static void test_three_beats(void **state)
 {
 	struct fixture *f = *state;
@@ -443,6 +457,7 @@ int main(void)
 {
 #define EACH(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		EACH(test_what_has_left_is_no_news),
 		EACH(test_three_beats),
 		EACH(test_new_leader_is_patient),
 		EACH(test_reports),
