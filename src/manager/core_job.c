@@ -12,17 +12,24 @@ struct core_job {
 	struct idset dirty; /* services */
 };
 
-/* A change of the mode can make a job smaller while it runs. */
+/*
+ * A change of the mode can make a job smaller. What has completed beyond it goes too: clients wait
+ * until as many have completed as are wanted, and would wait for ever with more.
+ */
 static void excess_remove(struct core_step *step, const struct service *svc,
 			  const struct slot_service *tasks, size_t start)
 {
 	for (size_t i = (size_t)job_completions(&svc->spec); i < tasks->n; i++) {
 		const struct slot *slot = &tasks->v[i];
 
-		for (size_t k = 0; k < slot->n && core_fits(step, start); k++)
-			if (task_is_live(slot_task(slot, k)) &&
-			    core_is_current(step, &slot_task(slot, k)->o))
-				core_task_desire(step, slot_task(slot, k), TASK_REMOVE);
+		for (size_t k = 0; k < slot->n && core_fits(step, start); k++) {
+			const struct task *t = slot_task(slot, k);
+
+			if (t->desired != TASK_REMOVE &&
+			    task_iteration(t) == service_iteration(svc) &&
+			    core_is_current(step, &t->o))
+				core_task_desire(step, t, TASK_REMOVE);
+		}
 	}
 }
 
