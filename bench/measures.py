@@ -23,16 +23,19 @@ MEASURES = {}
 
 
 class Measure:
-    """How a measure is taken: `hosts` managers of its own (0: a socket of the API is enough)."""
+    """
+    How a measure is taken: `hosts` managers of its own (0: a socket of the API is enough), `alone`
+    where the peer has nothing of the kind.
+    """
 
-    def __init__(self, function, hosts, rounds):
-        self.function, self.hosts, self.rounds = function, hosts, rounds
+    def __init__(self, function, hosts, rounds, alone):
+        self.function, self.hosts, self.rounds, self.alone = function, hosts, rounds, alone
         self.help = function.__doc__
 
 
-def measure(hosts, rounds):
+def measure(hosts, rounds, alone=False):
     def add(function):
-        MEASURES[function.__name__] = Measure(function, hosts, rounds)
+        MEASURES[function.__name__] = Measure(function, hosts, rounds, alone)
         return function
     return add
 
