@@ -313,9 +313,6 @@ static const struct api_route routes[] = {
 	{"POST", "/containers/{id:.*}/resize", container_resize, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/rename", container_rename, API_BODY_NONE, 0, 0},
 	{"POST", "/containers/{id:.*}/exec", exec_create_handler, API_BODY_JSON, 0, 0},
-	{"POST", "/exec/{id}/start", exec_start_handler, API_BODY_JSON, 0, 0},
-	{"POST", "/exec/{id}/resize", exec_resize_handler, API_BODY_NONE, 0, 0},
-	{"GET", "/exec/{id}/json", exec_inspect_handler, API_BODY_NONE, 0, 0},
 	{"DELETE", "/containers/{id:.*}", container_delete, API_BODY_NONE, 0, 0},
 };
 

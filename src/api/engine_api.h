@@ -11,6 +11,7 @@
 
 /* Each adds its family's routes; `engine` and `swarm` must outlive the router. */
 void api_containers_add(struct api_router *r, struct engine *engine);
+void api_exec_add(struct api_router *r, struct engine *engine, struct api_swarm *swarm);
 void api_images_add(struct api_router *r, struct engine *engine);
 void api_networks_add(struct api_router *r, struct engine *engine, struct api_swarm *swarm);
 void api_volumes_add(struct api_router *r, struct engine *engine);

@@ -1,8 +1,10 @@
 /*
  * /containers/{id}/exec and /exec: further processes in a running container. The stream of one
- * that is attached is containers_attach.c's. Called by the router; asks the engine.
+ * that is attached is containers_attach.c's; those in tasks of other nodes are task_exec.c's, which
+ * hands on here what is this host's. Called by the router; asks the engine.
  */
 #include "api/containers.h"
+#include "api/exec.h"
 #include "base/mem.h"
 
 static struct engine_exec *find(struct api_req *r)
@@ -28,43 +30,46 @@ static const struct field created_view_fields[] = {
 #undef T
 static TABLE_DEFINE(created_view, created_view_fields);
 
+int exec_config_read(struct api_req *r, struct exec_config *ret)
+{
+	if (json_read(&exec_config_table, buf_text(r->body), r->body->len, ret, &r->err) < 0)
+		return err_wrap(&r->err, "invalid JSON");
+	return 0;
+}
+
+void exec_created_reply(struct api_req *r, const char *id)
+{
+	struct created_view view = {.id = (char *)(uintptr_t)id};
+
+	api_reply_table(r, 201, &created_view_table, &view);
+}
+
 void exec_create_handler(struct api_req *r)
 {
 	struct container *c = containers_find(r);
 	struct exec_config config = {0};
-	struct created_view view = {0};
 	struct engine_exec *x;
 
 	if (!c)
 		return;
-	if (json_read(&exec_config_table, buf_text(r->body), r->body->len, &config, &r->err) < 0) {
-		err_wrap(&r->err, "invalid JSON");
+	if (exec_config_read(r, &config) < 0 ||
+	    engine_exec_create(r->ctx, c, &config, &x, &r->err) < 0)
 		api_reply_error(r, &r->err);
-		return;
-	}
-	if (engine_exec_create(r->ctx, c, &config, &x, &r->err) < 0) {
-		table_done(&exec_config_table, &config);
-		api_reply_error(r, &r->err);
-		return;
-	}
-	view.id = x->id;
-	api_reply_table(r, 201, &created_view_table, &view);
+	else
+		exec_created_reply(r, x->id);
+	table_done(&exec_config_table, &config);
 }
 
 /* POST /exec/{id}/start */
 
-struct start_view {
-	bool detach, tty;
-	char *console_size;
-};
-#define T struct start_view
-static const struct field start_view_fields[] = {
+#define T struct exec_start_args
+static const struct field exec_start_args_fields[] = {
 	FIELD_BOOL(T, 0, detach, "Detach", 0),
 	FIELD_BOOL(T, 0, tty, "Tty", 0),
 	FIELD_RAW(T, 0, console_size, "ConsoleSize", 0),
 };
 #undef T
-static TABLE_DEFINE(start_view, start_view_fields);
+static TABLE_DEFINE(exec_start_args, exec_start_args_fields);
 
 static void ignore(void *arg, int status, const struct err *e)
 {
@@ -73,36 +78,37 @@ static void ignore(void *arg, int status, const struct err *e)
 	(void)e;
 }
 
-static int start_args(struct api_req *r, struct start_view *ret, uint32_t *rows, uint32_t *cols)
+int exec_start_read(struct api_req *r, struct exec_start_args *ret)
 {
 	int rc = 0;
 
 	if (r->body->len)
-		rc = json_read(&start_view_table, buf_text(r->body), r->body->len, ret, &r->err);
+		rc = json_read(&exec_start_args_table, buf_text(r->body), r->body->len, ret,
+			       &r->err);
 	if (rc < 0)
 		return err_wrap(&r->err, "invalid JSON");
-	return console_size_read(ret->console_size, rows, cols, &r->err);
+	rc = console_size_read(ret->console_size, &ret->rows, &ret->cols, &r->err);
+	free(TAKE_PTR(ret->console_size));
+	return rc;
 }
 
 void exec_start_handler(struct api_req *r)
 {
 	struct engine_exec *x = find(r);
-	struct start_view args = {0};
-	uint32_t rows, cols;
+	struct exec_start_args args = {0};
 
 	if (!x)
 		return;
-	if (start_args(r, &args, &rows, &cols) < 0 || engine_exec_check(r->ctx, x, &r->err) < 0) {
+	if (exec_start_read(r, &args) < 0 || engine_exec_check(r->ctx, x, &r->err) < 0) {
 		api_reply_error(r, &r->err);
-	} else {
-		if (rows && cols)
-			engine_exec_resize(r->ctx, x, (int)rows, (int)cols, ignore, NULL);
-		if (args.detach)
-			engine_exec_start(r->ctx, x, containers_done_ok, r);
-		else
-			containers_attach_exec(r, x);
+		return;
 	}
-	table_done(&start_view_table, &args);
+	if (args.rows && args.cols)
+		engine_exec_resize(r->ctx, x, (int)args.rows, (int)args.cols, ignore, NULL);
+	if (args.detach)
+		engine_exec_start(r->ctx, x, containers_done_ok, r);
+	else
+		containers_attach_exec(r, x);
 }
 
 void exec_resize_handler(struct api_req *r)
@@ -146,6 +152,7 @@ struct inspect_view {
 	char *container;
 	char *detach_keys;
 	int64_t pid;
+	struct exec_place place;
 };
 #define T struct inspect_view
 static const struct field inspect_view_fields[] = {
@@ -160,24 +167,25 @@ static const struct field inspect_view_fields[] = {
 	FIELD_STR(T, 0, container, "ContainerID", 0),
 	FIELD_STR(T, 0, detach_keys, "DetachKeys", 0),
 	FIELD_I64(T, 0, pid, "Pid", 0),
+	FIELD_STR(T, 0, place.task, "TaskID", FIELD_OMIT),
+	FIELD_STR(T, 0, place.node, "NodeID", FIELD_OMIT),
+	FIELD_STR(T, 0, place.error, "Error", FIELD_OMIT),
 };
 #undef T
 static TABLE_DEFINE(inspect_view, inspect_view_fields);
 
-void exec_inspect_handler(struct api_req *r)
+void exec_inspect_reply(struct api_req *r, const struct engine_exec *x,
+			const struct exec_place *place)
 {
-	struct engine_exec *x = find(r);
 	struct inspect_view view = {0};
-	int64_t exit_code;
-	bool privileged;
+	int64_t exit_code = x->exit_code;
+	bool privileged = x->config.privileged;
 
-	if (!x)
-		return;
-	exit_code = x->exit_code;
-	privileged = x->config.privileged;
+	if (place)
+		view.place = *place;
 	view.id = x->id;
 	view.running = x->status == EXEC_RUNNING;
-	view.exit_code = x->status == EXEC_ENDED ? &exit_code : NULL;
+	view.exit_code = x->status == EXEC_ENDED && !view.place.error ? &exit_code : NULL;
 	view.can_remove = x->status == EXEC_ENDED;
 	view.process = (struct process_view){
 		.tty = x->config.tty,
@@ -193,4 +201,12 @@ void exec_inspect_handler(struct api_req *r)
 	view.detach_keys = x->config.detach_keys;
 	view.pid = x->pid;
 	api_reply_table(r, 200, &inspect_view_table, &view);
+}
+
+void exec_inspect_handler(struct api_req *r)
+{
+	struct engine_exec *x = find(r);
+
+	if (x)
+		exec_inspect_reply(r, x, NULL);
 }

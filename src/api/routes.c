@@ -101,6 +101,7 @@ const struct api_route_name api_all_routes[] = {
 	{"GET", "/tasks", "TaskList"},
 	{"GET", "/tasks/{id}", "TaskInspect"},
 	{"GET", "/tasks/{id}/logs", "TaskLogs"},
+	{"POST", "/tasks/{id}/exec", "TaskExec"}, /* not docker's: docs/exec.md */
 	{"GET", "/secrets", "SecretList"},
 	{"POST", "/secrets/create", "SecretCreate"},
 	{"GET", "/secrets/{id}", "SecretInspect"},

@@ -138,6 +138,10 @@
 /* Services */
 #define LIMIT_DATA_GUESTS 64          /* streams of one node that have not shown a ticket */
 #define LIMIT_DATA_ASKS 4096          /* streams that another manager asks for at once */
+#define LIMIT_TASK_EXECS 1024         /* processes in tasks that one manager has executed or may */
+#define LIMIT_EXEC_CONFIG (1u << 20)  /* bytes of one's command and environment, as JSON */
+#define LIMIT_EXEC_INPUT (256u << 10) /* bytes of its input under way that were not taken */
+#define LIMIT_EXEC_OPEN_MS 10000      /* milliseconds for its node to begin with it */
 #define LIMIT_LOG_WAIT_MS 5000        /* milliseconds for a node to come with its tasks' logs */
 #define LIMIT_LOG_QUEUE (256u << 10)  /* bytes of one node's entries that wait for the others' */
 #define LIMIT_LOG_TASKS 4096          /* tasks of a service whose logs are read at once */

@@ -97,6 +97,7 @@ CLI_HANDLER(cli_service_create);
 CLI_HANDLER(cli_service_inspect);
 CLI_HANDLER(cli_service_logs);
 CLI_HANDLER(cli_service_ls);
+CLI_HANDLER(cli_task_exec);
 CLI_HANDLER(cli_task_logs);
 CLI_HANDLER(cli_service_ps);
 CLI_HANDLER(cli_service_rm);

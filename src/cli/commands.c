@@ -411,8 +411,8 @@ const struct command cli_commands[] = {
 	 cli_images, F(images_flags), 0, 1, false},
 	{"info", "system info", "[OPTIONS]", "Display system-wide information",
 	 cli_info, F(format_flags), 0, 0, false},
-	{"exec", "container exec", "[OPTIONS] CONTAINER COMMAND [ARG...]",
-	 "Execute a command in a running container", cli_exec, F(exec_flags), 2, -1, true},
+	{"exec", "container exec", "[OPTIONS] CONTAINER|SERVICE.SLOT COMMAND [ARG...]",
+	 "Execute a command in a running container, or in a task on any node", cli_exec, F(exec_flags), 2, -1, true},
 	{"inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Return low-level information on objects",
 	 cli_inspect, F(inspect_flags), 1, -1, false},
 	{"kill", "container kill", "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -540,6 +540,8 @@ const struct command cli_commands[] = {
 	{"swarm leave", NULL, "[OPTIONS]", "Leave the swarm",
 	 cli_swarm_leave, F(force_flags), 0, 0, false},
 
+	{"task exec", NULL, "[OPTIONS] TASK|SERVICE.SLOT COMMAND [ARG...]",
+	 "Execute a command in a running task, on any node", cli_task_exec, F(exec_flags), 2, -1, true},
 	{"task logs", NULL, "[OPTIONS] TASK", "Fetch the logs of a task",
 	 cli_task_logs, F(service_logs_flags), 1, 1, false},
 

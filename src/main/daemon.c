@@ -110,6 +110,7 @@ static void add_routes(struct daemon *d)
 	d->ping = (struct api_ping){.info = ping_info, .data = d};
 	api_ping_add(d->router, &d->ping);
 	api_containers_add(d->router, d->engine);
+	api_exec_add(d->router, d->engine, swarm);
 	api_images_add(d->router, d->engine);
 	api_networks_add(d->router, d->engine, swarm);
 	api_volumes_add(d->router, d->engine);

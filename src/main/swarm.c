@@ -199,8 +199,10 @@ static void stop_manager(void *arg)
 	struct manager *m = s->manager;
 
 	s->session = NULL;
-	if (s->data)
-		data_logs_free(TAKE_PTR(s->data));
+	if (s->logs)
+		data_logs_free(TAKE_PTR(s->logs));
+	if (s->execs)
+		data_execs_free(TAKE_PTR(s->execs));
 	if (s->worker)
 		worker_close(TAKE_PTR(s->worker));
 	if (s->listener)

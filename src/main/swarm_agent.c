@@ -158,7 +158,12 @@ static int on_peers(void *arg, const struct session_peers *p)
 
 static void on_data(void *arg, const struct data_request *r)
 {
-	data_logs_ask(((struct swarm *)arg)->data, r);
+	struct swarm *s = arg;
+
+	if (r->kind == DATA_KIND_LOGS)
+		data_logs_ask(s->logs, r);
+	else if (r->kind == DATA_KIND_EXEC)
+		data_execs_ask(s->execs, r);
 }
 
 static void on_refused(void *arg, const struct err *why)
@@ -223,7 +228,8 @@ int swarm_agent_start(struct swarm *s, struct err *e)
 		runner_engine_free(TAKE_PTR(s->runner));
 		return rc;
 	}
-	s->data = data_logs_new(s->config.engine, s->hub);
+	s->logs = data_logs_new(s->config.engine, s->hub);
+	s->execs = data_execs_new(s->config.engine, s->hub);
 	s->session = session_client_new(&session, s->state.managers.v, s->state.managers.n);
 	return 0;
 }

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "agent/data_exec.h"
 #include "agent/data_logs.h"
 #include "agent/runner_engine.h"
 #include "agent/session.h"
@@ -45,7 +46,8 @@ struct swarm {
 	int64_t renew_ns;   /* wall clock at which the certificate is to be renewed */
 	struct world_timer renew, change;
 	bool changing; /* what runs is stopped, to be started in another role */
-	struct data_logs *data;
+	struct data_logs *logs;
+	struct data_execs *execs;
 	/* The init, join or leave that is to be answered. */
 	swarm_done done;
 	void *done_arg;

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "base/stream.h"
-#include "manager/manager.h"
 #include "model/data.h"
 
+struct manager;
 struct data_broker;
 
 struct data_broker *data_broker_new(struct manager *m, struct stream_hub *hub);

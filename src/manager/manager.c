@@ -329,6 +329,7 @@ static int parts_make(struct manager *m, const struct manager_config *config, st
 	m->watch =
 		(struct store_watch){.changed = store_changed, .applied = store_applied, .arg = m};
 	store_watch_add(replica_store(m->replica), &m->watch);
+	m->execs = task_execs_new(m);
 	return 0;
 }
 
@@ -434,6 +435,7 @@ static void parts_close(struct manager *m)
 	store_watch_remove(replica_store(m->replica), &m->watch);
 	join_service_free(m->joins);
 	manager_logs_fail(m);
+	task_execs_free(m->execs);
 	data_broker_close(m->data, part_closed, m);
 	dispatcher_free(m->dispatcher);
 	if (m->first) {

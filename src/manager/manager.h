@@ -11,6 +11,7 @@
 #include "manager/replica.h"
 #include "manager/service_spec.h"
 #include "manager/service_logs.h"
+#include "manager/task_exec.h"
 
 struct manager;
 

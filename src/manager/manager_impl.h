@@ -9,6 +9,7 @@ struct first_write;
 struct manager_leaving;
 struct data_broker;
 struct service_logs;
+struct task_execs;
 struct manager_call;
 
 struct manager {
@@ -21,6 +22,7 @@ struct manager {
 	struct dispatcher *dispatcher;
 	struct data_broker *data;
 	struct service_logs *logs; /* whom they are read for (service_logs.c) */
+	struct task_execs *execs;  /* what is executed in tasks (task_exec.c) */
 	struct join_service *joins;
 	struct store_watch watch;
 	struct first_write *first; /* of a new cluster, until this manager leads */

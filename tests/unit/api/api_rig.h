@@ -39,6 +39,7 @@ static inline void rig_start(void)
 	fake_start();
 	rig_router = api_router_new();
 	api_containers_add(rig_router, e);
+	api_exec_add(rig_router, e, &rig_swarm);
 	api_images_add(rig_router, e);
 	api_networks_add(rig_router, e, &rig_swarm);
 	api_system_add(rig_router, e, &rig_swarm);

@@ -15,11 +15,22 @@
 
 /* What travels between nodes of different versions, besides the kinds. */
 static const struct table *const messages[] = {
-	&session_open_table,         &session_welcome_table, &session_status_table,
-	&join_request_table,         &data_request_table,    &data_ticket_table,
-	&data_entry_table,           &join_answer_table,     &session_taken_table,
-	&session_assign_table,       &session_peers_table,   &session_secret_table,
-	&session_cert_request_table, &session_cert_table,
+	&session_open_table,
+	&session_welcome_table,
+	&session_status_table,
+	&join_request_table,
+	&data_request_table,
+	&data_ticket_table,
+	&data_entry_table,
+	&join_answer_table,
+	&session_taken_table,
+	&session_assign_table,
+	&session_peers_table,
+	&session_secret_table,
+	&session_cert_request_table,
+	&session_cert_table,
+	&data_exec_table,
+	&data_exit_table,
 };
 
 static void tables_are_sound(void **state)
