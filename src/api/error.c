@@ -34,6 +34,7 @@ static const struct {
 	/* "update out of sequence". Clients look at the sentence, none at the status. */
 	{ESTALE, 409},
 	{ENOTEMPTY, 409},
+	{EOVERFLOW, 410}, /* what is not remembered any more */
 	{EMSGSIZE, 413},
 	{ENOSYS, 501},
 	{EOPNOTSUPP, 501},

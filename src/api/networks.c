@@ -131,6 +131,8 @@ static void network_list(struct api_req *r)
 	networks_walk_done(&w);
 	filters_done(&f);
 	(void)buf_addc(&json, ']');
+	if (swarm->manager(swarm->arg))
+		api_version_header(r, swarm->manager(swarm->arg));
 	api_reply_json(r, 200, &json);
 }
 

@@ -209,3 +209,11 @@ void network_render(struct engine *e, const struct network_ref *n, struct buf *r
 	}
 	free(view.containers.v);
 }
+
+void api_network_write(const struct network *n, struct buf *ret)
+{
+	struct network_ref ref;
+
+	ref_of_store(n, &ref);
+	network_render(NULL, &ref, ret);
+}

@@ -79,6 +79,7 @@ static void list_ready(struct api_req *r, struct manager *m)
 	}
 	(void)buf_addc(&json, ']');
 	filters_done(&filters);
+	api_version_header(r, m);
 	api_reply_json(r, 200, &json);
 }
 

@@ -206,6 +206,8 @@ void api_req_own(struct api_req *r, void *state, void (*gone)(struct api_req *r)
 {
 	struct call *c = container_of(r, struct call, r);
 
+	if (c->done && c->state != state)
+		c->done(c->state); /* of whoever handed the request on */
 	c->state = state;
 	c->gone = gone;
 	c->done = done;

@@ -113,6 +113,7 @@ const struct api_route_name api_all_routes[] = {
 	{"DELETE", "/configs/{id}", "ConfigDelete"},
 	{"POST", "/configs/{id}/update", "ConfigUpdate"},
 	{"GET", "/distribution/{name:.*}/json", "DistributionInspect"},
+	{"GET", "/watch", "Watch"}, /* not docker's: docs/watch.md */
 	{"POST", "/session", "Session"},
 	{NULL, NULL, NULL},
 };

@@ -40,7 +40,7 @@ static const struct field secret_view_fields[] = {
 #undef T
 static TABLE_DEFINE(secret_view, secret_view_fields);
 
-static void secret_write(const struct object *o, struct buf *ret)
+void api_secret_write(const struct object *o, struct buf *ret)
 {
 	struct secret_view view = {.o = *o, .body.spec = ((const struct secret *)o)->spec};
 
@@ -115,7 +115,7 @@ static void inspect_reply(struct api_req *r, struct manager *m, enum object_kind
 		api_reply_error(r, &r->err);
 		return;
 	}
-	secret_write(o, &json);
+	api_secret_write(o, &json);
 	api_reply_json(r, 200, &json);
 }
 
@@ -136,7 +136,7 @@ static bool list_write(void *state, const struct store *store, const struct obje
 	    !filters_match(f, "names", object_name(o)) ||
 	    !filters_match_labels(f, "label", &((const struct secret *)o)->spec.labels))
 		return false;
-	secret_write(o, ret);
+	api_secret_write(o, ret);
 	return true;
 }
 

@@ -83,6 +83,11 @@ static void service_write(const struct store *store, const struct service *s, bo
 	(void)json_write(&service_view_table, &view, ret);
 }
 
+void api_service_write(const struct service *s, struct buf *ret)
+{
+	service_write(NULL, s, false, ret);
+}
+
 /* Create */
 
 struct created {

@@ -76,6 +76,7 @@ void api_services_add(struct api_router *r, struct api_swarm *swarm);
 void api_tasks_add(struct api_router *r, struct api_swarm *swarm);
 void api_secrets_add(struct api_router *r, struct api_swarm *swarm);
 void api_nodes_add(struct api_router *r, struct api_swarm *swarm);
+void api_watch_add(struct api_router *r, struct api_swarm *swarm);
 
 /* Their logs (service_logs.c). */
 void service_logs_handler(struct api_req *r);
@@ -91,6 +92,10 @@ struct manager *api_manager(struct api_req *r);
  * At once without it.
  */
 void api_manager_read(struct api_req *r, void (*ready)(struct api_req *r, struct manager *m));
+/* The same, always with a barrier. */
+void api_manager_barrier(struct api_req *r, void (*ready)(struct api_req *r, struct manager *m));
+/* Adds the header that says of which version of the store a list is, for GET /watch. */
+void api_version_header(struct api_req *r, struct manager *m);
 /*
  * Carries a request out and answers: with `status` and the JSON that `write` makes (NULL: none), or
  * with the failure. The request is only read during the call.
@@ -114,3 +119,12 @@ struct api_list {
 	void *state;
 };
 void api_list_reply(struct api_req *r, struct manager *m, const struct api_list *list);
+
+/* Appends an object's JSON as inspect and the lists have it, but for what is not stored. */
+void api_service_write(const struct service *s, struct buf *ret);
+/* `tpl` is its template, NULL when that is gone; its networks are looked up in the store. */
+void api_task_write(const struct store *store, const struct task *t, const struct template *tpl,
+		    struct buf *ret);
+void api_network_write(const struct network *n, struct buf *ret);
+/* Of a secret, or of a config, whose bytes are written as far as it has some. */
+void api_secret_write(const struct object *o, struct buf *ret);

@@ -125,16 +125,25 @@ static void barrier_passed(void *arg, int status, const struct control_answer *a
 
 void api_manager_read(struct api_req *r, void (*ready)(struct api_req *r, struct manager *m))
 {
+	struct manager *m;
+
+	if (query_bool(r->query, "consistent", false)) {
+		api_manager_barrier(r, ready);
+		return;
+	}
+	m = api_manager(r);
+	if (m)
+		ready(r, m);
+}
+
+void api_manager_barrier(struct api_req *r, void (*ready)(struct api_req *r, struct manager *m))
+{
 	struct manager *m = api_manager(r);
 	struct manager_call *call;
 	struct call_wait *w;
 
 	if (!m)
 		return;
-	if (!query_bool(r->query, "consistent", false)) {
-		ready(r, m);
-		return;
-	}
 	w = wait_new(r);
 	w->ready = ready;
 	call = manager_read_barrier(m, barrier_passed, w);
@@ -159,6 +168,13 @@ int api_version_arg(struct api_req *r, uint64_t *ret, struct err *e)
 }
 
 /* Listing */
+
+void api_version_header(struct api_req *r, struct manager *m)
+{
+	auto_free char *text = xasprintf("%" PRIu64, store_version(manager_store(m)));
+
+	http_reply_header(r->http, "X-Shoal-Version", text);
+}
 
 struct list_pull {
 	struct api_list list;
@@ -219,5 +235,6 @@ void api_list_reply(struct api_req *r, struct manager *m, const struct api_list 
 
 	p->list = *list;
 	p->view = store_fork(manager_store(m));
+	api_version_header(r, m);
 	http_reply_pull(r->http, 200, "application/json", &pull);
 }

@@ -118,8 +118,7 @@ static void tell(struct swarm_events *s, const struct object *old, const struct 
 /* What is about to be removed, its tasks first, is removed as far as users see it. */
 static bool is_gone(const struct object *o)
 {
-	return !o || (o->kind == KIND_NETWORK && ((const struct network *)o)->pending_delete) ||
-	       (o->kind == KIND_SERVICE && ((const struct service *)o)->pending_delete);
+	return !o || object_is_going(o);
 }
 
 static void changed(void *arg, const struct object *old, const struct object *new)

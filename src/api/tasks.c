@@ -78,9 +78,9 @@ static const struct field task_view_fields[] = {
 #undef T
 static TABLE_DEFINE(task_view, task_view_fields);
 
-static void task_write(const struct store *store, const struct task *t, struct buf *ret)
+void api_task_write(const struct store *store, const struct task *t, const struct template *tpl,
+		    struct buf *ret)
 {
-	const struct template *tpl = store_template(store, t->service, t->template_version);
 	struct task_view view = {.t = *t};
 
 	if (tpl)
@@ -101,6 +101,11 @@ static void task_write(const struct store *store, const struct task *t, struct b
 	}
 	(void)json_write(&task_view_table, &view, ret);
 	free(view.networks.v);
+}
+
+static void task_write(const struct store *store, const struct task *t, struct buf *ret)
+{
+	api_task_write(store, t, store_template(store, t->service, t->template_version), ret);
 }
 
 static void inspect_ready(struct api_req *r, struct manager *m)

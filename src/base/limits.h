@@ -151,6 +151,10 @@
 #define LIMIT_ZONE_BYTES (256u << 10) /* of a file of the time zones' database */
 #define LIMIT_REPLICAS 100000u        /* of one service */
 
+/* Watching the store */
+#define LIMIT_WATCH_CHANGES 16384     /* changes that are remembered; more than LIMIT_BATCH */
+#define LIMIT_WATCH_BYTES (16u << 20) /* bytes of their objects */
+
 /* Secrets and configs */
 #define LIMIT_SECRET_NAME 64            /* characters of a name */
 #define LIMIT_SECRET_DATA (500u << 10)  /* bytes of a secret */

@@ -51,6 +51,7 @@ CLI_HANDLER(cli_version);
 CLI_HANDLER(cli_container_create);
 CLI_HANDLER(cli_diff);
 CLI_HANDLER(cli_events);
+CLI_HANDLER(cli_watch);
 CLI_HANDLER(cli_info);
 CLI_HANDLER(cli_ps);
 CLI_HANDLER(cli_start);

@@ -262,6 +262,10 @@ static const struct flag events_flags[] = {
 	{"since", 0, FLAG_STRING, "Show all events created since a time"},
 	{"until", 0, FLAG_STRING, "Stream events until this time"},
 };
+static const struct flag watch_flags[] = {
+	FILTER,
+	{"from", 0, FLAG_STRING, "Begin with what changed after this version (default: from now on)"},
+};
 #define CONTAINER_FLAGS                                                                            \
 	{"add-host", 0, FLAG_LIST, "Add a custom host-to-IP mapping (host:ip)"},                   \
 		{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},                               \
@@ -554,6 +558,9 @@ const struct command cli_commands[] = {
 	 cli_volume_ls, F(list_flags), 0, 0, false},
 	{"volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove one or more volumes",
 	 cli_volume_rm, F(force_flags), 1, -1, false},
+
+	{"watch", NULL, "[OPTIONS]", "Stream the changes of the swarm's state as lines of JSON",
+	 cli_watch, F(watch_flags), 0, 0, false},
 };
 const size_t cli_n_commands = ARRAY_LEN(cli_commands);
 /* clang-format on */

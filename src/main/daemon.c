@@ -121,6 +121,7 @@ static void add_routes(struct daemon *d)
 	api_secrets_add(d->router, swarm);
 	api_tasks_add(d->router, swarm);
 	api_nodes_add(d->router, swarm);
+	api_watch_add(d->router, swarm);
 }
 
 static void on_signal(uv_signal_t *s, int number)

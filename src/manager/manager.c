@@ -330,6 +330,7 @@ static int parts_make(struct manager *m, const struct manager_config *config, st
 		(struct store_watch){.changed = store_changed, .applied = store_applied, .arg = m};
 	store_watch_add(replica_store(m->replica), &m->watch);
 	m->execs = task_execs_new(m);
+	m->history = history_new(replica_store(m->replica));
 	return 0;
 }
 
@@ -436,6 +437,7 @@ static void parts_close(struct manager *m)
 	join_service_free(m->joins);
 	manager_logs_fail(m);
 	task_execs_free(m->execs);
+	history_free(m->history);
 	data_broker_close(m->data, part_closed, m);
 	dispatcher_free(m->dispatcher);
 	if (m->first) {
@@ -487,6 +489,11 @@ void manager_close(struct manager *m, void (*done)(void *arg), void *arg)
 		world_timer_start(m->config.world, &m->stopping, HAND_OVER_MS);
 	else
 		parts_close(m);
+}
+
+struct history *manager_history(struct manager *m)
+{
+	return m->history;
 }
 
 struct data_broker *manager_data(struct manager *m)

@@ -8,6 +8,7 @@
 
 #include "base/stream.h"
 #include "manager/forward.h"
+#include "manager/history.h"
 #include "manager/replica.h"
 #include "manager/service_spec.h"
 #include "manager/service_logs.h"
@@ -90,3 +91,5 @@ const struct world *manager_world(struct manager *m);
 int64_t manager_now_ns(struct manager *m);
 struct raft_node *manager_raft(struct manager *m);
 struct data_broker *manager_data(struct manager *m);
+/* The last changes of its store. */
+struct history *manager_history(struct manager *m);

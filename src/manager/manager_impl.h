@@ -10,6 +10,7 @@ struct manager_leaving;
 struct data_broker;
 struct service_logs;
 struct task_execs;
+struct history;
 struct manager_call;
 
 struct manager {
@@ -23,6 +24,7 @@ struct manager {
 	struct data_broker *data;
 	struct service_logs *logs; /* whom they are read for (service_logs.c) */
 	struct task_execs *execs;  /* what is executed in tasks (task_exec.c) */
+	struct history *history;
 	struct join_service *joins;
 	struct store_watch watch;
 	struct first_write *first; /* of a new cluster, until this manager leads */

@@ -29,6 +29,7 @@ struct live {
 	struct buf in; /* input that waits for the node */
 	size_t under_way;
 	bool in_over, in_full, paused;
+	bool left;         /* the client has: what it said is still passed on */
 	bool told;         /* the client has heard of the end */
 	uint64_t since_ms; /* of the state */
 	struct world_timer limit, soon;
@@ -214,6 +215,13 @@ void task_exec_close_stdin(struct task_exec *v)
 	in_flush(x);
 }
 
+/* The client has left: what it had said before comes first. */
+static void left_look(struct live *x)
+{
+	if (x->left && !x->in.len && !x->under_way)
+		broken(x, -ECANCELED, "its client has left; the process may run on");
+}
+
 static void taken_read(struct live *x, const struct frame_view *f)
 {
 	uint64_t n = f->len == sizeof n ? le64_get(f->payload) : UINT64_MAX;
@@ -224,6 +232,7 @@ static void taken_read(struct live *x, const struct frame_view *f)
 	}
 	x->under_way -= n;
 	in_flush(x);
+	left_look(x);
 	if (x->in_full && !x->in.len) {
 		x->in_full = false;
 		if (x->ops)
@@ -528,7 +537,9 @@ void task_exec_leave(struct task_exec *v)
 	x->ops = NULL;
 	if (x->v.state == TASK_EXEC_STARTING && x->detach)
 		return; /* it is wanted all the same */
-	broken(x, -ECANCELED, "its client has left; the process may run on");
+	x->left = true;
+	task_exec_resume(v); /* no output holds it up any more */
+	left_look(x);
 }
 
 /* ---- Nodes that go down ---- */

@@ -191,7 +191,7 @@ def test_input_that_nobody_reads_is_bounded(swarm, box):
     """What was sent is all read in the end, also when the client has closed by then."""
     task = box["w1"]
     made = swarm.ask("m1", "POST", f"/tasks/{task['ID']}/exec",
-                     {"Cmd": ["sh", "-c", "sleep 1007; wc -c > /tmp/size"], "AttachStdin": True,
+                     {"Cmd": ["sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.1; done; wc -c > /tmp/size"], "AttachStdin": True,
                       "AttachStdout": True})["Id"]
     s = hijack(swarm, "m1", made)
     s.setblocking(False)
@@ -208,7 +208,7 @@ def test_input_that_nobody_reads_is_bounded(swarm, box):
     swarm.ask("m1", "POST", f"/exec/{made}/resize?h=10&w=10")
     s.close()
     assert swarm.get("m1", f"/exec/{made}/json")["Running"]
-    shoal(swarm, "m1", "exec", slot(task), "pkill", "-x", "sleep")
+    shoal(swarm, "m1", "exec", slot(task), "touch", "/tmp/go")
     wait_for("all of it", lambda: shoal(swarm, "m1", "exec", slot(task), "cat",
                                         "/tmp/size").stdout == f"{sent}\n")
     wait_for("its end", lambda: not swarm.get("m1", f"/exec/{made}/json")["Running"])
