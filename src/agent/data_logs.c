@@ -24,6 +24,7 @@ struct feed {
 	uint64_t skip;
 	uint64_t seen; /* entries of `since` met by this reading */
 	bool tail;     /* of what is there only the last ones */
+	bool final;    /* the task has ended: what is not there does not come any more */
 	enum feed_state state;
 	struct engine_logs *logs;
 	struct data_entry head; /* the next to be sent; none: no task in it */
@@ -148,7 +149,8 @@ static void on_end(void *arg, const struct err *e)
 	(void)e;
 	engine_logs_close(TAKE_PTR(f->logs));
 	if (f->state == FEED_HISTORY && f->call->request.follow &&
-	    (c = engine_container_of_task(f->call->all->engine, f->task))) {
+	    (c = engine_container_of_task(f->call->all->engine, f->task)) &&
+	    (c->started_ns || !f->final)) {
 		f->state = FEED_LIVE;
 		feed_begin(f, c);
 	} else {
@@ -182,11 +184,12 @@ static void feed_begin(struct feed *f, const struct container *c)
 static void feed_look(struct feed *f)
 {
 	struct container *c = engine_container_of_task(f->call->all->engine, f->task);
+	bool waits = f->call->request.follow && !f->final;
 
-	if (c && (c->started_ns || !f->call->request.follow)) {
+	if (c && (c->started_ns || !waits)) {
 		f->state = FEED_HISTORY;
 		feed_begin(f, c);
-	} else if (!f->call->request.follow) {
+	} else if (!waits) {
 		f->state = FEED_ENDED;
 	}
 }
@@ -234,11 +237,33 @@ static void on_open(struct stream *s, void *data)
 	call_pump(c);
 }
 
+/* Whoever still waits for that task's container waits in vain. */
+static void final_read(struct data_call *c, const struct frame_view *frame)
+{
+	struct data_task t = {0};
+
+	if (tlv_read(&data_task_table, frame->payload, frame->len, &t, NULL) < 0) {
+		stream_close(c->stream, -EPROTO, "a damaged message");
+		return;
+	}
+	for (struct feed *f = c->feeds; f < c->feeds + c->n; f++) {
+		if (!t.task || !f->task || strcmp(f->task, t.task) != 0)
+			continue;
+		f->final = true;
+		if (f->state == FEED_WAITING)
+			feed_look(f);
+	}
+	table_done(&data_task_table, &t);
+	call_pump(c);
+}
+
 static void on_recv(struct stream *s, const struct frame_view *f, void *data)
 {
+	struct data_call *c = data;
+
 	(void)s;
-	(void)f;
-	(void)data;
+	if (f->type == DATA_TASK_FINAL && c->all && c->open && !c->over)
+		final_read(c, f);
 }
 
 static void on_drain(struct stream *s, void *data)
@@ -284,6 +309,7 @@ void data_logs_ask(struct data_logs *d, const struct data_request *r)
 						 .task = xstrdup(t->task ? t->task : ""),
 						 .since = t->since,
 						 .skip = t->skip,
+						 .final = t->final,
 						 .tail = !r->all && t->skip == 0};
 	c->next = d->calls;
 	if (c->next)

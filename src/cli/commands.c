@@ -264,7 +264,8 @@ static const struct flag events_flags[] = {
 };
 static const struct flag watch_flags[] = {
 	FILTER,
-	{"from", 0, FLAG_STRING, "Begin with what changed after this version (default: from now on)"},
+	{"from", 0, FLAG_STRING,
+	 "Begin with what changed after this version (default: from now on)"},
 };
 #define CONTAINER_FLAGS                                                                            \
 	{"add-host", 0, FLAG_LIST, "Add a custom host-to-IP mapping (host:ip)"},                   \

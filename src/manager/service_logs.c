@@ -100,6 +100,19 @@ static bool is_awaited(const struct service_logs *l)
 	return t && !task_state_final(t->status.state);
 }
 
+/* A node that is away may be waited for as long as its tasks may still say something. */
+static bool is_hopeless(const struct service_logs *l, const struct part *p)
+{
+	if (!p->missing)
+		return false;
+	if (!l->options.follow || l->gone)
+		return true;
+	LIST_EACH (t, &p->ask.request.tasks)
+		if (!t->final)
+			return false;
+	return true;
+}
+
 static bool is_over(const struct service_logs *l)
 {
 	if (l->failed)
@@ -107,7 +120,7 @@ static bool is_over(const struct service_logs *l)
 	if (l->options.follow && (l->service ? !l->gone : is_awaited(l)))
 		return false;
 	for (const struct part *p = l->parts; p; p = p->next)
-		if (p->first || (!p->ended && (!p->missing || l->options.follow)))
+		if (p->first || (!p->ended && !is_hopeless(l, p)))
 			return false;
 	return true;
 }
@@ -331,13 +344,37 @@ static struct part *part_new(struct service_logs *l, const char *node)
 	return p;
 }
 
-static void part_add(struct service_logs *l, struct part *p, const char *task)
+static void part_add(struct service_logs *l, struct part *p, const struct task *task)
 {
 	struct data_task *t = LIST_ADD(&p->ask.request.tasks);
 
-	t->task = xstrdup(task);
+	t->task = xstrdup(task->o.id);
 	t->since = l->options.since_ns;
+	t->final = task_state_final(task->status.state);
 	l->n_tasks++;
+}
+
+/* Its node need not wait for a container that was never made. */
+static void task_final(struct service_logs *l, const char *task)
+{
+	for (struct part *p = l->parts; p; p = p->next)
+		LIST_EACH (t, &p->ask.request.tasks) {
+			auto_buf bytes = BUF_INIT(LIMIT_FRAME);
+
+			if (t->final || strcmp(t->task, task) != 0)
+				continue;
+			t->final = true;
+			if (p->stream && tlv_write(&data_task_table, t, &bytes) == 0)
+				(void)stream_send_copy(p->stream, DATA_TASK_FINAL, bytes.p,
+						       bytes.len);
+			pump_soon(l);
+		}
+}
+
+static void task_look(struct service_logs *l, const struct task *old, const struct task *new)
+{
+	if (!new || task_state_final(new->status.state))
+		task_final(l, (new ? new : old)->o.id);
 }
 
 static bool has_node(const struct task *t)
@@ -355,7 +392,7 @@ static void tasks_begin(struct service_logs *l)
 	if (l->task) {
 		t = store_task(store, l->task);
 		if (t && has_node(t))
-			part_add(l, part_new(l, t->node), l->task);
+			part_add(l, part_new(l, t->node), t);
 		return;
 	}
 	store_walk_service_tasks(&w, store, l->service);
@@ -366,7 +403,7 @@ static void tasks_begin(struct service_logs *l)
 			continue;
 		while (p && strcmp(p->node, t->node) != 0)
 			p = p->next;
-		part_add(l, p ? p : part_new(l, t->node), t->o.id);
+		part_add(l, p ? p : part_new(l, t->node), t);
 	}
 }
 
@@ -381,7 +418,7 @@ static void task_later(struct service_logs *l, const struct task *t)
 		return;
 	p = part_new(l, t->node);
 	p->caught_up = true; /* it begins now: nothing older of it is to be waited for */
-	part_add(l, p, t->o.id);
+	part_add(l, p, t);
 	part_ask(p);
 }
 
@@ -392,8 +429,11 @@ static void on_changed(void *arg, const struct object *old, const struct object 
 
 	if (!l->options.follow)
 		return;
-	if (o->kind == KIND_TASK && new)
-		task_later(l, (const struct task *)new);
+	if (o->kind == KIND_TASK) {
+		task_look(l, (const struct task *)old, (const struct task *)new);
+		if (new)
+			task_later(l, (const struct task *)new);
+	}
 	if (o->kind == KIND_SERVICE && l->service && !new &&strcmp(o->id, l->service) == 0) {
 		l->gone = true;
 		pump_soon(l);
@@ -409,6 +449,12 @@ static void on_applied(void *arg, uint64_t version, bool swapped)
 	(void)version;
 	if (!swapped || !l->options.follow)
 		return;
+	for (struct part *p = l->parts; p; p = p->next)
+		LIST_EACH (at, &p->ask.request.tasks) {
+			t = store_task(manager_store(l->manager), at->task);
+			if (!t || task_state_final(t->status.state))
+				task_final(l, at->task);
+		}
 	if (l->task && (t = store_task(manager_store(l->manager), l->task)))
 		task_later(l, t);
 	if (!l->service)

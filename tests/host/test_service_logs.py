@@ -152,6 +152,35 @@ def test_follow_a_task_to_its_end(daemon, service):
         follow.end()
 
 
+def test_follow_a_task_that_never_has_a_container(daemon, service):
+    """It ends when the task does, whether it was followed before or after."""
+    box = service("true", "--restart-condition", "none", "--mount",
+                  "type=bind,src=/no/such/folder,dst=/x")
+    t = wait_for("the task", lambda: (x := tasks(daemon, box)) and x[0])
+    follow = Follow(daemon, t["ID"])
+    try:
+        assert follow.process.wait(20) == 0 and follow.lines(1) == [""]
+    finally:
+        follow.end()
+    wait_for("the end", lambda: tasks(daemon, box)[0]["Status"]["State"] in ("rejected", "failed"))
+    follow = Follow(daemon, t["ID"])
+    try:
+        assert follow.process.wait(20) == 0 and follow.lines(1) == [""]
+    finally:
+        follow.end()
+
+
+def test_follow_a_task_that_is_never_placed(daemon, service):
+    box = service("true", "--constraint", "node.labels.no == such")
+    t = wait_for("the task", lambda: (x := tasks(daemon, box)) and x[0])
+    follow = Follow(daemon, t["ID"])
+    try:
+        daemon.docker("service", "rm", box)
+        assert follow.process.wait(20) == 0 and follow.lines(1) == [""]
+    finally:
+        follow.end()
+
+
 def test_much_and_a_slow_reader(daemon, service):
     """Several megabytes, from two tasks, to a client that does not read for a while."""
     line = "x" * 1000

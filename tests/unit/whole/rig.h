@@ -48,7 +48,9 @@ struct host {
 	struct raft_disk *disk;
 	struct manager *manager;
 	bool cut, removed, hub_gone, manager_gone;
-	struct strs secrets; /* ids of those that came */
+	struct strs secrets;      /* ids of those that came */
+	struct data_request data; /* what it was asked for last */
+	unsigned data_asked;
 	/* The agent */
 	struct session_client *session;
 	bool session_gone, connected, mute;
@@ -511,6 +513,15 @@ static inline void fake_secret(void *arg, const struct session_secret *s)
 	strs_add(&((struct host *)arg)->secrets, s->id);
 }
 
+static inline void fake_data(void *arg, const struct data_request *r)
+{
+	struct host *h = arg;
+
+	table_done(&data_request_table, &h->data);
+	table_copy(&data_request_table, &h->data, r);
+	h->data_asked++;
+}
+
 static inline void fake_refused(void *arg, const struct err *why)
 {
 	((struct host *)arg)->refused = why->code;
@@ -522,6 +533,7 @@ static const struct session_client_ops fake_ops = {
 	.welcome = fake_welcome,
 	.assign = fake_assign,
 	.secret = fake_secret,
+	.data = fake_data,
 	.peers = fake_peers,
 	.refused = fake_refused,
 };
@@ -751,6 +763,7 @@ static inline void rig_done(struct rig *r)
 		RIG_UNTIL(r, h->hub_gone);
 		strs_done(&h->peers);
 		strs_done(&h->secrets);
+		table_done(&data_request_table, &h->data);
 		tls_identity_unref(h->identity);
 		pkey_unref(h->key);
 	}
