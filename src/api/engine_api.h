@@ -19,9 +19,11 @@ void api_system_add(struct api_router *r, struct engine *engine, struct api_swar
 void api_events_add(struct api_router *r, struct engine *engine);
 
 /*
- * Tells the engine's watchers what changes in the cluster's store: services, nodes and networks,
- * as events of scope swarm. Attach when a manager's store is there, detach before it goes.
+ * Tells the engine's watchers what changes in the cluster's store: services, nodes, networks,
+ * secrets and configs, as events of scope swarm, from when the manager is up to date on (NULL: at
+ * once). Attach when a manager's store is there, detach before it goes.
  */
 struct swarm_events;
-struct swarm_events *swarm_events_attach(struct engine *engine, struct store *store);
+struct swarm_events *swarm_events_attach(struct engine *engine, struct store *store,
+					 struct manager *m);
 void swarm_events_detach(struct swarm_events *s);

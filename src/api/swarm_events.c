@@ -13,7 +13,9 @@
 struct swarm_events {
 	struct engine *engine;
 	struct store *store;
+	struct manager *manager;
 	struct store_watch watch;
+	bool current; /* what comes is new, not what the log tells again after a start */
 };
 
 /* "key.old" and "key.new", when they differ. */
@@ -57,6 +59,19 @@ static const char *update_state_of(const struct service *s)
 	return s->update_status ? update_state_name(s->update_status->state) : NULL;
 }
 
+static const char *image_of(const struct service *s)
+{
+	return s->spec.task.container ? s->spec.task.container->image : NULL;
+}
+
+/* That of the change, the same on every manager; a removal's is nowhere. */
+static int64_t time_of(const struct object *old, const struct object *new)
+{
+	if (!new)
+		return clock_wall_ns();
+	return old ? new->updated : new->created;
+}
+
 static void service_attributes(const struct service *old, const struct service *new,
 			       struct strmap *ret)
 {
@@ -68,8 +83,11 @@ static void service_attributes(const struct service *old, const struct service *
 		return;
 	snprintf(was, sizeof was, "%" PRIu64, (uint64_t)service_replicas(&old->spec));
 	snprintf(is, sizeof is, "%" PRIu64, (uint64_t)service_replicas(&new->spec));
+	pair_set(ret, "image", image_of(old), image_of(new));
 	pair_set(ret, "replicas", was, is);
 	pair_set(ret, "updatestate", update_state_of(old), update_state_of(new));
+	if (!update_state_of(old)) /* as docker has it: there was none */
+		strmap_remove(ret, "updatestate.old");
 }
 
 static void network_attributes(const struct network *n, struct strmap *ret)
@@ -89,7 +107,7 @@ static void tell(struct swarm_events *s, const struct object *old, const struct 
 				: "remove",
 		.id = o->id,
 		.scope = "swarm",
-		.time_ns = clock_wall_ns(),
+		.time_ns = time_of(old, new),
 		.attributes = &attributes,
 	};
 
@@ -125,6 +143,9 @@ static void changed(void *arg, const struct object *old, const struct object *ne
 {
 	struct swarm_events *s = arg;
 
+	if (!s->current && manager_readable(s->manager, NULL) < 0)
+		return;
+	s->current = true;
 	if (is_gone(old))
 		old = NULL;
 	if (is_gone(new))
@@ -133,12 +154,15 @@ static void changed(void *arg, const struct object *old, const struct object *ne
 		tell(s, old, new);
 }
 
-struct swarm_events *swarm_events_attach(struct engine *engine, struct store *store)
+struct swarm_events *swarm_events_attach(struct engine *engine, struct store *store,
+					 struct manager *m)
 {
 	struct swarm_events *s = xcalloc(1, sizeof *s);
 
 	s->engine = engine;
 	s->store = store;
+	s->manager = m;
+	s->current = !m;
 	s->watch = (struct store_watch){.changed = changed, .arg = s};
 	store_watch_add(store, &s->watch);
 	return s;

@@ -30,7 +30,7 @@ static void on_manager(void *arg, struct manager *m)
 	if (d->swarm_events)
 		swarm_events_detach(TAKE_PTR(d->swarm_events));
 	if (m)
-		d->swarm_events = swarm_events_attach(d->engine, manager_store(m));
+		d->swarm_events = swarm_events_attach(d->engine, manager_store(m), m);
 }
 
 static int listen_all(struct daemon *d, struct err *e)

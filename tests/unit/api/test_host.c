@@ -209,9 +209,11 @@ static void events_until_soon(void **state)
 /* The cluster's */
 
 static struct buf seen;
+static int64_t seen_ns;
 
 static void see(void *arg, const struct engine_event *ev)
 {
+	seen_ns = ev->time_ns;
 	buf_addf(&seen, "%s %s %s %s", ev->scope, ev->type, ev->action, ev->id);
 	for (size_t i = 0; i < ev->attributes->n; i++)
 		buf_addf(&seen, " %s=%s", ev->attributes->v[i].key, ev->attributes->v[i].value);
@@ -222,7 +224,7 @@ static void updates_are_told(void **state)
 {
 	struct engine_watch watch = {.event = see};
 	struct store *store = store_new();
-	struct swarm_events *s = swarm_events_attach(NULL, store);
+	struct swarm_events *s = swarm_events_attach(NULL, store, NULL);
 	struct service *svc = object_new(KIND_SERVICE, "s1", 0);
 	const struct service *old;
 	struct store_result result;
@@ -241,17 +243,22 @@ static void updates_are_told(void **state)
 		if (!svc->update_status)
 			svc->update_status = xcalloc(1, sizeof *svc->update_status);
 		svc->update_status->state = i ? UPDATE_ROLLBACK_STARTED : UPDATE_UPDATING;
+		if (i) {
+			svc->spec.task.container = xcalloc(1, sizeof *svc->spec.task.container);
+			svc->spec.task.container->image = xstrdup("box:2");
+		}
 		changes_truncate(&c, 0);
-		changes_update(&c, &old->o, &svc->o, 1);
+		changes_update(&c, &old->o, &svc->o, 70 + i);
 		store_apply_changes(store, &c, &result);
 		assert_int_equal(result.verdict, STORE_APPLIED);
 	}
 	assert_string_equal(buf_text(&seen),
 			    "swarm service create s1 name=web\n"
-			    "swarm service update s1 name=web updatestate.new=updating "
-			    "updatestate.old=\n"
-			    "swarm service update s1 name=web updatestate.new=rollback_started "
-			    "updatestate.old=updating\n");
+			    "swarm service update s1 name=web updatestate.new=updating\n"
+			    "swarm service update s1 image.new=box:2 image.old= name=web "
+			    "updatestate.new=rollback_started updatestate.old=updating\n");
+	/* An event's time is the change's: the same at every manager. */
+	assert_int_equal(seen_ns, 71);
 	changes_done(&c);
 	swarm_events_detach(s);
 	store_free(store);
@@ -262,7 +269,7 @@ static void swarm_events(void **state)
 {
 	struct engine_watch watch = {.event = see};
 	struct store *store = store_new();
-	struct swarm_events *s = swarm_events_attach(NULL, store);
+	struct swarm_events *s = swarm_events_attach(NULL, store, NULL);
 	const struct object *old;
 	struct changes c;
 	struct store_result result;
