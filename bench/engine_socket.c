@@ -14,6 +14,8 @@
 
 #define REQUEST_MAX 4096
 #define ID_LEN 64
+#define CHUNKS_END "0\r\n\r\n" /* of an answer in chunks of JSON, which has no such lines */
+#define CHUNKS_END_LEN 5
 
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -65,7 +67,8 @@ static int is_whole(const char *text, size_t have)
 	if (value)
 		return have >= head + strtoul(value, NULL, 10);
 	value = field_of(text, end, "\r\nTransfer-Encoding:");
-	return !value || (have >= head + 5 && memcmp(text + have - 5, "0\r\n\r\n", 5) == 0);
+	return !value || (have >= head + CHUNKS_END_LEN &&
+			  memcmp(text + have - CHUNKS_END_LEN, CHUNKS_END, CHUNKS_END_LEN) == 0);
 }
 
 static void send_request(int fd, const char *method, const char *path, const char *more,
@@ -96,6 +99,52 @@ int engine_socket_ask(struct engine_socket *s, const char *method, const char *p
 		s->answer[have] = '\0';
 	} while (!is_whole(s->answer, have));
 	return (int)strtol(s->answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+/* Reads until the head is there, with what came behind it. Its status. */
+static int head_read(struct engine_socket *s, const char *path, size_t *ret_have)
+{
+	size_t have = 0;
+
+	do {
+		ssize_t got = read(s->fd, s->answer + have, sizeof s->answer - 1 - have);
+
+		if (got <= 0)
+			engine_die(path, got < 0 ? strerror(errno) : "the connection was closed");
+		have += (size_t)got;
+		s->answer[have] = '\0';
+	} while (!strstr(s->answer, "\r\n\r\n"));
+	*ret_have = have;
+	return (int)strtol(s->answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+size_t engine_socket_size(struct engine_socket *s, const char *path)
+{
+	const char *end, *length;
+	char tail[CHUNKS_END_LEN];
+	size_t total, whole, have;
+
+	send_request(s->fd, "GET", path, "", NULL);
+	if (head_read(s, path, &have) != 200)
+		engine_die(path, s->answer);
+	end = strstr(s->answer, "\r\n\r\n") + 4;
+	length = field_of(s->answer, end, "\r\nContent-Length:");
+	whole = (size_t)(end - s->answer) + (length ? strtoul(length, NULL, 10) : 0);
+	for (total = have;;) {
+		size_t kept = have < sizeof tail ? have : sizeof tail;
+		ssize_t got;
+
+		if (length ? total >= whole
+			   : have >= sizeof tail &&
+				     memcmp(s->answer + have - kept, CHUNKS_END, sizeof tail) == 0)
+			return total;
+		memmove(s->answer, s->answer + have - kept, kept);
+		got = read(s->fd, s->answer + kept, sizeof s->answer - kept);
+		if (got <= 0)
+			engine_die(path, got < 0 ? strerror(errno) : "the connection was closed");
+		have = kept + (size_t)got;
+		total += (size_t)got;
+	}
 }
 
 void engine_socket_must(struct engine_socket *s, int status, const char *method, const char *path,

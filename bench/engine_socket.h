@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #define ENGINE_ANSWER_MAX 65536
 
 struct engine_socket {
@@ -21,6 +23,8 @@ int engine_socket_ask(struct engine_socket *s, const char *method, const char *p
 /* The same, and dies when the status is another. */
 void engine_socket_must(struct engine_socket *s, int status, const char *method, const char *path,
 			const char *body);
+/* A GET of any length, which is read and forgotten; how many bytes came. Only 200 will do. */
+size_t engine_socket_size(struct engine_socket *s, const char *path);
 /* Asks for the connection itself and reads it to its end, on a connection of its own. */
 void engine_socket_stream(const char *path, const char *body);
 /* The string member "Id" of the answer, in `ret` (65 bytes at least). */

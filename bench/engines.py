@@ -129,11 +129,13 @@ class Api:
             self.loaded = True
             return self.ask("GET", f"/images/{IMAGE}/json")["Id"]
 
-    def service(self, name, image, replicas, container=None, **spec):
+    def service(self, name, image, replicas, container=None, update=None, **task):
+        """`container`, `task` (its template) and `update` say what is not as usual."""
         container = {"Image": image, "StopGracePeriod": 1000000000, **(container or {})}
         return self.ask("POST", "/services/create", {
-            "Name": name, "TaskTemplate": {"ContainerSpec": container},
-            "Mode": {"Replicated": {"Replicas": replicas}}, **spec})["ID"]
+            "Name": name, "TaskTemplate": {"ContainerSpec": container, **task},
+            "Mode": {"Replicated": {"Replicas": replicas}},
+            **({"UpdateConfig": update} if update else {})})["ID"]
 
     def update(self, service):
         """Replaces all of its tasks as its configuration says; returns when they are."""

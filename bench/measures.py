@@ -72,9 +72,9 @@ def since_ms(start):
     return (time.perf_counter() - start) * 1000
 
 
-def create_running(api, image, replicas):
+def create_running(api, image, replicas, container=None, **task):
     """A new service, once all of its tasks run."""
-    made = api.service(next(NAMES), image, replicas)
+    made = api.service(next(NAMES), image, replicas, container, **task)
     wait_until(f"{replicas} tasks run", lambda: api.is_running(made, replicas),
                POLL_S if replicas == 1 else POLL_MANY_S)
     return made
@@ -146,7 +146,7 @@ def update(target):
     # Containers that end at their signal: no grace is waited for.
     made = target.api.service(
         next(NAMES), target.image, 20, {"StopSignal": "SIGKILL"},
-        UpdateConfig={"Parallelism": 4, "Delay": 0, "Monitor": 1, "Order": "stop-first"})
+        {"Parallelism": 4, "Delay": 0, "Monitor": 1, "Order": "stop-first"})
     wait_until("20 tasks run", lambda: target.api.is_running(made, 20), POLL_MANY_S)
     try:
         while True:

@@ -17,10 +17,17 @@ struct name_key {
 
 /* Orders and matches. A match gives the object's place against the key. */
 
-int store_order_id(const struct object *a, const struct object *b)
+static int compare_id(const struct object *a, const struct object *b)
 {
 	return strcmp(a->id, b->id);
 }
+
+static uint64_t rank_id(const struct object *o)
+{
+	return tree_text_rank(o->id);
+}
+
+static const struct tree_order order_id = {compare_id, rank_id};
 
 static int match_id(const struct object *o, const void *key)
 {
@@ -32,12 +39,25 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a < b ? -1 : a > b;
 }
 
-static int order_name(const struct object *a, const struct object *b)
+/* By kind first, so that only seven characters of the name are left. */
+static uint64_t rank_name(enum object_kind kind, const char *name)
+{
+	return (uint64_t)kind << 56 | tree_text_rank(name) >> 8;
+}
+
+static uint64_t rank_of_name(const struct object *o)
+{
+	return rank_name(o->kind, object_name(o));
+}
+
+static int compare_name(const struct object *a, const struct object *b)
 {
 	int by_kind = compare_u64(a->kind, b->kind);
 
 	return by_kind ? by_kind : strcmp(object_name(a), object_name(b));
 }
+
+static const struct tree_order order_name = {compare_name, rank_of_name};
 
 static int match_name(const struct object *o, const void *key)
 {
@@ -47,7 +67,12 @@ static int match_name(const struct object *o, const void *key)
 	return by_kind ? by_kind : strcmp(object_name(o), k->name);
 }
 
-static int order_service_task(const struct object *a, const struct object *b)
+static uint64_t rank_service(const struct object *o)
+{
+	return tree_text_rank(((const struct task *)o)->service);
+}
+
+static int compare_service_task(const struct object *a, const struct object *b)
 {
 	const struct task *x = (const struct task *)a, *y = (const struct task *)b;
 	int by_service = strcmp(x->service, y->service);
@@ -55,6 +80,8 @@ static int order_service_task(const struct object *a, const struct object *b)
 
 	return by_service ? by_service : by_version ? by_version : strcmp(a->id, b->id);
 }
+
+static const struct tree_order order_service_task = {compare_service_task, rank_service};
 
 static int match_service_task(const struct object *o, const void *key)
 {
@@ -70,12 +97,19 @@ static int match_template_task(const struct object *o, const void *key)
 	return by_service ? by_service : compare_u64(t->template_version, k->version);
 }
 
-static int order_node_task(const struct object *a, const struct object *b)
+static uint64_t rank_node(const struct object *o)
+{
+	return tree_text_rank(((const struct task *)o)->node);
+}
+
+static int compare_node_task(const struct object *a, const struct object *b)
 {
 	int by_node = strcmp(((const struct task *)a)->node, ((const struct task *)b)->node);
 
 	return by_node ? by_node : strcmp(a->id, b->id);
 }
+
+static const struct tree_order order_node_task = {compare_node_task, rank_node};
 
 static int match_node_task(const struct object *o, const void *key)
 {
@@ -108,12 +142,13 @@ static bool has_node(const struct object *o)
 	return o && o->kind == KIND_TASK && ((const struct task *)o)->node;
 }
 
-static void tree_change(struct tree **t, tree_order order, bool (*belongs)(const struct object *),
-			const struct object *old, const struct object *new)
+static void tree_change(struct tree **t, const struct tree_order *order,
+			bool (*belongs)(const struct object *), const struct object *old,
+			const struct object *new)
 {
 	bool was = belongs(old), is = belongs(new);
 
-	if (was && (!is || order(old, new) != 0))
+	if (was && (!is || order->compare(old, new) != 0))
 		*t = tree_remove(*t, order, old);
 	if (is)
 		*t = tree_put(*t, order, new);
@@ -124,13 +159,13 @@ void store_roots_put(struct store_roots *r, const struct object *old, const stru
 	struct tree **kind = &r->kinds[old ? old->kind : new->kind];
 
 	object_ref(old); /* the trees may hold the last ones while it is still compared with */
-	tree_change(&r->names, order_name, has_name, old, new);
-	tree_change(&r->service_tasks, order_service_task, has_service, old, new);
-	tree_change(&r->node_tasks, order_node_task, has_node, old, new);
+	tree_change(&r->names, &order_name, has_name, old, new);
+	tree_change(&r->service_tasks, &order_service_task, has_service, old, new);
+	tree_change(&r->node_tasks, &order_node_task, has_node, old, new);
 	if (new)
-		*kind = tree_put(*kind, store_order_id, new);
+		*kind = tree_put(*kind, &order_id, new);
 	else
-		*kind = tree_remove(*kind, store_order_id, old);
+		*kind = tree_remove(*kind, &order_id, old);
 	object_unref(old);
 }
 
@@ -192,14 +227,23 @@ uint64_t store_version(const struct store *s)
 
 const struct object *store_get(const struct store *s, enum object_kind kind, const char *id)
 {
-	return id ? tree_find(s->now.kinds[kind], match_id, id) : NULL;
+	struct tree_key key = {.match = match_id, .key = id, .ranked = true};
+
+	if (!id)
+		return NULL;
+	key.rank = tree_text_rank(id);
+	return tree_find(s->now.kinds[kind], &key);
 }
 
 const struct object *store_named(const struct store *s, enum object_kind kind, const char *name)
 {
-	struct name_key key = {kind, name};
+	struct name_key wanted = {kind, name};
+	struct tree_key key = {.match = match_name, .key = &wanted, .ranked = true};
 
-	return name ? tree_find(s->now.names, match_name, &key) : NULL;
+	if (!name)
+		return NULL;
+	key.rank = rank_name(kind, name);
+	return tree_find(s->now.names, &key);
 }
 
 size_t store_count(const struct store *s, enum object_kind kind)
@@ -218,7 +262,7 @@ const struct template *store_template(const struct store *s, const char *service
 
 void store_walk_kind(struct store_walk *w, const struct store *s, enum object_kind kind)
 {
-	tree_walk_start(&w->tree, s->now.kinds[kind], NULL, NULL);
+	tree_walk_start(&w->tree, s->now.kinds[kind], NULL);
 }
 
 static int match_after(const struct object *o, const void *key)
@@ -230,25 +274,40 @@ void store_walk_kind_after(struct store_walk *w, const struct store *s, enum obj
 			   const char *id)
 {
 	w->key = (struct store_key){.id = id};
-	tree_walk_start(&w->tree, s->now.kinds[kind], match_after, &w->key);
+	tree_walk_start(&w->tree, s->now.kinds[kind],
+			&(struct tree_key){.match = match_after, .key = &w->key});
+}
+
+/* Of an index whose rank is that of `key->id`. */
+static struct tree_key key_ranked(tree_match match, const struct store_key *key)
+{
+	return (struct tree_key){
+		.match = match, .key = key, .ranked = true, .rank = tree_text_rank(key->id)};
 }
 
 void store_walk_service_tasks(struct store_walk *w, const struct store *s, const char *service)
 {
+	struct tree_key key;
+
 	w->key = (struct store_key){.id = service};
-	tree_walk_start(&w->tree, s->now.service_tasks, match_service_task, &w->key);
+	key = key_ranked(match_service_task, &w->key);
+	tree_walk_start(&w->tree, s->now.service_tasks, &key);
 }
 
 void store_walk_node_tasks(struct store_walk *w, const struct store *s, const char *node)
 {
+	struct tree_key key;
+
 	w->key = (struct store_key){.id = node};
-	tree_walk_start(&w->tree, s->now.node_tasks, match_node_task, &w->key);
+	key = key_ranked(match_node_task, &w->key);
+	tree_walk_start(&w->tree, s->now.node_tasks, &key);
 }
 
 void store_walk_service_templates(struct store_walk *w, const struct store *s, const char *service)
 {
 	w->key = (struct store_key){.id = service};
-	tree_walk_start(&w->tree, s->now.kinds[KIND_TEMPLATE], match_template_prefix, &w->key);
+	tree_walk_start(&w->tree, s->now.kinds[KIND_TEMPLATE],
+			&(struct tree_key){.match = match_template_prefix, .key = &w->key});
 }
 
 const void *store_walk_next(struct store_walk *w)
@@ -258,23 +317,26 @@ const void *store_walk_next(struct store_walk *w)
 
 size_t store_service_task_count(const struct store *s, const char *service)
 {
-	struct store_key key = {.id = service};
+	struct store_key wanted = {.id = service};
+	struct tree_key key = key_ranked(match_service_task, &wanted);
 
-	return tree_count(s->now.service_tasks, match_service_task, &key);
+	return tree_count(s->now.service_tasks, &key);
 }
 
 size_t store_node_task_count(const struct store *s, const char *node)
 {
-	struct store_key key = {.id = node};
+	struct store_key wanted = {.id = node};
+	struct tree_key key = key_ranked(match_node_task, &wanted);
 
-	return tree_count(s->now.node_tasks, match_node_task, &key);
+	return tree_count(s->now.node_tasks, &key);
 }
 
 size_t store_template_users(const struct store *s, const char *service, uint64_t template_version)
 {
-	struct store_key key = {.id = service, .version = template_version};
+	struct store_key wanted = {.id = service, .version = template_version};
+	struct tree_key key = key_ranked(match_template_task, &wanted);
 
-	return tree_count(s->now.service_tasks, match_template_task, &key);
+	return tree_count(s->now.service_tasks, &key);
 }
 
 void store_watch_add(struct store *s, struct store_watch *w)
@@ -338,7 +400,7 @@ void store_unpin(struct store *s, struct store_pin *pin)
 
 void store_pin_walk(struct store_walk *w, const struct store_pin *pin, enum object_kind kind)
 {
-	tree_walk_start(&w->tree, pin->roots.kinds[kind], NULL, NULL);
+	tree_walk_start(&w->tree, pin->roots.kinds[kind], NULL);
 }
 
 uint64_t store_pin_version(const struct store_pin *pin)

@@ -35,8 +35,5 @@ void store_roots_discard(struct store_roots *r, struct tree **garbage);
 /* Puts `new` in the place of `old` (either may be NULL) in every tree. */
 void store_roots_put(struct store_roots *r, const struct object *old, const struct object *new);
 
-/* Order and match by (kind's) id, for the trees of kinds. */
-int store_order_id(const struct object *a, const struct object *b);
-
 /* The trees of a finished load, which is empty then. */
 struct store_roots store_load_take(struct store_load *l);

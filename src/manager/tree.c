@@ -100,29 +100,71 @@ static struct tree *balance(struct tree *t)
 	return t;
 }
 
-struct tree *tree_put(struct tree *t, tree_order order, const struct object *o)
+uint64_t tree_text_rank(const char *text)
+{
+	uint64_t rank = 0;
+	int left = 8;
+
+	for (; left > 0 && *text; left--)
+		rank = rank << 8 | (unsigned char)*text++;
+	return left == 8 ? 0 : rank << 8 * left;
+}
+
+/* An object on its way into a tree or out of it. */
+struct placing {
+	const struct tree_order *order;
+	const struct object *object;
+	uint64_t rank;
+};
+
+static struct placing placing_of(const struct tree_order *order, const struct object *o)
+{
+	return (struct placing){order, o, order->rank ? order->rank(o) : 0};
+}
+
+/* On which side of `t` it belongs. */
+static int placing_side(const struct placing *p, const struct tree *t)
+{
+	if (p->rank != t->rank)
+		return p->rank < t->rank ? -1 : 1;
+	return p->order->compare(p->object, t->object);
+}
+
+static struct tree *node_new(const struct placing *p)
+{
+	struct tree *t = xmalloc(sizeof *t);
+
+	*t = (struct tree){.refs = 1, .size = 1, .object = object_ref(p->object), .rank = p->rank};
+	return t;
+}
+
+static struct tree *placed_put(struct tree *t, const struct placing *p)
 {
 	int side;
 
-	if (!t) {
-		t = xmalloc(sizeof *t);
-		*t = (struct tree){.refs = 1, .size = 1, .object = object_ref(o)};
-		return t;
-	}
+	if (!t)
+		return node_new(p);
 	t = tree_own(t);
-	side = order(o, t->object);
+	side = placing_side(p, t);
 	if (side == 0) {
 		const struct object *old = t->object;
 
-		t->object = object_ref(o);
+		t->object = object_ref(p->object);
 		object_unref(old);
 		return t;
 	}
 	if (side < 0)
-		t->left = tree_put(t->left, order, o);
+		t->left = placed_put(t->left, p);
 	else
-		t->right = tree_put(t->right, order, o);
+		t->right = placed_put(t->right, p);
 	return balance(t);
+}
+
+struct tree *tree_put(struct tree *t, const struct tree_order *order, const struct object *o)
+{
+	struct placing p = placing_of(order, o);
+
+	return placed_put(t, &p);
 }
 
 /* Takes the smallest node out of a tree; it is returned in *ret_first, owned and alone. */
@@ -156,42 +198,51 @@ static struct tree *node_remove(struct tree *t)
 	return balance(first);
 }
 
-static struct tree *present_remove(struct tree *t, tree_order order, const struct object *o)
+static struct tree *placed_remove(struct tree *t, const struct placing *p)
 {
 	int side;
 
 	t = tree_own(t);
-	side = order(o, t->object);
+	side = placing_side(p, t);
 	if (side == 0)
 		return node_remove(t);
 	if (side < 0)
-		t->left = present_remove(t->left, order, o);
+		t->left = placed_remove(t->left, p);
 	else
-		t->right = present_remove(t->right, order, o);
+		t->right = placed_remove(t->right, p);
 	return balance(t);
 }
 
-struct tree *tree_remove(struct tree *t, tree_order order, const struct object *o)
+struct tree *tree_remove(struct tree *t, const struct tree_order *order, const struct object *o)
 {
+	struct placing p = placing_of(order, o);
 	const struct tree *at = t;
 
 	/* Looked up first: a path must not be copied for nothing. */
 	while (at) {
-		int side = order(o, at->object);
+		int side = placing_side(&p, at);
 
 		if (side == 0)
-			return present_remove(t, order, o);
+			return placed_remove(t, &p);
 		at = side < 0 ? at->left : at->right;
 	}
 	return t;
 }
 
-const struct object *tree_find(const struct tree *t, tree_match match, const void *key)
+/* Where a node stands against what is looked for, as a tree_match. */
+static int node_side(const struct tree *t, const struct tree_key *key)
+{
+	if (key->ranked && t->rank != key->rank)
+		return t->rank < key->rank ? -1 : 1;
+	return key->match(t->object, key->key);
+}
+
+const struct object *tree_find(const struct tree *t, const struct tree_key *key)
 {
 	const struct object *found = NULL;
 
 	while (t) {
-		int side = match(t->object, key);
+		int side = node_side(t, key);
 
 		if (side == 0)
 			found = t->object;
@@ -201,12 +252,12 @@ const struct object *tree_find(const struct tree *t, tree_match match, const voi
 }
 
 /* How many objects come before all that match (`after`: or match). */
-static size_t rank(const struct tree *t, tree_match match, const void *key, bool after)
+static size_t count_before(const struct tree *t, const struct tree_key *key, bool after)
 {
 	size_t n = 0;
 
 	while (t) {
-		int side = match(t->object, key);
+		int side = node_side(t, key);
 
 		if (side < 0 || (after && side == 0)) {
 			n += tree_size(t->left) + 1;
@@ -218,9 +269,9 @@ static size_t rank(const struct tree *t, tree_match match, const void *key, bool
 	return n;
 }
 
-size_t tree_count(const struct tree *t, tree_match match, const void *key)
+size_t tree_count(const struct tree *t, const struct tree_key *key)
 {
-	return rank(t, match, key, true) - rank(t, match, key, false);
+	return count_before(t, key, true) - count_before(t, key, false);
 }
 
 static void walk_push_left(struct tree_walk *w, const struct tree *t)
@@ -231,17 +282,16 @@ static void walk_push_left(struct tree_walk *w, const struct tree *t)
 	}
 }
 
-void tree_walk_start(struct tree_walk *w, const struct tree *t, tree_match match, const void *key)
+void tree_walk_start(struct tree_walk *w, const struct tree *t, const struct tree_key *key)
 {
 	w->depth = 0;
-	w->match = match;
-	w->key = key;
-	if (!match) {
+	w->key = key ? *key : (struct tree_key){0};
+	if (!key) {
 		walk_push_left(w, t);
 		return;
 	}
 	while (t) {
-		if (match(t->object, key) < 0) {
+		if (node_side(t, key) < 0) {
 			t = t->right;
 		} else {
 			assert(w->depth < TREE_DEPTH);
@@ -258,7 +308,7 @@ const struct object *tree_walk_next(struct tree_walk *w)
 	if (w->depth == 0)
 		return NULL;
 	t = w->path[--w->depth];
-	if (w->match && w->match(t->object, w->key) > 0) {
+	if (w->key.match && node_side(t, &w->key) > 0) {
 		w->depth = 0;
 		return NULL;
 	}

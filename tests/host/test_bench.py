@@ -20,7 +20,9 @@ pytestmark = pytest.mark.skipif(
 sys.path.insert(0, str(TOP / "bench"))
 sys.dont_write_bytecode = True
 
+import agents  # noqa: E402, F401
 import engines  # noqa: E402
+import services  # noqa: E402, F401
 from measures import FIGURES, MEASURES, p99  # noqa: E402
 
 

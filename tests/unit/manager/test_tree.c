@@ -20,6 +20,13 @@ static int by_id(const struct object *a, const struct object *b)
 	return strcmp(a->id, b->id);
 }
 
+static uint64_t id_rank(const struct object *o)
+{
+	return tree_text_rank(o->id);
+}
+
+static const struct tree_order order = {by_id, id_rank};
+
 static int prefix(const struct object *o, const void *key)
 {
 	return strncmp(o->id, key, strlen(key));
@@ -51,7 +58,7 @@ static void assert_is(const struct tree *t, const bool *have)
 	size_t i = 0, n = 0;
 
 	(void)check(t);
-	tree_walk_start(&w, t, NULL, NULL);
+	tree_walk_start(&w, t, NULL);
 	while ((o = tree_walk_next(&w))) {
 		while (!have[i])
 			i++;
@@ -82,10 +89,10 @@ static void versions_stay_as_they_were(void **state)
 		k = (seed >> 8) % KEYS;
 		slot = (seed >> 20) % KEPT;
 		if ((seed >> 28) % 2) {
-			now = tree_put(now, by_id, pool[k]);
+			now = tree_put(now, &order, pool[k]);
 			have[k] = true;
 		} else {
-			now = tree_remove(now, by_id, pool[k]);
+			now = tree_remove(now, &order, pool[k]);
 			have[k] = false;
 		}
 		if (round % 7 == 0) {
@@ -117,6 +124,9 @@ static void versions_stay_as_they_were(void **state)
 
 static void ranges(void **state)
 {
+	const struct tree_key b = {.match = prefix, .key = "b"}, d = {.match = prefix, .key = "d"},
+			      none = {.match = prefix, .key = "A"};
+	struct tree_key one = {.match = prefix, .key = "c0002", .ranked = true};
 	struct tree *t = NULL;
 	struct tree_walk w;
 	size_t n = 0;
@@ -126,13 +136,16 @@ static void ranges(void **state)
 
 		(void)snprintf(id, sizeof id, "%c%04zu", (char)('a' + i % 3), i);
 		pool[i] = object_new(KIND_NODE, id, 0);
-		t = tree_put(t, by_id, pool[i]);
+		t = tree_put(t, &order, pool[i]);
 	}
-	assert_int_equal(tree_count(t, prefix, "b"), KEYS / 3);
-	assert_int_equal(tree_count(t, prefix, "d"), 0);
-	assert_string_equal(tree_find(t, prefix, "b")->id, "b0001");
-	assert_null(tree_find(t, prefix, "A"));
-	tree_walk_start(&w, t, prefix, "b");
+	assert_int_equal(tree_count(t, &b), KEYS / 3);
+	assert_int_equal(tree_count(t, &d), 0);
+	assert_string_equal(tree_find(t, &b)->id, "b0001");
+	assert_null(tree_find(t, &none));
+	one.rank = tree_text_rank("c0002");
+	assert_string_equal(tree_find(t, &one)->id, "c0002");
+	assert_int_equal(tree_count(t, &one), 1);
+	tree_walk_start(&w, t, &b);
 	for (const struct object *o; (o = tree_walk_next(&w)); n++)
 		assert_int_equal(o->id[0], 'b');
 	assert_int_equal(n, KEYS / 3);
@@ -141,11 +154,44 @@ static void ranges(void **state)
 		object_unref(pool[i]);
 }
 
+static int sign(int n)
+{
+	return (n > 0) - (n < 0);
+}
+
+static void ranks_agree_with_texts(void **state)
+{
+	static const char *const texts[] = {"",
+					    "a",
+					    "a\x01",
+					    "ab",
+					    "abcdefg",
+					    "abcdefgh",
+					    "abcdefghi",
+					    "abcdefgz",
+					    "\x7f",
+					    "\xc3\xa4",
+					    "\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+					    "0123456789"};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		for (size_t j = 0; j < ARRAY_LEN(texts); j++) {
+			uint64_t a = tree_text_rank(texts[i]), b = tree_text_rank(texts[j]);
+			int ranked = a < b ? -1 : a > b;
+
+			if (ranked)
+				assert_int_equal(ranked, sign(strcmp(texts[i], texts[j])));
+			else
+				assert_int_equal(strncmp(texts[i], texts[j], 8), 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(versions_stay_as_they_were),
 		TEST(ranges),
+		TEST(ranks_agree_with_texts),
 	};
 
 	return RUN_TESTS(tests);
