@@ -149,6 +149,8 @@
 #define LIMIT_CRON_TEXT 256           /* characters of a schedule */
 #define LIMIT_ZONE_NAME 64            /* characters of a time zone's name, with the NUL */
 #define LIMIT_ZONE_BYTES (256u << 10) /* of a file of the time zones' database */
+#define LIMIT_MOVE_FAILURES 3         /* replacements that fail before a move is given up */
+#define LIMIT_MOVE_WAIT_MS 300000     /* for a replacement to run, unless the service says */
 #define LIMIT_REPLICAS 100000u        /* of one service */
 
 /* Watching the store */

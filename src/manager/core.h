@@ -76,6 +76,7 @@ void core_event(struct core *c, const struct store *s, const struct object *old,
 
 struct core *core_replicated_new(void); /* slots of replicated services, scaling, replacement */
 struct core *core_update_new(void);     /* changed templates: rolling updates and rollbacks */
+struct core *core_rebalance_new(void);  /* running tasks to where there are fewer */
 struct core *core_global_new(void);     /* a task on each node that fits: global services, jobs */
 struct core *core_job_new(void);        /* completions of replicated jobs */
 struct core *core_cron_new(void);       /* iterations of scheduled jobs */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "manager/core_holds.h"
 #include "manager/core_impl.h"
-#include "scheduler/scheduler.h"
 
 /* Groups that fit nowhere are tried again at most so often, in ns. */
 #define RETRY_NS (100 * NS_PER_MS)
@@ -86,39 +86,14 @@ static void pending_remove(struct core_scheduler *c, const struct task *t)
 
 /* What tasks hold */
 
-/* False when the task holds nothing on any node. */
-static bool task_holds(const struct store *s, const struct task *t, struct sched_group *ret,
-		       bool *ret_active)
-{
-	const struct template *template;
-
-	if (!t || !t->node || t->status.state < TASK_ASSIGNED || task_is_over(t))
-		return false;
-	template = store_template(s, t->service, t->template_version);
-	if (!template)
-		return false;
-	*ret = (struct sched_group){.service = t->service,
-				    .template_version = t->template_version,
-				    .spec = &template->spec,
-				    .endpoint = template->endpoint};
-	*ret_active = task_is_live(t);
-	return true;
-}
-
-static void failure_note(struct core_scheduler *c, const struct task *t)
-{
-	if (t->node && (t->status.state == TASK_FAILED || t->status.state == TASK_REJECTED))
-		scheduler_failed(c->s, t->service, t->template_version, t->node, t->o.updated);
-}
-
 static void task_event(struct core *core, const struct store *s, const struct task *old,
 		       const struct task *new)
 {
 	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
 	struct sched_group held, holds;
 	bool was_active = false, is_active = false;
-	bool had = task_holds(s, old, &held, &was_active);
-	bool has = task_holds(s, new, &holds, &is_active);
+	bool had = core_task_holds(s, old, &held, &was_active);
+	bool has = core_task_holds(s, new, &holds, &is_active);
 
 	if (had && has && was_active == is_active)
 		return; /* nearly every report of an agent */
@@ -129,7 +104,7 @@ static void task_event(struct core *core, const struct store *s, const struct ta
 	c->freed |= had;
 	if (old && new && !task_state_final(old->status.state) &&
 	    task_state_final(new->status.state))
-		failure_note(c, new);
+		core_task_failed(c->s, new);
 	if (task_is_pending(old) && !task_is_pending(new))
 		pending_remove(c, old);
 	if (task_is_pending(new))
@@ -316,7 +291,7 @@ static void scheduler_derived(struct core *core, const struct store *s)
 
 	store_walk_kind(&w, s, KIND_TASK);
 	while ((t = store_walk_next(&w)))
-		failure_note(c, t);
+		core_task_failed(c->s, t);
 	c->freed = false;
 }
 

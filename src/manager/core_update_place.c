@@ -64,6 +64,33 @@ static const struct task *better(const struct task *a, const struct task *b)
 	return b->status.state >= a->status.state ? b : a;
 }
 
+/*
+ * Whether the task is on its way to take the place of another that need not be replaced, and so is
+ * none of the updater's.
+ */
+static bool is_moving(const struct place_look *l, const struct slot *slot, const struct task *t)
+{
+	if (!t->move || !t->move->of || t->move->up || t->move->failed || !task_is_wanted(t) ||
+	    !fits(l, t))
+		return false;
+	for (size_t i = 0; i < slot->n; i++) {
+		const struct task *other = slot_task(slot, i);
+
+		if (strcmp(other->o.id, t->move->of) == 0)
+			return task_is_wanted(other) && fits(l, other);
+	}
+	return false;
+}
+
+static size_t count_moving(const struct place_look *l, const struct slot *slot)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < slot->n && slot->wanted > 1; i++)
+		n += is_moving(l, slot, slot_task(slot, i));
+	return n;
+}
+
 /* The best wanted task that fits, and the best one that does not. */
 static void wanted_pair(const struct place_look *l, const struct slot *slot,
 			const struct task **ret_new, const struct task **ret_old)
@@ -72,7 +99,7 @@ static void wanted_pair(const struct place_look *l, const struct slot *slot,
 	for (size_t i = 0; i < slot->n; i++) {
 		const struct task *t = slot_task(slot, i);
 
-		if (!task_is_wanted(t))
+		if (!task_is_wanted(t) || (slot->wanted > 1 && is_moving(l, slot, t)))
 			continue;
 		if (fits(l, t))
 			*ret_new = better(*ret_new, t);
@@ -228,7 +255,7 @@ void place_look(const struct place_look *l, const struct slot *slot, struct plac
 	    ret->state == PLACE_UP)
 		return;
 	wanted_pair(l, slot, &new, &old);
-	if (slot->wanted > (size_t)(new != NULL) + (size_t)(old != NULL)) {
+	if (slot->wanted - count_moving(l, slot) > (size_t)(new != NULL) + (size_t)(old != NULL)) {
 		ret->state = PLACE_DOUBLED;
 		return;
 	}

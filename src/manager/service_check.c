@@ -184,5 +184,7 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 		rc = ports_check(spec->endpoint, e);
 	if (rc == 0)
 		rc = schedule_check(spec, e);
+	if (rc == 0)
+		rc = rebalance_check(&spec->labels, spec->mode.replicated != NULL, e);
 	return rc;
 }

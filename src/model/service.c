@@ -224,6 +224,8 @@ static const struct field service_fields[] = {
 	FIELD_BOOL(T, 15, pending_delete, NULL, 0),
 	FIELD_PTR(T, 20, update_status, "UpdateStatus", FIELD_OMIT, update_status),
 	FIELD_OBJ(T, 21, update, NULL, 0, update_run),
+	FIELD_PTR(T, 22, rebalance, "RebalanceStatus", FIELD_OMIT, rebalance_status),
+	FIELD_U64(T, 23, balanced_nodes, NULL, 0),
 	FIELD_PTR(T, 25, job, "JobStatus", FIELD_OMIT, job_status),
 };
 #undef T

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "model/object.h"
+#include "model/rebalance.h"
 #include "model/update.h"
 
 struct empty {
@@ -385,6 +386,12 @@ struct service {
 	struct update_status *update_status;
 	struct update_run update;
 	struct job_status *job; /* of jobs alone */
+	struct rebalance_status *rebalance;
+	/*
+	 * Of one that is rebalanced by its policy: a hash of the nodes that took tasks when its
+	 * spread was looked at last. 0: it never was.
+	 */
+	uint64_t balanced_nodes;
 	struct table_rest *rest;
 };
 extern const struct table service_table;

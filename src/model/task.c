@@ -61,6 +61,7 @@ static const struct field task_fields[] = {
 	FIELD_BOOL(T, 19, evicted, NULL, 0),
 	FIELD_PTR(T, 25, update, NULL, 0, update_mark),
 	FIELD_BOOL(T, 20, global, NULL, 0),
+	FIELD_PTR(T, 27, move, NULL, 0, move_mark),
 	FIELD_PTR(T, 21, iteration, "JobIteration", FIELD_OMIT, job_iteration),
 };
 #undef T

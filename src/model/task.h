@@ -79,6 +79,7 @@ struct task {
 	 * addresses and its resources.
 	 */
 	bool evicted;
+	struct move_mark *move;     /* NULL: no node is or was to be left by or for it */
 	struct update_mark *update; /* NULL: it was not made by an update */
 	/* Of a global service or job: it was made for the node that it has, and has no slot. */
 	bool global;

@@ -4,8 +4,7 @@
  * failing come last, then fewest tasks of the service first, then fewest tasks in all; ties are
  * broken by a hash, so that not the same node is always first.
  */
-#include "scheduler/impl.h"
-#include "scheduler/spread.h"
+#include "scheduler/placing.h"
 
 #include <string.h>
 
@@ -57,20 +56,6 @@ void sched_heap_sink(struct sched_rank *heap, size_t n, size_t i)
 	heap[i] = moving;
 }
 
-/*
- * What one placement works on; all arrays live in the scratch, those but the heap are by the nodes'
- * indexes. Each leaf of the tree of preferences has a part of the heap.
- */
-struct placing {
-	struct sched_needs needs;
-	uint32_t *same;
-	bool *failing;
-	struct sched_rank *heap;
-	struct spread_tree tree;
-	struct spread_branch **leaves; /* NULL: the node does not fit */
-	uint32_t refused[FILTER_MAX];
-};
-
 /* Memory for heap and arrays, kept from call to call. */
 static void scratch_reserve(struct scheduler *s, struct placing *p)
 {
@@ -117,7 +102,8 @@ static void leaves_find(const struct scheduler *s, const struct sched_group *g, 
 		if (!node || !node->n)
 			continue;
 		p->leaves[i] = spread_leaf(&p->tree, node->n, p->same[i]);
-		if (sched_filter_node(&p->needs, node, p->same[i]) == FILTER_NONE)
+		if (sched_filter_node(&p->needs, node, p->same[i]) == FILTER_NONE &&
+		    !(p->no_failing && p->failing[i]))
 			spread_room(p->leaves[i]);
 		else
 			p->leaves[i] = NULL;
@@ -137,6 +123,22 @@ static void heap_build(const struct scheduler *s, uint64_t seed, struct placing 
 							 .node = s->nodes[i],
 						 });
 	spread_ready(&p->tree);
+}
+
+void placing_init(struct scheduler *s, const struct sched_group *g, uint64_t seed, int64_t now_ns,
+		  struct placing *p)
+{
+	sched_needs_init(&p->needs, g);
+	scratch_reserve(s, p);
+	history_fill(s, g, now_ns, p);
+	leaves_find(s, g, seed, p);
+	heap_build(s, seed, p);
+}
+
+void placing_done(struct placing *p)
+{
+	spread_done(&p->tree);
+	sched_needs_done(&p->needs);
 }
 
 static void placed_note(struct scheduler *s, const struct sched_group *g, struct sched_node *node)
@@ -184,22 +186,15 @@ size_t scheduler_place(struct scheduler *s, const struct sched_group *g, const c
 	struct placing p = {0};
 	struct spread_branch *leaf;
 	size_t placed = 0;
-	uint64_t seed;
 
 	if (!n)
 		return 0;
-	sched_needs_init(&p.needs, g);
-	scratch_reserve(s, &p);
-	history_fill(s, g, now_ns, &p);
-	seed = sched_hash(g->service) ^ sched_hash(tasks[0]);
-	leaves_find(s, g, seed, &p);
-	heap_build(s, seed, &p);
+	placing_init(s, g, sched_hash(g->service) ^ sched_hash(tasks[0]), now_ns, &p);
 	while (placed < n && (leaf = spread_best(&p.tree)))
 		ret_nodes[placed++] = heap_take(s, g, &p, leaf);
 	if (placed < n)
 		explain_all(s, &p, why);
-	spread_done(&p.tree);
-	sched_needs_done(&p.needs);
+	placing_done(&p);
 	return placed;
 }
 

@@ -67,6 +67,19 @@ bool scheduler_place_on(struct scheduler *s, const struct sched_group *g, const 
 /* Whether constraints and platforms allow the node, whatever it does and has free. */
 bool scheduler_allows(const struct task_spec *spec, const struct node *n);
 
+struct sched_move {
+	const char *from, *to; /* nodes' ids, valid until nodes change */
+};
+/*
+ * The move of one of the group's tasks that improves most how they are spread, by the order in
+ * which nodes are chosen: branches of the preferences first, then tasks of the service on the node,
+ * then tasks in all. False when no move improves it. A node is left only when `may_leave` says that
+ * it has a task which can go; it is asked for the best moves first.
+ */
+bool scheduler_improve(struct scheduler *s, const struct sched_group *g, int64_t now_ns,
+		       bool (*may_leave)(void *arg, const char *node), void *arg,
+		       struct sched_move *ret);
+
 /*
  * Takes back all that was placed: the caller tells with scheduler_hold() what came true. The groups
  * that were placed must still be valid.

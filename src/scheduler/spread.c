@@ -112,22 +112,28 @@ static bool is_better(const struct spread_branch *a, const struct spread_branch 
 	return strcmp(a->value, b->value) < 0;
 }
 
-struct spread_branch *spread_best(struct spread_tree *t)
+struct spread_branch *spread_least(struct spread_branch *b)
 {
-	struct spread_branch *b = &t->root;
+	struct spread_branch *best = NULL;
 
-	if (!b->room)
-		return NULL;
+	for (struct spread_branch *child = b->children; child; child = child->hh.next)
+		if (child->room && (!best || is_better(child, best)))
+			best = child;
+	return best;
+}
+
+struct spread_branch *spread_best_below(struct spread_branch *b)
+{
 	while (b->children) {
-		struct spread_branch *best = NULL;
-
-		for (struct spread_branch *child = b->children; child; child = child->hh.next)
-			if (child->room && (!best || is_better(child, best)))
-				best = child;
-		assert(best); /* there is room below */
-		b = best;
+		b = spread_least(b);
+		assert(b); /* there is room below */
 	}
 	return b;
+}
+
+struct spread_branch *spread_best(struct spread_tree *t)
+{
+	return t->root.room ? spread_best_below(&t->root) : NULL;
 }
 
 void spread_took(struct spread_branch *leaf, bool fits)

@@ -41,6 +41,10 @@ void spread_put(struct spread_branch *leaf, const struct sched_rank *r);
 void spread_ready(struct spread_tree *t);
 /* The leaf of which the next task takes the first of the heap; NULL when no node fits any more. */
 struct spread_branch *spread_best(struct spread_tree *t);
+/* The same below a branch, which has room. */
+struct spread_branch *spread_best_below(struct spread_branch *b);
+/* Of a branch's children with room the one with the fewest tasks; NULL when none has. */
+struct spread_branch *spread_least(struct spread_branch *b);
 /* A task took the first of the leaf's heap, whose rank was changed; whether that node fits still.
  */
 void spread_took(struct spread_branch *leaf, bool fits);

@@ -17,6 +17,7 @@
 
 enum which_core {
 	REPLICATED,
+	REBALANCE,
 	GLOBAL,
 	JOB,
 	UPDATE,
@@ -135,6 +136,12 @@ static inline bool starts_first(const struct store *s, const char *id)
 	return update && update->order && strcmp(update->order, "start-first") == 0;
 }
 
+/* A task that is to take another's place stands beside it until it runs. */
+static inline bool move_is_open(const struct task *t)
+{
+	return t->move && t->move->of && !t->move->up && !t->move->failed;
+}
+
 static inline void check_unique_all(const struct store *s)
 {
 	struct strs slots = {0}, addresses = {0}, ports = {0}, vnis = {0}, subnets = {0};
@@ -166,9 +173,10 @@ static inline void check_unique_all(const struct store *s)
 	while ((t = store_walk_next(&w))) {
 		/* With start-first the old task stands until the new one runs. */
 		if (task_is_wanted(t))
-			add_text(&slots, "%s.%" PRIu64 ".%s.%" PRIu64 " %" PRIu64, t->service,
+			add_text(&slots, "%s.%" PRIu64 ".%s.%" PRIu64 " %" PRIu64 "%s", t->service,
 				 t->slot, t->global ? t->node : "", task_iteration(t),
-				 starts_first(s, t->service) ? t->template_version : 0);
+				 starts_first(s, t->service) ? t->template_version : 0,
+				 move_is_open(t) ? " moving" : "");
 		if (task_is_over(t))
 			continue;
 		LIST_EACH (a, &t->networks)
@@ -215,6 +223,36 @@ static inline void check_updates(const struct store *s)
 	}
 }
 
+/* Replacements of the service's present rebalance that are on their way. */
+static inline size_t moves_in_flight(const struct store *s, const struct service *svc)
+{
+	const struct task *t;
+	struct store_walk w;
+	size_t n = 0;
+
+	store_walk_service_tasks(&w, s, svc->o.id);
+	while ((t = store_walk_next(&w)))
+		n += t->move && t->move->run == svc->rebalance->number && move_is_open(t) &&
+		     task_is_live(t);
+	return n;
+}
+
+static inline void check_moves(const struct store *s)
+{
+	struct update_rules rules;
+	const struct service *svc;
+	struct store_walk w;
+
+	store_walk_kind(&w, s, KIND_SERVICE);
+	while ((svc = store_walk_next(&w))) {
+		if (!svc->rebalance)
+			continue;
+		update_rules_of(svc->spec.update, &rules);
+		assert_in_range(moves_in_flight(s, svc), 0,
+				rules.parallelism == UINT64_MAX ? 1 : rules.parallelism);
+	}
+}
+
 /* The cluster */
 
 static inline void cores_reset(struct cores *c)
@@ -226,9 +264,9 @@ static inline void cores_reset(struct cores *c)
 static inline struct cores *cores_new(uint64_t seed)
 {
 	struct core *(*const makers[CORES])(void) = {
-		core_replicated_new, core_global_new,  core_job_new,       core_update_new,
-		core_cron_new,       core_restart_new, core_allocator_new, core_scheduler_new,
-		core_enforcer_new,   core_reaper_new,
+		core_replicated_new, core_rebalance_new, core_global_new,  core_job_new,
+		core_update_new,     core_cron_new,      core_restart_new, core_allocator_new,
+		core_scheduler_new,  core_enforcer_new,  core_reaper_new,
 	};
 	struct cores *c = xcalloc(1, sizeof *c);
 
@@ -290,6 +328,7 @@ static inline bool cores_step(struct cores *c, enum which_core which, int64_t *r
 	c->changes += batch.n;
 	cores_apply(c, &batch);
 	check_updates(c->store);
+	check_moves(c->store);
 	if (c->many_leaders)
 		cores_reset(c);
 	return true;
@@ -522,6 +561,19 @@ static inline void service_roll_back(struct cores *c, const char *id)
 	}
 	changes_update(&batch, &old->o, &s->o, c->now);
 	cores_apply(c, &batch);
+}
+
+/* As POST /services/{id}/rebalance does. */
+static inline void service_rebalance(struct cores *c, const char *id)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+	uint64_t number = s->rebalance ? s->rebalance->number : 0;
+
+	table_free(&rebalance_status_table, s->rebalance);
+	s->rebalance = xcalloc(1, sizeof *s->rebalance);
+	s->rebalance->number = number + 1;
+	s->rebalance->message = xstrdup("");
+	cores_update(c, s);
 }
 
 static inline void service_simple(struct cores *c, const char *name, uint64_t replicas)

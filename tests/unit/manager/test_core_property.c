@@ -70,6 +70,8 @@ static struct service *random_service(struct cores *c, const char *id)
 		service_publish(s, 80, 0);
 	s->spec.update = random_update(c, id);
 	s->spec.rollback = random_update(c, id);
+	if (s->spec.mode.replicated && cores_random(c, 2))
+		strmap_set(&s->spec.labels, REBALANCE_LABEL, "auto");
 	return s;
 }
 
@@ -103,7 +105,11 @@ static void service_op(struct cores *c)
 	}
 	if (!service_is_there(c, id))
 		return;
-	switch (cores_random(c, 7)) {
+	switch (cores_random(c, 8)) {
+	case 7:
+		if (store_service(c->store, id)->spec.mode.replicated)
+			service_rebalance(c, id);
+		break;
 	case 0:
 		service_remove(c, id);
 		break;
@@ -391,6 +397,7 @@ static void check_converged(struct cores *c)
 	store_walk_kind(&w, c->store, KIND_SERVICE);
 	while ((s = store_walk_next(&w))) {
 		assert_false(s->pending_delete);
+		assert_true(!s->rebalance || s->rebalance->state != REBALANCE_MOVING);
 		if (s->update_status && s->update_status->state != UPDATE_COMPLETED)
 			assert_int_equal(s->update_status->state, UPDATE_ROLLBACK_COMPLETED);
 		if (s->spec.mode.replicated)

@@ -433,6 +433,131 @@ static void preferences_that_cannot_be(void **state)
 
 #define WTEST(fn) cmocka_unit_test_setup_teardown(fn, world_make, world_free)
 
+/* Better places */
+
+static const char *leaves_not; /* a node that has nothing to give away */
+static bool may_leave(void *arg, const char *node)
+{
+	(void)arg;
+	return !leaves_not || strcmp(node, leaves_not) != 0;
+}
+
+/* "FROM-TO", or "" when nothing is to be moved. */
+static const char *improve(struct world *w)
+{
+	static char text[32];
+	struct sched_move m = {"", ""};
+	bool found = scheduler_improve(w->s, &w->group, NS_PER_SEC, may_leave, NULL, &m);
+
+	snprintf(text, sizeof text, "%s%s%s", m.from, found ? "-" : "", m.to);
+	return text;
+}
+
+static void hold(struct world *w, const char *service, const char *node, int n)
+{
+	struct sched_group g = w->group;
+
+	g.service = service;
+	while (n-- > 0)
+		scheduler_hold(w->s, &g, node, true);
+}
+
+static void improves_until_level(void **state)
+{
+	struct world *w = *state;
+	int moves = 0;
+
+	assert_string_equal(improve(w), "");
+	hold(w, "svc", "n0", 5);
+	hold(w, "svc", "n1", 3);
+	leaves_not = "n0";
+	assert_memory_equal(improve(w), "n1-", 3);
+	leaves_not = NULL;
+	for (char from[8], to[8]; *improve(w); moves++) {
+		assert_int_equal(sscanf(improve(w), "%2s-%2s", from, to), 2);
+		scheduler_release(w->s, &w->group, from, true);
+		scheduler_hold(w->s, &w->group, to, true);
+		assert_in_range(moves, 0, 10);
+	}
+	assert_int_equal(moves, 4);
+	/* 2 2 2 2: one more or less is no reason to move. */
+	hold(w, "svc", "n2", 1);
+	assert_string_equal(improve(w), "");
+}
+
+static void improves_totals_last(void **state)
+{
+	struct world *w = *state;
+
+	hold(w, "svc", "n0", 1);
+	hold(w, "other", "n0", 1);
+	hold(w, "other", "n1", 1);
+	hold(w, "other", "n2", 1);
+	assert_string_equal(improve(w), "n0-n3");
+	hold(w, "other", "n3", 1);
+	assert_string_equal(improve(w), "");
+	/* Its own count is worth more than all others'. */
+	hold(w, "svc", "n0", 1);
+	hold(w, "other", "n1", 9);
+	hold(w, "other", "n2", 9);
+	hold(w, "other", "n3", 9);
+	assert_int_equal(strlen(improve(w)), 5);
+}
+
+static void improves_where_it_fits(void **state)
+{
+	struct world *w = *state;
+
+	hold(w, "svc", "n0", 4);
+	strs_add(&w->placement.constraints, "node.hostname == n9");
+	assert_string_equal(improve(w), "");
+	strs_done(&w->placement.constraints);
+	for (int i = 1; i < NODES; i++) {
+		w->nodes[i]->spec.availability = AVAILABILITY_PAUSE;
+		scheduler_node_set(w->s, w->nodes[i]);
+	}
+	assert_string_equal(improve(w), "");
+	w->nodes[2]->spec.availability = AVAILABILITY_ACTIVE;
+	scheduler_node_set(w->s, w->nodes[2]);
+	for (int i = 0; i < SCHED_FAILURES; i++)
+		scheduler_failed(w->s, "svc", 7, "n2", NS_PER_SEC - i);
+	assert_string_equal(improve(w), "");
+	scheduler_node_remove(w->s, "n2");
+	scheduler_node_set(w->s, w->nodes[2]);
+	assert_string_equal(improve(w), "n0-n2");
+	/* What a node that is left holds is its own affair. */
+	w->nodes[0]->spec.availability = AVAILABILITY_DRAIN;
+	scheduler_node_set(w->s, w->nodes[0]);
+	assert_string_equal(improve(w), "");
+}
+
+static void improves_branches_first(void **state)
+{
+	struct world *w = *state;
+	struct placement_preference *p = LIST_ADD(&w->placement.preferences);
+
+	p->spread = xcalloc(1, sizeof *p->spread);
+	p->spread->descriptor = xstrdup("node.labels.rack");
+	for (int i = 0; i < NODES; i++) {
+		strmap_set(&w->nodes[i]->spec.labels, "rack", i < 3 ? "a" : "b");
+		scheduler_node_set(w->s, w->nodes[i]);
+	}
+	/* 1 1 1 in one rack, 1 in the other: the nodes are level, the racks are not. */
+	hold(w, "svc", "n0", 1);
+	hold(w, "svc", "n1", 1);
+	hold(w, "svc", "n2", 1);
+	hold(w, "svc", "n3", 1);
+	assert_string_equal(improve(w) + 2, "-n3");
+	/* 1 1 1 and 2: the racks are as level as can be. */
+	hold(w, "svc", "n3", 1);
+	assert_string_equal(improve(w), "");
+	/* 3 1 1 and 5: within the first rack. */
+	hold(w, "svc", "n0", 2);
+	hold(w, "svc", "n3", 3);
+	assert_memory_equal(improve(w), "n0-", 3);
+	assert_int_not_equal(improve(w)[4], '3');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +572,10 @@ int main(void)
 		WTEST(ties_are_broken_but_replayable),
 		WTEST(one_node_given),
 		WTEST(a_node_that_goes_is_remembered_while_held),
+		WTEST(improves_until_level),
+		WTEST(improves_totals_last),
+		WTEST(improves_where_it_fits),
+		WTEST(improves_branches_first),
 		WTEST(preferences_spread_over_values),
 		WTEST(preferences_form_a_tree),
 		WTEST(preferences_count_what_is_there),
