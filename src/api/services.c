@@ -38,6 +38,7 @@ static const struct field service_view_fields[] = {
 	FIELD_PTR(T, 0, s.previous_spec, "PreviousSpec", FIELD_OMIT, service_spec),
 	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
 	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
+	FIELD_PTR(T, 0, s.rebalance, "RebalanceStatus", FIELD_OMIT, rebalance_status),
 	FIELD_PTR(T, 0, s.job, "JobStatus", FIELD_OMIT, job_status),
 	FIELD_PTR(T, 0, status, "ServiceStatus", FIELD_OMIT, service_status),
 };
@@ -128,13 +129,10 @@ static void default_set(uint64_t **number, uint64_t value)
 }
 
 /* Without a mode a service is replicated, once, as docker has it: SDKs leave the mode out. */
-static int spec_read(struct api_req *r, struct service_spec *ret)
+void api_service_defaults(struct service_spec *ret)
 {
 	struct service_mode *m = &ret->mode;
-	int rc = json_read(&service_spec_table, buf_text(r->body), r->body->len, ret, &r->err);
 
-	if (rc < 0)
-		return rc;
 	if (!m->replicated && !m->global && !m->replicated_job && !m->global_job)
 		m->replicated = xcalloc(1, sizeof *m->replicated);
 	if (m->replicated)
@@ -144,6 +142,27 @@ static int spec_read(struct api_req *r, struct service_spec *ret)
 		default_set(&m->replicated_job->total_completions,
 			    *m->replicated_job->max_concurrent);
 	}
+}
+
+static int spec_read(struct api_req *r, struct service_spec *ret)
+{
+	int rc = json_read(&service_spec_table, buf_text(r->body), r->body->len, ret, &r->err);
+
+	if (rc == 0)
+		api_service_defaults(ret);
+	return rc;
+}
+
+/* ?check=: the index of a plan, without which nothing is checked. */
+static int check_arg(struct api_req *r, uint64_t *ret)
+{
+	const char *text = http_req_arg(r->http, "check");
+
+	if (!text || !*text)
+		return 0;
+	if (strspn(text, "0123456789") != strlen(text) || strlen(text) > 18)
+		return err_set(&r->err, -EINVAL, "invalid check index \"%.40s\"", text);
+	*ret = strtoull(text, NULL, 10);
 	return 0;
 }
 
@@ -154,20 +173,31 @@ static bool name_is_taken(const char *name, void *arg)
 	return m && store_named(manager_store(m), KIND_SERVICE, name);
 }
 
+int api_service_create_read(struct api_req *r, struct service_spec *spec,
+			    struct control_request *ret)
+{
+	int rc = check_arg(r, &ret->check);
+
+	ret->op = CONTROL_SERVICE_CREATE;
+	ret->service = spec;
+	if (rc == 0)
+		rc = spec_read(r, spec);
+	if (rc == 0 && (!spec->name || !*spec->name)) {
+		free(spec->name);
+		spec->name = nickname_choose(name_is_taken, api_manager(r));
+	}
+	return rc;
+}
+
 static void service_create(struct api_req *r)
 {
 	struct service_spec spec = {0};
-	struct control_request request = {.op = CONTROL_SERVICE_CREATE, .service = &spec};
+	struct control_request request = {0};
 
-	if (spec_read(r, &spec) < 0) {
+	if (api_service_create_read(r, &spec, &request) < 0)
 		api_reply_error(r, &r->err);
-		return;
-	}
-	if (!spec.name || !*spec.name) {
-		free(spec.name);
-		spec.name = nickname_choose(name_is_taken, api_manager(r));
-	}
-	api_control(r, &request, 201, created_write);
+	else
+		api_control(r, &request, 201, created_write);
 	table_done(&service_spec_table, &spec);
 }
 
@@ -195,22 +225,32 @@ static int registry_arg(struct api_req *r)
 		       text);
 }
 
-static void service_update(struct api_req *r)
+int api_service_update_read(struct api_req *r, struct service_spec *spec,
+			    struct control_request *ret)
 {
-	struct service_spec spec = {0};
-	struct control_request request = {.op = CONTROL_SERVICE_UPDATE,
-					  .id = (char *)(uintptr_t)r->vars[0]};
-	int rc = rollback_arg(r, &request.rollback);
+	int rc = rollback_arg(r, &ret->rollback);
 
+	ret->op = CONTROL_SERVICE_UPDATE;
+	ret->id = (char *)(uintptr_t)r->vars[0];
 	if (rc == 0)
 		rc = registry_arg(r);
 	if (rc == 0)
-		rc = api_version_arg(r, &request.version, &r->err);
-	if (rc == 0 && !request.rollback) {
-		rc = spec_read(r, &spec);
-		request.service = &spec;
+		rc = check_arg(r, &ret->check);
+	if (rc == 0)
+		rc = api_version_arg(r, &ret->version, &r->err);
+	if (rc == 0 && !ret->rollback) {
+		rc = spec_read(r, spec);
+		ret->service = spec;
 	}
-	if (rc < 0)
+	return rc;
+}
+
+static void service_update(struct api_req *r)
+{
+	struct service_spec spec = {0};
+	struct control_request request = {0};
+
+	if (api_service_update_read(r, &spec, &request) < 0)
 		api_reply_error(r, &r->err);
 	else
 		api_control(r, &request, 200, updated_write);
@@ -223,6 +263,15 @@ static void service_remove(struct api_req *r)
 					  .id = (char *)(uintptr_t)r->vars[0]};
 
 	api_control(r, &request, 200, NULL);
+}
+
+static void service_rebalance(struct api_req *r)
+{
+	struct control_request request = {.op = CONTROL_SERVICE_REBALANCE,
+					  .id = (char *)(uintptr_t)r->vars[0],
+					  .stop = query_bool(r->query, "stop", false)};
+
+	api_control(r, &request, 200, updated_write);
 }
 
 /* Read */
@@ -311,6 +360,7 @@ static const struct api_route routes[] = {
 	{"GET", "/services/{id}", service_inspect, API_BODY_NONE, 0, 0},
 	{"DELETE", "/services/{id}", service_remove, API_BODY_NONE, 0, 0},
 	{"GET", "/services/{id}/logs", service_logs_handler, API_BODY_NONE, 0, 0},
+	{"POST", "/services/{id}/rebalance", service_rebalance, API_BODY_NONE, 0, 0},
 	{"POST", "/services/{id}/update", service_update, API_BODY_JSON, 0, 0},
 };
 

@@ -78,6 +78,16 @@ void api_secrets_add(struct api_router *r, struct api_swarm *swarm);
 void api_nodes_add(struct api_router *r, struct api_swarm *swarm);
 void api_watch_add(struct api_router *r, struct api_swarm *swarm);
 
+void api_plans_add(struct api_router *r, struct api_swarm *swarm);
+
+/* A request to create or update a service, as it came: 0, or the reason in r->err. */
+int api_service_create_read(struct api_req *r, struct service_spec *spec,
+			    struct control_request *ret);
+int api_service_update_read(struct api_req *r, struct service_spec *spec,
+			    struct control_request *ret);
+/* What docker takes where a specification is silent. */
+void api_service_defaults(struct service_spec *ret);
+
 /* Their logs (service_logs.c). */
 void service_logs_handler(struct api_req *r);
 void task_logs_handler(struct api_req *r);

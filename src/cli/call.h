@@ -50,7 +50,10 @@ int call_refusal(const struct http_answer *a, struct err *e);
 int node_self(struct cli *c, char **ret, struct err *e);
 /* Adds the path of a node by name, id or "self". */
 int node_path(struct cli *c, const char *name, struct buf *ret, struct err *e);
-/* Sends a service's changed specification, as made from its version; prints warnings. */
+/*
+ * Sends a service's changed specification, as made from its version; prints warnings. `check`: a
+ * plan's index, or NULL.
+ */
 struct service_view;
 int service_put(struct cli *c, const struct service_view *s, const struct buf *body, bool rollback,
-		struct err *e);
+		const char *check, struct err *e);

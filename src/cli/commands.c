@@ -340,35 +340,48 @@ static const struct flag run_flags[] = {
 	{"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"},
 	{"sig-proxy", 0, FLAG_BOOL, "Proxy received signals to the process (default true)"},
 };
-static const struct flag update_flags[] = {
-	SERVICE_FLAGS,
-	{"args", 0, FLAG_STRING, "Service command args"},
-	{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},
-	{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},
-	{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},
-	{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},
-	{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},
-	{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},
-	{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},
-	{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"},
+#define UPDATE_FLAGS                                                                         \
+	SERVICE_FLAGS,                                                                       \
+		{"check-index", 0, FLAG_UINT,                                                \
+		 "Do nothing unless the state is that of the plan with this index"},         \
+		{"args", 0, FLAG_STRING, "Service command args"},                            \
+		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},    \
+		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                  \
+		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},    \
+		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                      \
+		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},          \
+		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},        \
+		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},    \
+		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"}, \
+		DETACH, {"env-add", 0, FLAG_LIST, "Add or update an environment variable"},  \
+		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                  \
+		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},       \
+		{"image", 0, FLAG_STRING, "Service image tag"},                              \
+		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                \
+		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                     \
+		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},           \
+		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},             \
+		{"network-add", 0, FLAG_LIST, "Add a network"},                              \
+		{"network-rm", 0, FLAG_LIST, "Remove a network"},                            \
+		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},             \
+		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},  \
+		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},            \
+		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},         \
+		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                              \
+		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},               \
+	{                                                                                    \
+		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                          \
+	}
+static const struct flag update_flags[] = {UPDATE_FLAGS};
+#define PLAN_FORMAT                                                   \
+	{                                                             \
+		"format", 0, FLAG_STRING, "Print as a table, or json" \
+	}
+static const struct flag service_plan_flags[] = {UPDATE_FLAGS, PLAN_FORMAT};
+static const struct flag rebalance_flags[] = {
 	DETACH,
-	{"env-add", 0, FLAG_LIST, "Add or update an environment variable"},
-	{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},
-	{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},
-	{"image", 0, FLAG_STRING, "Service image tag"},
-	{"label-add", 0, FLAG_LIST, "Add or update a service label"},
-	{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},
-	{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},
-	{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},
-	{"network-add", 0, FLAG_LIST, "Add a network"},
-	{"network-rm", 0, FLAG_LIST, "Remove a network"},
-	{"publish-add", 0, FLAG_LIST, "Add or update a published port"},
-	{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},
-	{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},
-	{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},
-	{"secret-rm", 0, FLAG_LIST, "Remove a secret"},
-	{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},
-	{"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"},
+	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
+	{"stop", 0, FLAG_BOOL, "Stop the rebalance that goes on"},
 };
 
 static const struct flag secret_create_flags[] = {
@@ -395,6 +408,14 @@ static const struct flag stack_deploy_flags[] = {
 	{"detach", 'd', FLAG_BOOL, "Exit at once (the default); false waits for the services"},
 	{"prune", 0, FLAG_BOOL, "Remove services that the files no longer have"},
 	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
+	{"check-index", 0, FLAG_UINT,
+	 "Do nothing unless the state is that of the plan with this index"},
+};
+static const struct flag stack_plan_flags[] = {
+	COMPOSE_FILE,
+	PROFILE,
+	{"prune", 0, FLAG_BOOL, "Remove services that the files no longer have"},
+	PLAN_FORMAT,
 };
 static const struct flag stack_ls_flags[] = {FORMAT, QUIET};
 static const struct flag stack_rm_flags[] = {
@@ -512,8 +533,13 @@ const struct command cli_commands[] = {
 	 cli_service_logs, F(service_logs_flags), 1, 1, false},
 	{"service ls", "service list", "[OPTIONS]", "List services",
 	 cli_service_ls, F(list_flags), 0, 0, false},
+	{"service plan", NULL, "[OPTIONS] SERVICE", "Show what an update would do, without doing it",
+	 cli_service_plan, F(service_plan_flags), 1, 1, false},
 	{"service ps", NULL, "[OPTIONS] SERVICE [SERVICE...]",
 	 "List the tasks of one or more services", cli_service_ps, F(task_flags), 1, -1, false},
+	{"service rebalance", NULL, "[OPTIONS] SERVICE",
+	 "Move tasks to nodes that have fewer, one at a time",
+	 cli_service_rebalance, F(rebalance_flags), 1, 1, false},
 	{"service rm", "service remove", "SERVICE [SERVICE...]", "Remove one or more services",
 	 cli_service_rm, NO_FLAGS, 1, -1, false},
 	{"service rollback", NULL, "[OPTIONS] SERVICE", "Revert changes to a service's configuration",
@@ -529,6 +555,8 @@ const struct command cli_commands[] = {
 	 cli_stack_deploy, F(stack_deploy_flags), 0, 1, false},
 	{"stack ls", "stack list", "[OPTIONS]", "List stacks",
 	 cli_stack_ls, F(stack_ls_flags), 0, 0, false},
+	{"stack plan", NULL, "[OPTIONS] [STACK]", "Show what a deploy would do, without doing it",
+	 cli_stack_plan, F(stack_plan_flags), 0, 1, false},
 	{"stack ps", NULL, "[OPTIONS] STACK", "List the tasks of a stack",
 	 cli_stack_ps, F(task_flags), 1, 1, false},
 	{"stack rm", "stack down, stack remove", "[OPTIONS] STACK [STACK...]",

@@ -51,7 +51,7 @@ int cli_service_create(struct cli *c, const struct flags *f)
 }
 
 int service_put(struct cli *c, const struct service_view *s, const struct buf *body, bool rollback,
-		struct err *e)
+		const char *check, struct err *e)
 {
 	auto_free char *version = xasprintf("%" PRIu64, s->s.o.version.index);
 	auto_buf path = CALL_PATH;
@@ -62,6 +62,8 @@ int service_put(struct cli *c, const struct service_view *s, const struct buf *b
 	path_query(&path, "version", version);
 	if (rollback)
 		path_query(&path, "rollback", "previous");
+	if (check)
+		path_query(&path, "check", check);
 	rc = call_read(c, "POST", buf_text(&path), body, &id_view_table, &answer, e);
 	if (rc == 0)
 		warn(c, &answer.warnings);
@@ -123,7 +125,7 @@ static int scale(struct cli *c, struct goal *g, struct err *e)
 		rc = call_body(&service_spec_table, &s.s.spec, &body, e);
 	}
 	if (rc == 0)
-		rc = service_put(c, &s, &body, false, e);
+		rc = service_put(c, &s, &body, false, NULL, e);
 	if (rc == 0)
 		g->id = xstrdup(s.s.o.id);
 	table_done(&service_view_table, &s);

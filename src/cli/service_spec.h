@@ -23,8 +23,16 @@ void service_update_config(struct service_spec *s, const struct flags *f);
 #define UPDATE_DEADLINE_DEFAULT "5m"
 void service_deadline(struct strmap *labels, const struct flags *f);
 
-/* --secret and --config; and what update adds to them and takes away. */
+/*
+ * The service that `service update` names, and the body that its flags ask for; `ret` is to be
+ * freed in any case.
+ */
 struct cli;
+struct service_view;
+int service_update_body(struct cli *c, const struct flags *f, struct service_view *ret,
+			struct buf *body, struct err *e);
+
+/* --secret and --config; and what update adds to them and takes away. */
 int service_files_fill(struct cli *c, struct container_spec *s, const struct flags *f,
 		       struct err *e);
 int service_files_change(struct cli *c, struct container_spec *s, const struct flags *f,

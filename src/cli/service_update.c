@@ -213,56 +213,90 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 	return ports_change(s, f, e);
 }
 
-static int update(struct cli *c, const struct flags *f, bool rollback, char **ret_id, struct err *e)
+/* --rollback stands alone, but for how the command waits and what it prints. */
+static bool others_set(const struct flags *f, struct err *e)
 {
+	static const char *const alone[] = {"rollback", "detach", "quiet", "check-index", "format"};
+
+	for (size_t i = 0; i < f->n; i++) {
+		bool allowed = !f->values[i].set;
+
+		for (size_t j = 0; j < ARRAY_LEN(alone); j++)
+			allowed |= strcmp(f->defs[i].name, alone[j]) == 0;
+		if (!allowed) {
+			(void)err_set(e, -EINVAL,
+				      "other flags may not be combined with --rollback: --%s",
+				      f->defs[i].name);
+			return true;
+		}
+	}
+	return false;
+}
+
+int service_update_body(struct cli *c, const struct flags *f, struct service_view *ret,
+			struct buf *body, struct err *e)
+{
+	bool rollback = flag_true(f, "rollback");
 	auto_buf path = CALL_PATH;
-	auto_buf body = BUF_INIT(0);
-	struct service_view s = {0};
 	int rc;
 
+	if (rollback && others_set(f, e))
+		return e->code;
 	path_add(&path, "/services/%", f->args[0]);
-	rc = call_get(c, buf_text(&path), &service_view_table, &s, e);
+	rc = call_get(c, buf_text(&path), &service_view_table, ret, e);
 	if (rc == 0 && !rollback)
-		rc = spec_change(c, &s.s.spec, f, e);
+		rc = spec_change(c, &ret->s.spec, f, e);
+	return rc < 0 ? rc : call_body(&service_spec_table, &ret->s.spec, body, e);
+}
+
+static int update(struct cli *c, const struct flags *f, char **ret_id, struct err *e)
+{
+	auto_buf body = BUF_INIT(0);
+	struct service_view s = {0};
+	int rc = service_update_body(c, f, &s, &body, e);
+
 	if (rc == 0)
-		rc = call_body(&service_spec_table, &s.s.spec, &body, e);
-	if (rc == 0)
-		rc = service_put(c, &s, &body, rollback, e);
+		rc = service_put(c, &s, &body, flag_true(f, "rollback"),
+				 flag_text(f, "check-index"), e);
 	if (rc == 0)
 		*ret_id = xstrdup(s.s.o.id);
 	table_done(&service_view_table, &s);
 	return rc;
 }
 
-static int update_and_watch(struct cli *c, const struct flags *f, bool rollback)
+static int watch(struct cli *c, const struct flags *f, const char *id, bool rollback)
 {
-	auto_free char *id = NULL;
-	struct err e = ERR_INIT;
-
-	if (update(c, f, rollback, &id, &e) < 0)
-		return cli_fail(c, &e);
 	(void)fprintf(c->out, "%s\n", f->args[0]);
 	return flag_true(f, "detach") ? 0 : progress_watch(c, id, rollback, flag_true(f, "quiet"));
 }
 
 int cli_service_update(struct cli *c, const struct flags *f)
 {
-	bool rollback = flag_true(f, "rollback");
+	auto_free char *id = NULL;
 	struct err e = ERR_INIT;
 
-	for (size_t i = 0; rollback && i < f->n; i++)
-		if (f->values[i].set && strcmp(f->defs[i].name, "rollback") != 0 &&
-		    strcmp(f->defs[i].name, "detach") != 0 &&
-		    strcmp(f->defs[i].name, "quiet") != 0) {
-			(void)err_set(&e, -EINVAL,
-				      "other flags may not be combined with --rollback: --%s",
-				      f->defs[i].name);
-			return cli_fail(c, &e);
-		}
-	return update_and_watch(c, f, rollback);
+	if (update(c, f, &id, &e) < 0)
+		return cli_fail(c, &e);
+	return watch(c, f, id, flag_true(f, "rollback"));
 }
 
 int cli_service_rollback(struct cli *c, const struct flags *f)
 {
-	return update_and_watch(c, f, true);
+	auto_buf path = CALL_PATH;
+	auto_buf body = BUF_INIT(0);
+	struct service_view s = {0};
+	auto_free char *id = NULL;
+	struct err e = ERR_INIT;
+	int rc;
+
+	path_add(&path, "/services/%", f->args[0]);
+	rc = call_get(c, buf_text(&path), &service_view_table, &s, &e);
+	if (rc == 0)
+		rc = call_body(&service_spec_table, &s.s.spec, &body, &e);
+	if (rc == 0)
+		rc = service_put(c, &s, &body, true, NULL, &e);
+	if (rc == 0)
+		id = xstrdup(s.s.o.id);
+	table_done(&service_view_table, &s);
+	return rc < 0 ? cli_fail(c, &e) : watch(c, f, id, true);
 }

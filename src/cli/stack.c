@@ -93,6 +93,18 @@ int cli_stack_config(struct cli *c, const struct flags *f)
 	return status;
 }
 
+int cli_stack_plan(struct cli *c, const struct flags *f)
+{
+	struct session s = {0};
+	struct err e = ERR_INIT;
+	int status = session_open(c, f, f->n_args ? f->args[0] : NULL, &s);
+
+	if (status == 0 && stack_plan(c, f, &s.stack, &e) < 0)
+		status = cli_fail(c, &e);
+	session_close(&s);
+	return status;
+}
+
 int cli_stack_deploy(struct cli *c, const struct flags *f)
 {
 	bool wait = flag_is_set(f, "detach") && !flag_true(f, "detach");
@@ -101,6 +113,9 @@ int cli_stack_deploy(struct cli *c, const struct flags *f)
 	struct err e = ERR_INIT;
 	int status = session_open(c, f, f->n_args ? f->args[0] : NULL, &s);
 
+	if (status == 0 && flag_is_set(f, "check-index") &&
+	    stack_plan_check(c, f, &s.stack, &e) < 0)
+		status = cli_fail(c, &e);
 	if (status == 0 && stack_apply(c, &s.stack, flag_true(f, "prune"), &services, &e) < 0)
 		status = cli_fail(c, &e);
 	for (size_t i = 0; wait && status == 0 && i < services.n; i++)

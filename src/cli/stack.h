@@ -31,6 +31,18 @@ VIEW_LIST(stack_item);
 int service_list(struct cli *c, const struct flags *f, const char *label);
 int task_list(struct cli *c, const struct flags *f, const char *label);
 
+/* The stack's service of that name, or NULL. */
+const struct service_view *stack_service_find(const struct list_service_view *all,
+					      const char *name);
+/* What a service that is there keeps, though the files say nothing of it. */
+void stack_service_keep(struct service_spec *spec, const struct service_view *was);
+/* Whether an external network is there. */
+int stack_external_check(struct cli *c, const char *name, struct err *e);
+/* What deploying it would do, printed. */
+int stack_plan(struct cli *c, const struct flags *f, struct stack *s, struct err *e);
+/* 0, or -EEXIST when the state is not that of the plan with this index. */
+int stack_plan_check(struct cli *c, const struct flags *f, const struct stack *s, struct err *e);
+
 /* Makes the cluster have the stack: what lacks is created, the rest updated. */
 int stack_apply(struct cli *c, struct stack *s, bool prune, struct strs *ret_services,
 		struct err *e);

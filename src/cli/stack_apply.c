@@ -81,7 +81,7 @@ static int create(struct cli *c, const char *pattern, const struct table *t, con
 
 /* Networks */
 
-static int external_check(struct cli *c, const char *name, struct err *e)
+int stack_external_check(struct cli *c, const char *name, struct err *e)
 {
 	struct stack_item item = {0};
 	int rc = item_find(c, "networks", name, &item, e);
@@ -119,7 +119,7 @@ static int networks_ensure(struct cli *c, const struct stack *s, struct err *e)
 
 	STRS_EACH (name, &s->external_networks)
 		if (rc == 0)
-			rc = external_check(c, name, e);
+			rc = stack_external_check(c, name, e);
 	LIST_EACH (n, &s->networks)
 		if (rc == 0)
 			rc = network_ensure(c, n, e);
@@ -191,8 +191,7 @@ static int blobs_ensure(struct cli *c, struct stack *s, struct err *e)
 
 /* Services */
 
-static const struct service_view *service_find(const struct list_service_view *all,
-					       const char *name)
+const struct service_view *stack_service_find(const struct list_service_view *all, const char *name)
 {
 	LIST_EACH (v, &all->list)
 		if (v->s.spec.name && strcmp(v->s.spec.name, name) == 0)
@@ -204,7 +203,7 @@ static const struct service_view *service_find(const struct list_service_view *a
  * The image as it was resolved when the same text was deployed before, and the count of forced
  * updates: neither is the file's to change.
  */
-static void service_keep(struct service_spec *spec, const struct service_view *was)
+void stack_service_keep(struct service_spec *spec, const struct service_view *was)
 {
 	const struct task_spec *old = &was->s.spec.task;
 	const char *image = strmap_get(&was->s.spec.labels, STACK_IMAGE_LABEL);
@@ -218,17 +217,17 @@ static void service_keep(struct service_spec *spec, const struct service_view *w
 static int service_ensure(struct cli *c, struct service_spec *spec,
 			  const struct list_service_view *all, struct strs *ret, struct err *e)
 {
-	const struct service_view *was = service_find(all, spec->name);
+	const struct service_view *was = stack_service_find(all, spec->name);
 	auto_buf body = BUF_INIT(0);
 	auto_free char *id = NULL;
 	int rc;
 
 	if (was) {
 		(void)fprintf(c->out, "Updating service %s (id: %s)\n", spec->name, was->s.o.id);
-		service_keep(spec, was);
+		stack_service_keep(spec, was);
 		rc = call_body(&service_spec_table, spec, &body, e);
 		if (rc == 0)
-			rc = service_put(c, was, &body, false, e);
+			rc = service_put(c, was, &body, false, NULL, e);
 	} else {
 		(void)fprintf(c->out, "Creating service %s\n", spec->name);
 		rc = create(c, "/services/create", &service_spec_table, spec, &id, e);

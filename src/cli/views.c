@@ -105,6 +105,7 @@ static const struct field service_view_fields[] = {
 	FIELD_PTR(T, 0, s.job, "JobStatus", FIELD_OMIT, job_status),
 	FIELD_PTR(T, 0, count, "ServiceStatus", FIELD_OMIT, service_count),
 	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
+	FIELD_PTR(T, 0, s.rebalance, "RebalanceStatus", FIELD_OMIT, rebalance_status),
 };
 #undef T
 TABLE_DEFINE(service_view, service_view_fields);

@@ -118,6 +118,7 @@ static void add_routes(struct daemon *d)
 	api_events_add(d->router, d->engine);
 	api_swarm_add(d->router, swarm);
 	api_services_add(d->router, swarm);
+	api_plans_add(d->router, swarm);
 	api_secrets_add(d->router, swarm);
 	api_tasks_add(d->router, swarm);
 	api_nodes_add(d->router, swarm);

@@ -34,6 +34,7 @@ static const struct field control_request_fields[] = {
 	FIELD_BOOL(T, 33, rollback, NULL, 0),
 	FIELD_PTR(T, 40, secret, NULL, 0, secret_spec),
 	FIELD_U32(T, 41, kind, NULL, 0),
+	FIELD_U64(T, 42, check, NULL, 0),
 	FIELD_BOOL(T, 43, stop, NULL, 0),
 };
 #undef T
@@ -53,6 +54,7 @@ static int (*const builders[CONTROL_OP_MAX])(struct control *c, const struct con
 	[CONTROL_SERVICE_CREATE] = control_service_create,
 	[CONTROL_SERVICE_UPDATE] = control_service_update,
 	[CONTROL_SERVICE_REMOVE] = control_service_remove,
+	[CONTROL_PLAN_CHECK] = control_plan_check,
 	[CONTROL_SERVICE_REBALANCE] = control_service_rebalance,
 	[CONTROL_NODE_UPDATE] = control_node_update,
 	[CONTROL_NODE_REMOVE] = control_node_remove,

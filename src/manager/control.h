@@ -38,6 +38,7 @@ enum control_op {
 	CONTROL_SECRET_UPDATE = 19,
 	CONTROL_SECRET_REMOVE = 20,
 	CONTROL_SERVICE_REBALANCE = 21,
+	CONTROL_PLAN_CHECK = 22,   /* changes nothing: whether what was planned still holds */
 	CONTROL_NODE_LEFT = 30,    /* an agent has gone on purpose; none of its tasks runs */
 	CONTROL_NODE_CERTIFY = 34, /* a node is about to get a certificate for a new key */
 	CONTROL_OP_MAX
@@ -68,6 +69,7 @@ struct control_request {
 	bool rollback;   /* SERVICE_UPDATE: to the previous specification; `service` is not read */
 	struct secret_spec *secret; /* SECRET_* */
 	uint32_t kind;              /* SECRET_*: KIND_SECRET or KIND_CONFIG */
+	uint64_t check;             /* SERVICE_CREATE, SERVICE_UPDATE, PLAN_CHECK: a plan's index */
 	bool stop;                  /* SERVICE_REBALANCE: the one that goes on */
 	struct table_rest *rest;
 };
@@ -111,6 +113,7 @@ int control_find(const struct store *view, enum object_kind kind, const char *re
 int control_service_create(struct control *c, const struct control_request *r, struct err *e);
 int control_service_update(struct control *c, const struct control_request *r, struct err *e);
 int control_service_remove(struct control *c, const struct control_request *r, struct err *e);
+int control_plan_check(struct control *c, const struct control_request *r, struct err *e);
 int control_service_rebalance(struct control *c, const struct control_request *r, struct err *e);
 int control_node_update(struct control *c, const struct control_request *r, struct err *e);
 int control_node_remove(struct control *c, const struct control_request *r, struct err *e);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "manager/control.h"
+#include "manager/plan.h"
 #include "manager/service_spec.h"
 #include "model/schedule.h"
 
@@ -134,6 +135,9 @@ int control_service_create(struct control *c, const struct control_request *r, s
 
 	if (!r->service)
 		return err_set(e, -EINVAL, "the service's specification is missing");
+	rc = plan_check(c->view, &(struct strs){0}, r->check, e);
+	if (rc < 0)
+		return rc;
 	c->new_id(c->new_id_arg, id);
 	s = object_new(KIND_SERVICE, id, c->now_ns);
 	table_copy(&service_spec_table, &s->spec, r->service);
@@ -264,6 +268,9 @@ int control_service_update(struct control *c, const struct control_request *r, s
 
 	if (rc == 0)
 		rc = update_check((const struct service *)o, r, e);
+	if (rc == 0)
+		rc = plan_check(c->view, &(struct strs){(char **)(uintptr_t)&o->id, 1}, r->check,
+				e);
 	if (rc < 0)
 		return rc;
 	s = object_clone(o);

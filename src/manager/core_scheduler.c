@@ -4,6 +4,8 @@
  * nowhere wait until a node or what is free on it has changed.
  */
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -172,10 +174,15 @@ static void tasks_place(struct core_scheduler *c, struct core_step *step,
 	auto_free const char **ids = xcalloc(n, sizeof(char *));
 	auto_free const char **nodes = xcalloc(n, sizeof(char *));
 	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+	char first[48];
 	size_t placed;
 
 	for (size_t i = 0; i < n; i++)
 		ids[i] = tasks[i]->o.id;
+	/* Among equal nodes the slot decides, and not chance: a plan is to say which. */
+	(void)snprintf(first, sizeof first, "%" PRIu64 ".%" PRIu64, tasks[0]->slot,
+		       tasks[0]->restarts);
+	ids[0] = first;
 	placed = scheduler_place(c->s, g, ids, n, step->now_ns, nodes, &why);
 	for (size_t i = 0; i < placed && changes_fit(step->out); i++)
 		task_assign(step, tasks[i], nodes[i]);

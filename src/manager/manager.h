@@ -9,6 +9,7 @@
 #include "base/stream.h"
 #include "manager/forward.h"
 #include "manager/history.h"
+#include "manager/plan.h"
 #include "manager/replica.h"
 #include "manager/service_spec.h"
 #include "manager/service_logs.h"

@@ -35,6 +35,8 @@ static void check_task(struct manager_life *m, const struct task *old, const str
 		return;
 	}
 	if (!old) {
+		if (new->move &&new->o.version.index > m->services->highest)
+			check_move(m, new);
 		if (new->status.state != TASK_NEW)
 			sim_fail(s, "task %s is made in state %s", new->o.id,
 				 task_state_name(new->status.state));
@@ -204,9 +206,10 @@ static void check_nothing_twice(struct sim *sim, const struct store *s)
 	for (store_walk_kind(&w, s, KIND_TASK); (t = store_walk_next(&w));) {
 		/* Beside an older task a newer one may start where that is the order. */
 		if (task_is_wanted(t))
-			add_text(&slots, "%s.%" PRIu64 ".%s.%" PRIu64 " %" PRIu64, t->service,
+			add_text(&slots, "%s.%" PRIu64 ".%s.%" PRIu64 " %" PRIu64 "%s", t->service,
 				 t->slot, t->global ? t->node : "", task_iteration(t),
-				 starts_first(s, t) ? t->template_version : 0);
+				 starts_first(s, t) ? t->template_version : 0,
+				 move_is_open(t) ? " moving" : "");
 		if (task_is_over(t))
 			continue;
 		LIST_EACH (a, &t->networks)
@@ -322,6 +325,7 @@ void check_version(struct manager_life *m, uint64_t version)
 	v->highest = version;
 	check_nothing_twice(v->sim, replica_store(m->replica));
 	check_updates(v->sim, replica_store(m->replica));
+	check_moves(v->sim, replica_store(m->replica));
 }
 
 /* Writes */
@@ -349,7 +353,8 @@ void write_answer(struct services *v, size_t number, int status, uint64_t versio
 	w->version = version;
 	if (a && a->id)
 		(void)snprintf(w->id, sizeof w->id, "%s", a->id);
-	if (version <= w->after)
+	/* One that finds what it asks for as it is has changed nothing. */
+	if (version <= w->after && w->op != CONTROL_SERVICE_REBALANCE)
 		sim_fail(v->sim,
 			 "write %zu is acknowledged with version %" PRIu64 ", asked when %" PRIu64
 			 " had been acknowledged",
@@ -435,6 +440,8 @@ static const char *service_converged(const struct store *s, const struct service
 	if (svc->update_status && svc->update_status->state != UPDATE_COMPLETED &&
 	    svc->update_status->state != UPDATE_ROLLBACK_COMPLETED)
 		return because("the update of %s: %s", svc->spec.name, svc->update_status->message);
+	if (svc->rebalance && svc->rebalance->state == REBALANCE_MOVING)
+		return because("the rebalance of %s: %s", svc->spec.name, svc->rebalance->message);
 	if (n != places_wanted(svc))
 		return because("service %s has %" PRIu64 " of %" PRIu64 " slots filled",
 			       svc->spec.name, n, places_wanted(svc));

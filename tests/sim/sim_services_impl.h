@@ -105,6 +105,10 @@ bool call_abandon(struct call *call);
 void check_change(struct manager_life *m, const struct object *old, const struct object *new);
 void check_version(struct manager_life *m, uint64_t version);
 uint64_t check_whole(const struct manager_life *m);
+/* The same for moves (sim_services_moves.c): of one that was begun, and of all. */
+void check_move(struct manager_life *m, const struct task *new);
+void check_moves(struct sim *sim, const struct store *s);
+bool move_is_open(const struct task *t);
 /* A write of this number was applied. */
 size_t write_ask(struct services *v, enum control_op op);
 void write_answer(struct services *v, size_t number, int status, uint64_t version,

@@ -146,6 +146,8 @@ static struct service_spec *service_make(struct services *v, const struct store 
 		spec->update = update_make(s, name, actions[sim_random(s, 3)]);
 		spec->rollback = update_make(s, name, actions[sim_random(s, 2)]);
 	}
+	if (spec->mode.replicated && sim_once_in(s, 2))
+		strmap_set(&spec->labels, REBALANCE_LABEL, "auto");
 	(void)snprintf(network, sizeof network, "net%u", (unsigned)sim_random(s, SVC_NETWORKS));
 	if (store_named(view, KIND_NETWORK, network))
 		LIST_ADD(&spec->task.networks)->target = xstrdup(network);
@@ -161,6 +163,12 @@ static struct call *service_change(struct user *u, const struct service *old)
 	if (sim_once_in(s, 6)) {
 		call = call_new(u->services, CONTROL_SERVICE_REMOVE);
 		call->request.id = xstrdup(old->o.id);
+		return call;
+	}
+	if (old->spec.mode.replicated && sim_once_in(s, 6)) {
+		call = call_new(u->services, CONTROL_SERVICE_REBALANCE);
+		call->request.id = xstrdup(old->o.id);
+		call->request.stop = sim_once_in(s, 4);
 		return call;
 	}
 	call = call_new(u->services, CONTROL_SERVICE_UPDATE);
@@ -281,7 +289,8 @@ static void ask(struct user *u, struct call *call, struct sim_node *target)
 	struct control_request *r = &call->request;
 
 	u->number = write_ask(v, (enum control_op)r->op);
-	v->writes[u->number].unmarked = r->op == CONTROL_NODE_UPDATE || r->rollback;
+	v->writes[u->number].unmarked =
+		r->op == CONTROL_NODE_UPDATE || r->rollback || r->op == CONTROL_SERVICE_REBALANCE;
 	if (r->service)
 		label(&r->service->labels, u->number);
 	if (r->network)
