@@ -45,7 +45,7 @@ struct service_logs {
 	size_t n_tasks;
 	struct world_timer timer, soon;
 	struct store_watch watch;
-	bool paused, failed, gone; /* `gone`: the service was removed */
+	bool paused, failed, gone; /* `gone`: the service was removed, or is about to be */
 	struct service_logs *prev, *next;
 };
 
@@ -434,7 +434,8 @@ static void on_changed(void *arg, const struct object *old, const struct object 
 		if (new)
 			task_later(l, (const struct task *)new);
 	}
-	if (o->kind == KIND_SERVICE && l->service && !new &&strcmp(o->id, l->service) == 0) {
+	if (o->kind == KIND_SERVICE && l->service && strcmp(o->id, l->service) == 0 &&
+	    (!new || object_is_going(new))) {
 		l->gone = true;
 		pump_soon(l);
 	}

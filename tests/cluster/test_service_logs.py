@@ -145,3 +145,25 @@ def test_follow_over_a_restart_of_a_worker(swarm):
         wait_for("all go on", lambda: grown(follow, before, 50), 60)
     finally:
         follow.end()
+
+
+def test_follow_over_a_worker_and_the_leader_at_once(swarm):
+    """The daemons of a worker and of the leader die together and come back one after the other."""
+    service = swarm.service("m1", "both", 5, program(swarm, COUNT))
+    tasks = swarm.wait_running("m1", service, 5)
+    leader = swarm.leader()
+    manager = next(m for m in swarm.managers if m != leader)
+    worker = next(n for n in (swarm.node_name(t["NodeID"]) for t in tasks) if n[0] == "w")
+    follow = Follow(swarm, manager, service)
+    try:
+        wait_for("all tasks", lambda: len(follow.last()) == 5 and min(follow.last().values()) > 20)
+        swarm.tool("kill", worker, leader)
+        before = {t: n for t, n in follow.last().items()}
+        wait_for("the others go on", lambda: sum(
+            n > before[t] + 50 for t, n in follow.last().items()) >= 3)
+        swarm.tool("start", worker)
+        swarm.tool("start", leader)
+        before = {t: n for t, n in follow.last().items()}
+        wait_for("all go on", lambda: grown(follow, before, 50), 60)
+    finally:
+        follow.end()

@@ -181,8 +181,8 @@ def test_list_and_watch_is_the_state_while_leaders_die(swarm):
             if n in (50, 90):
                 swarm.tool("start", killed)
         leader = swarm.leader()
-        for s in made["services"]:
-            swarm.ask(leader, "DELETE", f"/services/{s}")
+        for s in swarm.get(leader, "/services"): # also those whose outcome was unknown
+            swarm.ask(leader, "DELETE", f"/services/{s['ID']}")
         wait_for("no tasks", lambda: not swarm.get(swarm.alive_manager(), "/tasks"), 60)
         for manager in swarm.managers:
             wait_for("it is back", lambda m=manager: len(swarm.get(m, "/nodes")) == 4, 60)

@@ -338,6 +338,35 @@ static void a_followed_task_that_ends(void **state)
 	rig_done(r);
 }
 
+/* A service that is removed while a node with a task of it is away: there is nothing to wait for.
+ */
+static void a_followed_service_that_goes(void **state)
+{
+	struct rig *r = rig_new();
+	struct host *m = &r->hosts[0], *w = rig_worker(r, 1);
+	struct dialled d;
+	struct reading g;
+	struct asked a = host_create(m, "web", 1);
+
+	(void)state;
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(m, "web", w->node) == 1);
+	read_logs(m, "web", true, &g);
+	RIG_UNTIL(r, w->data_asked);
+	dial(w, m, true, &d);
+	RIG_UNTIL(r, d.open);
+	host_session_close(w);
+	hang_up(r, &d);
+	RIG_UNTIL(r, node_state_of(m, w->node) == NODE_DOWN);
+	RIG_RUN_MS(r, 500);
+	assert_false(g.ended); /* the node may come back */
+	a = host_name(m, CONTROL_SERVICE_REMOVE, "web", false);
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, g.ended);
+	assert_non_null(strstr(g.missing, w->node));
+	rig_done(r);
+}
+
 /* ---- Processes ---- */
 
 struct executed {
@@ -549,10 +578,15 @@ static void ends_of_a_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(streams_without_a_ticket), TEST(asks_of_one_manager),
-		TEST(entries_that_wait),        TEST(a_node_that_does_not_come),
-		TEST(logs_of_many_tasks),       TEST(a_followed_task_that_ends),
-		TEST(processes_of_one_manager), TEST(input_of_a_process),
+		TEST(streams_without_a_ticket),
+		TEST(asks_of_one_manager),
+		TEST(entries_that_wait),
+		TEST(a_node_that_does_not_come),
+		TEST(logs_of_many_tasks),
+		TEST(a_followed_task_that_ends),
+		TEST(a_followed_service_that_goes),
+		TEST(processes_of_one_manager),
+		TEST(input_of_a_process),
 		TEST(ends_of_a_process),
 	};
 
