@@ -15,6 +15,7 @@ static struct cores *three_nodes(void)
 
 static void tasks_of_a_service_run(void **state)
 {
+	static const char *const nodes[] = {"n1", "n2", "n3", NULL};
 	struct cores *c = three_nodes();
 
 	service_simple(c, "web", 5);
@@ -22,7 +23,8 @@ static void tasks_of_a_service_run(void **state)
 	assert_running(c, "web", 5);
 	for (uint64_t slot = 1; slot <= 5; slot++)
 		assert_non_null(task_in(c, "web", slot));
-	assert_int_equal(store_node_task_count(c->store, "n1"), 2);
+	for (const char *const *node = nodes; *node; node++)
+		assert_in_range(store_node_task_count(c->store, *node), 1, 2);
 	cores_pass(c, NS_PER_SEC);
 	assert_true(cores_settle(c) == CORE_IDLE);
 	cores_free(c);
