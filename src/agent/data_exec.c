@@ -159,10 +159,11 @@ static int container_of_task(const struct call *c, struct container **ret, struc
 	return 0;
 }
 
-static int exec_make(struct call *c, const struct data_exec *asked, struct engine_exec **ret,
-		     struct err *e)
+/* NULL with the reason. */
+static struct engine_exec *exec_make(struct call *c, const struct data_exec *asked, struct err *e)
 {
 	struct exec_config config = {0};
+	struct engine_exec *x = NULL;
 	struct container *container;
 	int rc = container_of_task(c, &container, e);
 
@@ -174,9 +175,9 @@ static int exec_make(struct call *c, const struct data_exec *asked, struct engin
 			     "a privileged process can be executed in a task on its own node "
 			     "alone");
 	if (rc == 0)
-		rc = engine_exec_create(c->all->engine, container, &config, ret, e);
+		rc = engine_exec_create(c->all->engine, container, &config, &x, e);
 	table_done(&exec_config_table, &config);
-	return rc;
+	return rc == 0 ? x : NULL;
 }
 
 static int begin(struct call *c, const struct data_exec *asked, struct err *e)
@@ -185,11 +186,10 @@ static int begin(struct call *c, const struct data_exec *asked, struct err *e)
 		.output = on_output, .end = on_end, .drain = on_input_drained};
 	struct engine *engine = c->all->engine;
 	unsigned streams = ENGINE_STDOUT | ENGINE_STDERR; /* their end is wanted in any case */
-	struct engine_exec *x;
-	int rc = exec_make(c, asked, &x, e);
+	struct engine_exec *x = exec_make(c, asked, e);
 
-	if (rc < 0)
-		return rc;
+	if (!x)
+		return e->code;
 	memcpy(c->id, x->id, sizeof c->id);
 	c->detach = asked->detach;
 	c->tty = x->config.tty;
