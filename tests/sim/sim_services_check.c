@@ -42,6 +42,10 @@ static void check_task(struct manager_life *m, const struct task *old, const str
 				 task_state_name(new->status.state));
 		return;
 	}
+	if (new->move && new->move->up && !(old->move && old->move->up) &&
+	    new->status.state < TASK_RUNNING)
+		sim_fail(s, "task %s has taken another's place and is %s", new->o.id,
+			 task_state_name(new->status.state));
 	if (new->status.state < old->status.state || new->desired < old->desired)
 		sim_fail(s, "task %s goes back from %s (%s) to %s (%s)", new->o.id,
 			 task_state_name(old->status.state), task_state_name(old->desired),
