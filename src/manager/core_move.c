@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "manager/service_spec.h"
 
 /* All at once would be no move "one at a time": one is what the default is as well. */
 void move_rules_of(const struct service *svc, struct move_rules *ret)
@@ -109,6 +108,29 @@ void move_give_up(struct core_step *step, const struct task *new)
 	if (task_is_wanted(new) && !new->move->up)
 		edit->desired = TASK_SHUTDOWN;
 	changes_update(step->out, &new->o, &edit->o, step->now_ns);
+}
+
+bool move_drains(const struct store *s, const struct service *svc, const struct task *t)
+{
+	const struct node *n = t->node ? store_node(s, t->node) : NULL;
+	struct update_rules rules;
+
+	update_rules_of(svc->spec.update, &rules);
+	return rules.start_first && svc->spec.mode.replicated && n &&
+	       n->status.state == NODE_READY && n->spec.availability == AVAILABILITY_DRAIN &&
+	       t->status.state == TASK_RUNNING && t->desired == TASK_RUNNING &&
+	       !(t->move && t->move->tries >= LIMIT_MOVE_FAILURES);
+}
+
+void move_count(struct core_step *step, const struct task *new, const struct task *old)
+{
+	struct task *edit = object_clone(&old->o);
+
+	move_give_up(step, new);
+	if (!edit->move)
+		edit->move = xcalloc(1, sizeof *edit->move);
+	edit->move->tries++;
+	changes_update(step->out, &old->o, &edit->o, step->now_ns);
 }
 
 bool move_must_wait(const struct service *svc)

@@ -41,5 +41,13 @@ void move_settle(struct core_step *step, const struct task *new);
 /* Of one that failed or is not wanted any more: the new task goes, the old one stays. */
 void move_give_up(struct core_step *step, const struct task *new);
 
+/*
+ * Whether the task, on a drained node, runs on until a replacement does: where the service's order
+ * is start-first, and not too many replacements have failed.
+ */
+bool move_drains(const struct store *s, const struct service *svc, const struct task *t);
+/* Of a move that failed: gives it up, and counts that on the old task, which is wanted. */
+void move_count(struct core_step *step, const struct task *new, const struct task *old);
+
 /* Whether an update has the service's tasks in hand: it is under way or has paused on its way. */
 bool move_must_wait(const struct service *svc);

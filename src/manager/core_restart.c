@@ -2,15 +2,22 @@
  * The restart supervisor: a wanted task that has ended, or whose node is down, drained or gone, is
  * shut down and, where its restart policy says so, followed by a new one in the same slot and the
  * same batch. The new one is held at READY until its delay has passed and nothing of the slot runs
- * any more (a minute at most), then raised to RUNNING. What it needs to know of the past stands in
- * the tasks themselves, so that a new leader decides alike.
+ * any more (a minute at most), then raised to RUNNING. Where the service's order is start-first, a
+ * task on a drained node runs on until its replacement does. What it needs to know of the past
+ * stands in the tasks themselves, so that a new leader decides alike.
  */
-#include "manager/core_impl.h"
+#include "manager/core_move.h"
+#include "manager/service_spec.h"
+
+#include <string.h>
 
 #include "base/clock.h"
 
 /* How long a new task waits at most for the old one to end, in ns. */
 #define OLD_TASK_WAIT_NS (60 * NS_PER_SEC)
+
+/* How often a task on a drained node is looked at while an update is to replace it, in ns. */
+#define UPDATE_LOOK_NS NS_PER_SEC
 
 struct core_restart {
 	struct core core;
@@ -102,6 +109,69 @@ static void earlier_leave(struct core_step *step, const struct task *t)
 		core_task_desire(step, t, TASK_SHUTDOWN);
 }
 
+/* Whether the task is to take the place of one whose node is drained, and is on its way. */
+static bool is_drain_move(const struct task *t)
+{
+	return t->move && t->move->of && !t->move->run && !t->move->up && !t->move->failed &&
+	       task_is_wanted(t);
+}
+
+/*
+ * A task on a drained node runs on until its replacement does, which is made here, or by the
+ * updater where its template is to be replaced anyway. False: that has paused, and the task goes.
+ */
+static bool drain(struct core_restart *c, struct core_step *step, const struct slot *slot,
+		  const struct service *svc, const struct task *t)
+{
+	struct move_rules rules;
+	int64_t again = 0;
+
+	if (!service_task_is_current(step->store, svc, t)) {
+		wakes_set(&c->wakes, t->o.id, step->now_ns + UPDATE_LOOK_NS);
+		return !svc->update_status || svc->update_status->state == UPDATE_UPDATING ||
+		       svc->update_status->state == UPDATE_ROLLBACK_STARTED;
+	}
+	move_rules_of(svc, &rules);
+	for (size_t i = 0; i < slot->n; i++) {
+		const struct move_mark *m = slot_task(slot, i)->move;
+
+		if (!core_is_current(step, &slot_task(slot, i)->o) ||
+		    is_drain_move(slot_task(slot, i)))
+			return true;
+		if (m && m->of && m->failed && strcmp(m->of, t->o.id) == 0)
+			again = MAX_OF(again, m->failed + rules.again);
+	}
+	if (step->now_ns < again)
+		wakes_set(&c->wakes, t->o.id, again);
+	else
+		move_begin(step, svc, t, 0, NULL);
+	return true;
+}
+
+/* How the replacement of such a task goes on. False: it is a task as any other now. */
+static bool drain_move_step(struct core_restart *c, struct core_step *step,
+			    const struct service *svc, const struct task *t)
+{
+	const struct task *old = store_task(step->store, t->move->of);
+	struct move_rules rules;
+	int64_t until;
+	enum move_state state;
+
+	move_rules_of(svc, &rules);
+	state = move_look(step->store, &rules, t, step->now_ns, &until);
+	if (state == MOVE_RUNS) {
+		move_settle(step, t);
+		return true;
+	}
+	if (!old || !task_is_wanted(old))
+		return false;
+	if (state == MOVE_COMING && !node_is_lost(step, t))
+		wakes_set(&c->wakes, t->o.id, until);
+	else
+		move_count(step, t, old);
+	return true;
+}
+
 static void task_step(struct core_restart *c, struct core_step *step, const char *id)
 {
 	const struct task *t = store_task(step->store, id);
@@ -127,7 +197,11 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 		step->behind = true;
 		return;
 	}
+	if (is_drain_move(t) && drain_move_step(c, step, svc, t))
+		return;
 	if (slot_wanted(slot) != t) /* the updater's: it waits for the newer one */
+		return;
+	if (move_drains(step->store, svc, t) && drain(c, step, slot, svc, t))
 		return;
 	/*
 	 * One that could not even be prepared (there is no such image, say) ends long before its
@@ -187,7 +261,7 @@ static bool needs_look(const struct store *s, const struct task *old, const stru
 {
 	if (!task_is_wanted(t))
 		return false;
-	if (task_state_final(t->status.state) || t->desired == TASK_READY)
+	if (task_state_final(t->status.state) || t->desired == TASK_READY || is_drain_move(t))
 		return true;
 	return t->node && (!old || !old->node) && !node_keeps_tasks(store_node(s, t->node));
 }

@@ -64,7 +64,7 @@ static bool must_leave(const struct store *s, const struct task *t)
 {
 	const struct node *n = t->node ? store_node(s, t->node) : NULL;
 
-	return !n || n->status.state == NODE_DOWN || n->spec.availability == AVAILABILITY_DRAIN;
+	return !n || n->status.state == NODE_DOWN;
 }
 
 static void check_service(struct sim *sim, const struct store *s, const struct service *svc)

@@ -88,11 +88,16 @@ static void ask(void **state)
 	ask_run(true);
 }
 
+static bool is_move(const struct task *t)
+{
+	return t->move && t->move->of;
+}
+
 /* New tasks come up only when the test says so. */
 static bool held;
 static enum task_state hold_new(struct cores *c, const struct task *t)
 {
-	return (t->move || t->update) && held ? TASK_PREPARING : TASK_RUNNING;
+	return (is_move(t) || t->update) && held ? TASK_PREPARING : TASK_RUNNING;
 }
 
 /* The older task runs until the new one does, and the next waits for both. */
@@ -167,12 +172,12 @@ static void automatic(void **state)
 
 static enum task_state moved_fail(struct cores *c, const struct task *t)
 {
-	return t->move ? TASK_FAILED : TASK_RUNNING;
+	return is_move(t) ? TASK_FAILED : TASK_RUNNING;
 }
 
 static enum task_state moved_hang(struct cores *c, const struct task *t)
 {
-	return t->move ? TASK_PREPARING : TASK_RUNNING;
+	return is_move(t) ? TASK_PREPARING : TASK_RUNNING;
 }
 
 /* Replacements that fail, or never run: so many, then it stops, and all that ran still runs. */
@@ -338,12 +343,127 @@ static void shrunk(void **state)
 	cores_free(c);
 }
 
+/* Draining */
+
+/* Three tasks on each of two nodes, updated in this order. */
+static struct cores *two_nodes(const char *order, bool many_leaders)
+{
+	struct cores *c = cores_new(1);
+	struct service *s = service_make(c, "web", 6);
+
+	node_add(c, "n1", 8 * CPU, 8 * GIB);
+	node_add(c, "n2", 8 * CPU, 8 * GIB);
+	service_restart(s, RESTART_ANY, NS_PER_SEC, 0, 0);
+	s->spec.update = update_make(1, "pause", order);
+	service_add(c, s);
+	(void)cores_quiet(c);
+	assert_spread(c, 3, 3, 0);
+	c->many_leaders = many_leaders;
+	return c;
+}
+
+static void drain_run(bool many_leaders)
+{
+	struct cores *c = two_nodes("start-first", many_leaders);
+
+	c->fate = hold_new;
+	held = true;
+	node_availability(c, "n1", AVAILABILITY_DRAIN);
+	cores_pass(c, 10 * NS_PER_SEC);
+	assert_spread(c, 3, 3, 0);
+	held = false;
+	cores_pass(c, 10 * NS_PER_SEC);
+	assert_spread(c, 0, 6, 0);
+	assert_null(web(c)->update_status);
+	assert_null(web(c)->rebalance);
+	cores_free(c);
+	/* Its own order is what counts. */
+	c = two_nodes("stop-first", many_leaders);
+	node_availability(c, "n1", AVAILABILITY_DRAIN);
+	(void)cores_settle(c);
+	assert_spread(c, 0, 3, 0);
+	cores_pass(c, 10 * NS_PER_SEC);
+	assert_spread(c, 0, 6, 0);
+	cores_free(c);
+}
+
+static void drain(void **state)
+{
+	drain_run(false);
+	drain_run(true);
+}
+
+/* Replacements that fail, hang or find no room: tried so often, then the node is left all the same.
+ */
+static void drain_stuck_run(enum task_state (*fate)(struct cores *c, const struct task *t),
+			    int64_t still_ns, bool many_leaders)
+{
+	struct cores *c = two_nodes("start-first", many_leaders);
+	const struct task *t;
+	struct store_walk w;
+	size_t failed = 0;
+
+	c->fate = fate;
+	node_availability(c, "n1", AVAILABILITY_DRAIN);
+	cores_pass(c, still_ns);
+	assert_spread(c, 3, 3, 0);
+	cores_pass(c, 3600 * NS_PER_SEC);
+	assert_spread(c, 0, 6, 0);
+	store_walk_service_tasks(&w, c->store, "web");
+	while ((t = store_walk_next(&w)))
+		failed += t->move && t->move->of && t->move->failed;
+	assert_int_equal(failed, 3 * LIMIT_MOVE_FAILURES);
+	cores_free(c);
+}
+
+static void drain_stuck(void **state)
+{
+	drain_stuck_run(moved_fail, NS_PER_SEC, false);
+	drain_stuck_run(moved_fail, NS_PER_SEC, true);
+	drain_stuck_run(moved_hang, LIMIT_MOVE_WAIT_MS * NS_PER_MS * 2, false);
+	drain_stuck_run(moved_hang, LIMIT_MOVE_WAIT_MS * NS_PER_MS * 2, true);
+}
+
+/* The node dies, an update comes, the last node is drained: in the middle of it. */
+static void drain_between(void **state)
+{
+	struct cores *c = two_nodes("start-first", false);
+
+	c->fate = moved_hang;
+	node_availability(c, "n1", AVAILABILITY_DRAIN);
+	(void)cores_quiet(c);
+	c->fate = NULL;
+	node_state(c, "n1", NODE_DOWN);
+	cores_pass(c, 30 * NS_PER_SEC);
+	assert_spread(c, 0, 6, 0);
+	node_add(c, "n3", 8 * CPU, 8 * GIB);
+	c->fate = hold_new;
+	held = true;
+	node_availability(c, "n2", AVAILABILITY_DRAIN);
+	(void)cores_quiet(c);
+	assert_spread(c, 0, 6, 0);
+	service_force(c, "web");
+	(void)cores_quiet(c);
+	held = false;
+	cores_pass(c, 120 * NS_PER_SEC);
+	assert_spread(c, 0, 0, 6);
+	assert_int_equal(web(c)->update_status->state, UPDATE_COMPLETED);
+	/* Nowhere to go: it runs on, and goes when there is a place. */
+	node_availability(c, "n3", AVAILABILITY_DRAIN);
+	cores_pass(c, 60 * NS_PER_SEC);
+	assert_spread(c, 0, 0, 6);
+	node_availability(c, "n2", AVAILABILITY_ACTIVE);
+	cores_pass(c, 60 * NS_PER_SEC);
+	assert_spread(c, 0, 6, 0);
+	cores_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ask),     TEST(one_at_a_time), TEST(automatic),
-		TEST(stuck),   TEST(both_fail),     TEST(update_between),
-		TEST(no_room), TEST(many_services), TEST(shrunk),
+		TEST(ask),       TEST(one_at_a_time),  TEST(automatic),   TEST(stuck),
+		TEST(both_fail), TEST(update_between), TEST(no_room),     TEST(many_services),
+		TEST(shrunk),    TEST(drain),          TEST(drain_stuck), TEST(drain_between),
 	};
 
 	return RUN_TESTS(tests);
