@@ -42,7 +42,7 @@ static void check_task(struct manager_life *m, const struct task *old, const str
 				 task_state_name(new->status.state));
 		return;
 	}
-	if (new->move && new->move->up && !(old->move && old->move->up) &&
+	if (new->move &&new->move->up && !(old->move && old->move->up) &&
 	    new->status.state < TASK_RUNNING)
 		sim_fail(s, "task %s has taken another's place and is %s", new->o.id,
 			 task_state_name(new->status.state));
