@@ -388,7 +388,7 @@ static void task_event(struct core *core, const struct store *s, const struct ta
 	    task_state_final(new->status.state))
 		core_task_failed(c->s, new);
 	assert(t);
-	if (move_is_coming(new))
+	if (new &&move_is_coming(new))
 		(void)idset_add(&c->coming, new->o.id);
 	else if (t->move)
 		(void)idset_remove(&c->coming, t->o.id);

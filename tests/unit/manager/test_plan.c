@@ -61,6 +61,12 @@ static void larger(struct service *s)
 	*s->spec.mode.replicated->replicas = 7;
 }
 
+static uint64_t limit_replicas;
+static void at_limit(struct service *s)
+{
+	*s->spec.mode.replicated->replicas = limit_replicas;
+}
+
 static void nothing(struct service *s)
 {
 }
@@ -250,6 +256,28 @@ static void waits(void **state)
 	cores_free(c);
 }
 
+/* Up to its bound: rows are left out, not counts. */
+static void bounds(void **state)
+{
+	struct cores *c = three_nodes();
+	struct plan_report r;
+
+	service_add(c, with_image(service_make(c, "web", LIMIT_PLAN_TASKS / 10), "one"));
+	(void)cores_settle(c);
+	limit_replicas = LIMIT_PLAN_TASKS;
+	assert_int_equal(plan_update(c, at_limit, &r), 0);
+	assert_false(r.truncated);
+	assert_int_equal(r.services.v[0].tasks.n, LIMIT_PLAN_TASKS);
+	table_done(&plan_report_table, &r);
+	limit_replicas++;
+	assert_int_equal(plan_update(c, at_limit, &r), 0);
+	assert_true(r.truncated && r.complete);
+	assert_int_equal(r.services.v[0].tasks.n, LIMIT_PLAN_TASKS);
+	assert_int_equal(r.services.v[0].create + r.services.v[0].stay, LIMIT_PLAN_TASKS + 1);
+	table_done(&plan_report_table, &r);
+	cores_free(c);
+}
+
 static void refuses_as_the_request_would(void **state)
 {
 	struct cores *c = three_nodes();
@@ -352,6 +380,7 @@ int main(void)
 		TEST(comes_true),  TEST(takes_its_time),
 		TEST(waits),       TEST(refuses_as_the_request_would),
 		TEST(index_moves), TEST(a_stack),
+		TEST(bounds),
 	};
 
 	return RUN_TESTS(tests);
