@@ -147,6 +147,8 @@
 #define LIMIT_LOG_TASKS 4096          /* tasks of a service whose logs are read at once */
 #define LIMIT_CRON_HISTORY 1000       /* iterations of a scheduled job that are kept */
 #define LIMIT_CRON_TEXT 256           /* characters of a schedule */
+#define LIMIT_DEPENDS 64u             /* services that one service waits for */
+#define LIMIT_DEPENDS_WALK 1000u      /* services looked at for one that waits for itself */
 #define LIMIT_ZONE_NAME 64            /* characters of a time zone's name, with the NUL */
 #define LIMIT_ZONE_BYTES (256u << 10) /* of a file of the time zones' database */
 #define LIMIT_MOVE_FAILURES 3         /* replacements that fail before a move is given up */

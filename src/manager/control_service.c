@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "manager/control.h"
 #include "manager/plan.h"
+#include "manager/service_depends.h"
 #include "manager/service_spec.h"
 #include "model/schedule.h"
 
@@ -112,6 +113,8 @@ static int spec_prepare(struct control *c, struct service_spec *spec, const char
 		rc = secrets_check(c->view, spec->task.container, e);
 	if (rc == 0)
 		rc = ports_check(c->view, spec, self, e);
+	if (rc == 0)
+		rc = service_depends_check(c->view, spec, e);
 	return rc;
 }
 

@@ -80,6 +80,7 @@ struct core *core_rebalance_new(void);  /* running tasks to where there are fewe
 struct core *core_global_new(void);     /* a task on each node that fits: global services, jobs */
 struct core *core_job_new(void);        /* completions of replicated jobs */
 struct core *core_cron_new(void);       /* iterations of scheduled jobs */
+struct core *core_depends_new(void);    /* whether what a service waits for has come */
 struct core *core_restart_new(void);    /* failed tasks: policy, delay, attempts, window */
 struct core *core_reaper_new(void);     /* old finished tasks, unused templates, removed services */
 struct core *core_enforcer_new(void);   /* constraints and reservations that no longer hold */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "manager/core_holds.h"
 #include "manager/core_impl.h"
+#include "manager/service_depends.h"
 
 /* Groups that fit nowhere are tried again at most so often, in ns. */
 #define RETRY_NS (100 * NS_PER_MS)
@@ -146,9 +147,12 @@ static void task_place_on(struct core_scheduler *c, struct core_step *step,
 		task_explain(step, t, buf_text(&why));
 }
 
-/* Tells all that wait, over as many steps as that takes; again only when the reason is another. */
+/*
+ * Tells all that wait, over as many steps as that takes; again only when the reason is another.
+ * Those whose node is given have reasons of their own, unless `with_node`.
+ */
 static void group_explain(struct pending_group *p, struct core_step *step, const char *why,
-			  size_t start)
+			  bool with_node, size_t start)
 {
 	size_t before = step->out->n;
 
@@ -160,7 +164,7 @@ static void group_explain(struct pending_group *p, struct core_step *step, const
 
 		if (!core_fits(step, start))
 			return;
-		if (task_is_pending(t) && !t->node)
+		if (task_is_pending(t) && (with_node || !t->node))
 			task_explain(step, t, why);
 	}
 	if (step->out->n == before)
@@ -187,7 +191,23 @@ static void tasks_place(struct core_scheduler *c, struct core_step *step,
 	for (size_t i = 0; i < placed && changes_fit(step->out); i++)
 		task_assign(step, tasks[i], nodes[i]);
 	if (placed == 0) /* those behind learn it when those before have left */
-		group_explain(p, step, buf_text(&why), start);
+		group_explain(p, step, buf_text(&why), false, start);
+}
+
+/* Whether the service waits for others (service_depends.h): its tasks are told so. */
+static bool group_is_held(struct core_step *step, struct pending_group *p,
+			  const struct template *template, size_t start)
+{
+	const struct service *svc = store_service(step->store, template->service);
+	auto_free char *why = NULL;
+
+	if (!svc || !service_holds(svc, template->template_version))
+		return false;
+	if (svc->gate && svc->gate->waits) {
+		why = xasprintf("waiting %s", svc->gate->waits);
+		group_explain(p, step, why, true, start);
+	}
+	return true;
 }
 
 /* Those with a node first, as nobody else can take their place. */
@@ -201,7 +221,7 @@ static void group_place(struct core_scheduler *c, struct core_step *step, struct
 	struct sched_group g;
 	size_t n = 0;
 
-	if (!template)
+	if (!template || group_is_held(step, p, template, start))
 		return;
 	g = (struct sched_group){.service = template->service,
 				 .template_version = template->template_version,
@@ -261,6 +281,21 @@ static int64_t scheduler_step(struct core *core, struct core_step *step)
 
 /* Events */
 
+static void service_event(struct core *core, const struct store *s, const struct service *old,
+			  const struct service *new)
+{
+	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
+	struct pending_group *g, *next;
+	size_t len;
+
+	if (!old || !new || (!service_is_held(old) && !service_is_held(new)))
+		return;
+	len = strlen(old->o.id);
+	HASH_ITER (hh, c->groups, g, next)
+		if (strncmp(g->key, old->o.id, len) == 0 && g->key[len] == '.')
+			(void)idset_add(&c->fresh, g->key);
+}
+
 static void node_event(struct core *core, const struct store *s, const struct node *old,
 		       const struct node *new)
 {
@@ -311,6 +346,7 @@ static const struct core_class scheduler_class = {
 	.derived = scheduler_derived,
 	.task = task_event,
 	.node = node_event,
+	.service = service_event,
 	.step = scheduler_step,
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "manager/service_depends.h"
 
 #define ROLLED_BACK "update rolled back"
 #define WAITS "; waiting: "
@@ -353,6 +354,10 @@ void update_go_on(struct update_step *s)
 	}
 	if (!update_is_active(s->svc))
 		return;
+	if (service_is_held(s->svc)) { /* the old tasks run on until what it waits for has come */
+		update_explain(s);
+		return;
+	}
 	replace_next(s);
 	if (!queued(s->u) && !s->u->open && !idset_count(&s->u->touched) && !s->step->behind)
 		complete(s);
@@ -399,6 +404,8 @@ void update_explain(struct update_step *s)
 	for (; s->u->waiting && p && !text; p = p->hh.next)
 		if (p->waits)
 			text = wait_text(s, p->key);
+	if (!text && service_is_held(s->svc) && s->svc->gate && s->svc->gate->waits)
+		text = xstrdup(s->svc->gate->waits);
 	now = xasprintf("%.*s%s%s", (int)base, message, text ? WAITS : "", text ? text : "");
 	if (strcmp(now, message) != 0)
 		status_set(update_edit(s), had->state, now);

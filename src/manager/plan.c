@@ -18,8 +18,8 @@ static unsigned open_plans; /* each holds what the cores derive from the whole s
 
 /* Whatever may change the planned services; not what decides of itself, by time or by policy. */
 static struct core *(*const makers[PLAN_CORES])(void) = {
-	core_replicated_new, core_global_new,    core_job_new,       core_update_new,
-	core_restart_new,    core_allocator_new, core_scheduler_new,
+	core_replicated_new, core_global_new,  core_job_new,       core_update_new,
+	core_restart_new,    core_depends_new, core_allocator_new, core_scheduler_new,
 };
 
 static void new_id(void *arg, char ret[ID_CLUSTER_LEN + 1])

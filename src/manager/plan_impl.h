@@ -9,7 +9,7 @@
 #include "manager/idset.h"
 #include "manager/plan.h"
 
-#define PLAN_CORES 7
+#define PLAN_CORES 8
 
 struct plan {
 	struct store *store;  /* the copy, on which everything happens */

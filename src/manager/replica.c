@@ -13,7 +13,7 @@
 
 #define COLLECT_MS 5 /* between two rounds of freeing what a big change dropped */
 
-#define REPLICA_CORES 11
+#define REPLICA_CORES 12
 
 struct replica {
 	const struct world *world;
@@ -400,7 +400,7 @@ static void cores_make(struct replica *r)
 	struct core *(*const make[])(void) = {
 		core_replicated_new, core_global_new,    core_job_new,       core_cron_new,
 		core_update_new,     core_rebalance_new, core_restart_new,   core_enforcer_new,
-		core_reaper_new,     core_allocator_new, core_scheduler_new,
+		core_reaper_new,     core_depends_new,   core_allocator_new, core_scheduler_new,
 	};
 
 	static_assert(ARRAY_LEN(make) == REPLICA_CORES, "one place a core");

@@ -213,6 +213,14 @@ static const struct field endpoint_fields[] = {
 #undef T
 TABLE_DEFINE(endpoint, endpoint_fields, TABLE_REST(endpoint));
 
+#define T struct service_gate
+static const struct field service_gate_fields[] = {
+	FIELD_U64(T, 1, open, NULL, 0),
+	FIELD_STR(T, 2, waits, NULL, 0),
+};
+#undef T
+TABLE_DEFINE(service_gate, service_gate_fields, TABLE_REST(service_gate));
+
 #define T struct service
 static const struct field service_fields[] = {
 	OBJECT_FIELDS(T),
@@ -227,6 +235,7 @@ static const struct field service_fields[] = {
 	FIELD_PTR(T, 22, rebalance, "RebalanceStatus", FIELD_OMIT, rebalance_status),
 	FIELD_U64(T, 23, balanced_nodes, NULL, 0),
 	FIELD_PTR(T, 25, job, "JobStatus", FIELD_OMIT, job_status),
+	FIELD_PTR(T, 30, gate, NULL, 0, service_gate),
 };
 #undef T
 TABLE_DEFINE(service, service_fields, TABLE_REST(service));

@@ -310,6 +310,14 @@ struct job_status {
 };
 extern const struct table job_status_table;
 
+/* Of a service that waits for others (depends.h): whether its tasks may be placed. */
+struct service_gate {
+	uint64_t open; /* the template for which what it waits for has come once; 0: none */
+	char *waits;   /* "for db to be healthy"; NULL: nothing, or it was not looked at */
+	struct table_rest *rest;
+};
+extern const struct table service_gate_table;
+
 /* Exactly one is set once the service is stored. */
 struct service_mode {
 	struct replicated_mode *replicated;
@@ -392,6 +400,7 @@ struct service {
 	 * spread was looked at last. 0: it never was.
 	 */
 	uint64_t balanced_nodes;
+	struct service_gate *gate; /* of those that wait for others */
 	struct table_rest *rest;
 };
 extern const struct table service_table;

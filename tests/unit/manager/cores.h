@@ -23,6 +23,7 @@ enum which_core {
 	UPDATE,
 	CRON,
 	RESTART,
+	DEPENDS,
 	ALLOCATOR,
 	SCHEDULER,
 	ENFORCER,
@@ -264,9 +265,9 @@ static inline void cores_reset(struct cores *c)
 static inline struct cores *cores_new(uint64_t seed)
 {
 	struct core *(*const makers[CORES])(void) = {
-		core_replicated_new, core_rebalance_new, core_global_new,  core_job_new,
-		core_update_new,     core_cron_new,      core_restart_new, core_allocator_new,
-		core_scheduler_new,  core_enforcer_new,  core_reaper_new,
+		core_replicated_new, core_rebalance_new, core_global_new,   core_job_new,
+		core_update_new,     core_cron_new,      core_restart_new,  core_depends_new,
+		core_allocator_new,  core_scheduler_new, core_enforcer_new, core_reaper_new,
 	};
 	struct cores *c = xcalloc(1, sizeof *c);
 

@@ -8,6 +8,9 @@
  */
 #include "unit/manager/cores.h"
 
+#include "manager/service_depends.h"
+#include "model/depends.h"
+
 #define NODES 6
 #define SERVICES 8
 #define NETWORKS 3
@@ -53,9 +56,24 @@ static struct service *random_mode(struct cores *c, const char *id)
 	}
 }
 
+/* For a service of a lower number, which need not be there: they never wait for one another. */
+static void random_wait(struct cores *c, struct service *s)
+{
+	static const char *const conditions[] = {"service_started", "service_healthy:optional"};
+	uint64_t number = strtoull(s->spec.name + 3, NULL, 10);
+	auto_free char *label = NULL;
+
+	if (number == 0 || cores_random(c, 3))
+		return;
+	label = xasprintf("svc%" PRIu64 ":%s", cores_random(c, number), conditions[number % 2]);
+	strmap_set(&s->spec.labels, DEPENDS_LABEL, label);
+}
+
 static struct service *random_service(struct cores *c, const char *id)
 {
 	struct service *s = random_mode(c, id);
+
+	random_wait(c, s);
 
 	service_restart(s, cores_random(c, 6) ? RESTART_ANY : RESTART_ON_FAILURE,
 			(int64_t)cores_random(c, 4) * NS_PER_SEC, 0, 0);
@@ -418,6 +436,22 @@ static void check_converged(struct cores *c)
 						  template->template_version)));
 }
 
+/* What a service waits for may never come, as it was removed or has ended: then no longer. */
+static void wait_no_more(struct cores *c)
+{
+	for (int i = 0; i < SERVICES; i++) {
+		char id[16];
+		struct service *s;
+
+		snprintf(id, sizeof id, "svc%d", i);
+		if (!service_is_there(c, id) || !service_is_held(store_service(c->store, id)))
+			continue;
+		s = cores_edit(c, KIND_SERVICE, id);
+		strmap_remove(&s->spec.labels, DEPENDS_LABEL);
+		service_change(c, s);
+	}
+}
+
 static void one_life(uint64_t seed, size_t steps)
 {
 	struct cores *c = cores_new(seed);
@@ -446,6 +480,8 @@ static void one_life(uint64_t seed, size_t steps)
 		else if (service_is_there(c, id) && store_service(c->store, id)->spec.mode.global)
 			service_force(c, id); /* an update may have paused */
 	}
+	cores_pass(c, 900 * NS_PER_SEC);
+	wait_no_more(c);
 	cores_pass(c, 900 * NS_PER_SEC);
 	check_converged(c);
 	batches = c->batches;
