@@ -214,8 +214,44 @@ void stack_service_keep(struct service_spec *spec, const struct service_view *wa
 	spec->task.force_update = old->force_update;
 }
 
-static int service_ensure(struct cli *c, struct service_spec *spec,
-			  const struct list_service_view *all, struct strs *ret, struct err *e)
+/* 1 when the update has given the service another template of its tasks. */
+static int tasks_differ(struct cli *c, const struct service_view *was, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct service_view now = {0};
+	int rc;
+
+	path_add(&path, "/services/%", was->s.o.id);
+	rc = call_get(c, buf_text(&path), &service_view_table, &now, e);
+	if (rc == 0)
+		rc = !table_equal(&task_spec_table, &was->s.spec.task, &now.s.spec.task);
+	table_done(&service_view_table, &now);
+	return rc;
+}
+
+/*
+ * A service that follows another ("restart: true") gets new tasks when that one did. `changed` has
+ * the names of those that did; it is behind them in the stack's order.
+ */
+static bool follows(const struct stack *s, const char *service, const struct strs *changed)
+{
+	LIST_EACH (f, &s->followers)
+		if (strcmp(f->service, service) == 0 && strs_has(changed, f->dependency))
+			return true;
+	return false;
+}
+
+static bool is_followed(const struct stack *s, const char *service)
+{
+	LIST_EACH (f, &s->followers)
+		if (strcmp(f->dependency, service) == 0)
+			return true;
+	return false;
+}
+
+static int service_ensure(struct cli *c, const struct stack *s, struct service_spec *spec,
+			  const struct list_service_view *all, struct strs *changed,
+			  struct strs *ret, struct err *e)
 {
 	const struct service_view *was = stack_service_find(all, spec->name);
 	auto_buf body = BUF_INIT(0);
@@ -225,6 +261,7 @@ static int service_ensure(struct cli *c, struct service_spec *spec,
 	if (was) {
 		(void)fprintf(c->out, "Updating service %s (id: %s)\n", spec->name, was->s.o.id);
 		stack_service_keep(spec, was);
+		spec->task.force_update += follows(s, spec->name, changed);
 		rc = call_body(&service_spec_table, spec, &body, e);
 		if (rc == 0)
 			rc = service_put(c, was, &body, false, NULL, e);
@@ -232,9 +269,13 @@ static int service_ensure(struct cli *c, struct service_spec *spec,
 		(void)fprintf(c->out, "Creating service %s\n", spec->name);
 		rc = create(c, "/services/create", &service_spec_table, spec, &id, e);
 	}
+	if (rc == 0 && was && is_followed(s, spec->name))
+		rc = tasks_differ(c, was, e);
 	if (rc < 0)
 		return err_wrap(e, "failed to %s service %s", was ? "update" : "create",
 				spec->name);
+	if (rc == 1)
+		strs_add(changed, spec->name);
 	strs_add(ret, was ? was->s.o.id : id ? id : spec->name);
 	return 0;
 }
@@ -264,6 +305,7 @@ int stack_apply(struct cli *c, struct stack *s, bool prune, struct strs *ret_ser
 		struct err *e)
 {
 	struct list_service_view all = {0};
+	struct strs changed = {0};
 	int rc = stack_get(c, "services", s->name, &list_service_view_table, &all, e);
 
 	if (rc == 0 && prune)
@@ -274,7 +316,8 @@ int stack_apply(struct cli *c, struct stack *s, bool prune, struct strs *ret_ser
 		rc = blobs_ensure(c, s, e);
 	LIST_EACH (spec, &s->services)
 		if (rc == 0)
-			rc = service_ensure(c, spec, &all, ret_services, e);
+			rc = service_ensure(c, s, spec, &all, &changed, ret_services, e);
+	strs_done(&changed);
 	table_done(&list_service_view_table, &all);
 	return rc;
 }

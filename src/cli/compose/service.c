@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/compose/interpolate.h"
 #include "cli/compose/stack_impl.h"
+#include "model/depends.h"
 
 #define MAKER(data) ((struct service_maker *)(data))
 
@@ -188,7 +189,10 @@ static STACK_KEY(key_env_file)
 	strmap_done(&files);
 }
 
-/* A name without a value takes that of the environment here. */
+/*
+ * A name without a value takes that of the environment here; where there is none the container has
+ * no such variable, also if its image has.
+ */
 static STACK_KEY(key_environment)
 {
 	struct service_maker *m = data;
@@ -228,6 +232,7 @@ static const struct compose_key service_keys[] = {
 	{.name = "environment", .fn = key_environment},
 	{.name = "env_file", .fn = key_env_file},
 	{.name = "labels", .fn = key_labels},
+	{.name = "depends_on", .fn = stack_depends},
 	{.name = "deploy", .fn = stack_deploy},
 	{.name = "healthcheck", .fn = stack_healthcheck},
 	{.name = "ports", .fn = stack_ports},
@@ -261,7 +266,6 @@ static const struct compose_key service_keys[] = {
 	{.name = "profiles", .fn = key_known},
 	SKIP("build", "images are built beforehand; image names the one to run"),
 	SKIP("container_name", "tasks are named after their service"),
-	SKIP("depends_on", "services of a stack start in no order"),
 	SKIP("expose", "the ports of services of one network are open to each other"),
 	SKIP("pull_policy", "nodes run the images they have"),
 	SKIP("develop", "it is of building images"),
@@ -342,16 +346,23 @@ static void restart_fill(struct compose_project *p, struct service_maker *m)
 	}
 }
 
-static void labels_fill(struct service_maker *m)
+static void labels_fill(struct compose_project *p, struct service_maker *m)
 {
 	strmap_set(&m->c->labels, STACK_LABEL, m->stack->name);
 	strmap_set(&m->spec->labels, STACK_LABEL, m->stack->name);
 	strmap_set(&m->spec->labels, STACK_IMAGE_LABEL, m->c->image ? m->c->image : "");
+	if (m->depends && depends_is_set(m->spec))
+		compose_problem(p, compose_get(m->node, "depends_on"),
+				"the label " DEPENDS_LABEL " says it already: only one of both");
+	else if (m->depends)
+		strmap_set(&m->spec->labels, DEPENDS_LABEL, m->depends);
 	LIST_EACH (v, &m->environment) {
 		auto_free char *text = xasprintf("%s=%s", v->key, v->value);
 
 		strs_add(&m->c->env, text);
 	}
+	STRS_EACH (name, &m->without)
+		strs_add(&m->c->env, name);
 }
 
 static void service_make(struct compose_project *p, struct stack *s, const struct compose_node *n)
@@ -370,7 +381,8 @@ static void service_make(struct compose_project *p, struct stack *s, const struc
 	    !spec->mode.global_job)
 		spec->mode.replicated = xcalloc(1, sizeof *spec->mode.replicated);
 	restart_fill(p, &m);
-	labels_fill(&m);
+	labels_fill(p, &m);
+	free(m.depends);
 	strmap_done(&m.environment);
 	strs_done(&m.without);
 }

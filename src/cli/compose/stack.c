@@ -393,6 +393,7 @@ void stack_make(struct compose_project *p, const char *name, struct stack *ret)
 	stack_volumes_check(p, ret);
 	stack_blobs(p, ret);
 	stack_services(p, ret);
+	stack_depends_check(p, ret);
 }
 
 #define LIST_DONE(list, table)                       \
@@ -410,5 +411,10 @@ void stack_done(struct stack *s)
 	LIST_DONE(&s->secrets, stack_blob_table);
 	LIST_DONE(&s->configs, stack_blob_table);
 	LIST_DONE(&s->services, service_spec_table);
+	LIST_EACH (f, &s->followers) {
+		free(f->service);
+		free(f->dependency);
+	}
+	free(s->followers.v);
 	*s = (struct stack){0};
 }

@@ -20,13 +20,20 @@ struct stack_blob {
 };
 extern const struct table stack_blob_table;
 
+/* One that is to get new tasks when the other got some. */
+struct stack_follower {
+	char *service;
+	char *dependency;
+};
+
 struct stack {
 	char *name;
 	LIST_OF(struct network_spec) networks;
 	struct strs external_networks; /* that must be there */
 	LIST_OF(struct stack_blob) secrets;
 	LIST_OF(struct stack_blob) configs;
-	LIST_OF(struct service_spec) services;
+	LIST_OF(struct service_spec) services; /* each behind those that it waits for */
+	LIST_OF(struct stack_follower) followers;
 };
 
 /*

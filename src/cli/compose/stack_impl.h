@@ -14,6 +14,7 @@ struct service_maker {
 	struct container_spec *c;
 	struct strmap environment;
 	struct strs without; /* variables that have no value */
+	char *depends;       /* the label of model/depends.h; NULL: it waits for none */
 	const char *restart; /* lent; NULL: none */
 	struct compose_node const *restart_at;
 };
@@ -30,10 +31,13 @@ void stack_networks(struct compose_project *p, struct stack *s);
 void stack_blobs(struct compose_project *p, struct stack *s);
 void stack_volumes_check(struct compose_project *p, struct stack *s);
 void stack_services(struct compose_project *p, struct stack *s);
+/* Whether what they wait for can come, and in which order they are made: see stack.h. */
+void stack_depends_check(struct compose_project *p, struct stack *s);
 
 /* Keys of a service; `data` is a struct service_maker. */
 #define STACK_KEY(name) \
 	void name(struct compose_project *p, const struct compose_node *n, void *data)
+STACK_KEY(stack_depends);
 STACK_KEY(stack_deploy);
 STACK_KEY(stack_ports);
 STACK_KEY(stack_volumes);
