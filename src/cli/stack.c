@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/call.h"
+#include "cli/compose/present.h"
 #include "cli/compose/yaml.h"
 #include "cli/progress.h"
 
@@ -87,6 +88,8 @@ int cli_stack_config(struct cli *c, const struct flags *f)
 	struct session s = {0};
 	int status = session_open(c, f, "stack", &s);
 
+	if (status == 0)
+		compose_present(s.p.root);
 	if (status == 0 && compose_yaml_write(s.p.root, &text) == 0)
 		(void)fputs(buf_text(&text), c->out);
 	session_close(&s);

@@ -16,6 +16,9 @@
 #include "model/seccomp_profile.h"
 #include "base/signal.h"
 
+/* ns; years: sums of such times with a clock's cannot overflow. */
+#define STOP_GRACE_MAX (INT64_MAX / 4)
+
 static int missing(struct err *e, const char *what)
 {
 	return err_set(e, -ENOSYS, "%s is not implemented", what);
@@ -32,6 +35,22 @@ static int mount_check(const struct mount *m, struct err *e)
 		return err_set(e, -EINVAL,
 			       "invalid bind mount source \"%s\": must be an absolute path",
 			       m->source ? m->source : "");
+	if (strcmp(type, "volume") == 0 && m->source && m->source[0] == '/')
+		return err_set(e, -EINVAL,
+			       "invalid volume mount source \"%s\": must not be an absolute path",
+			       m->source);
+	if (strcmp(type, "tmpfs") == 0 && m->source && *m->source)
+		return err_set(e, -EINVAL, "invalid tmpfs source \"%s\": source must be empty",
+			       m->source);
+	if (m->tmpfs && m->tmpfs->size_bytes < 0)
+		return err_set(e, -EINVAL, "invalid tmpfs size %" PRId64 " of mount %s",
+			       m->tmpfs->size_bytes, m->target);
+	if ((m->bind && strcmp(type, "bind") != 0) || (m->volume && strcmp(type, "volume") != 0) ||
+	    (m->tmpfs && strcmp(type, "tmpfs") != 0))
+		return err_set(e, -EINVAL,
+			       "invalid mount config for type \"%s\": mount %s has options of "
+			       "another type",
+			       type, m->target);
 	if (strcmp(type, "bind") != 0 && strcmp(type, "volume") != 0 && strcmp(type, "tmpfs") != 0)
 		return err_set(e, -EINVAL, "mounts of type \"%s\" are not implemented", type);
 	return 0;
@@ -244,8 +263,10 @@ int container_spec_check(const struct container_spec *s, struct err *e)
 		return err_set(e, -EINVAL, "ContainerSpec: missing");
 	if (!s->image || !*s->image)
 		return err_set(e, -EINVAL, "ContainerSpec: image reference must be provided");
-	if (s->stop_grace && *s->stop_grace < 0)
-		return err_set(e, -EINVAL, "ContainerSpec: stop-grace-period cannot be negative");
+	if (s->stop_grace && (*s->stop_grace < 0 || *s->stop_grace > STOP_GRACE_MAX))
+		return err_set(e, -EINVAL,
+			       "ContainerSpec: stop-grace-period cannot be negative or longer than "
+			       "73 years");
 	rc = container_features_check(s, e);
 	if (rc == 0)
 		rc = values_check(s, e);

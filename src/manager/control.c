@@ -85,6 +85,7 @@ int control_build(struct control *c, const struct control_request *r, struct err
 			       "this manager does not know the request (number %" PRIu32
 			       "): is it older than the one that sent it?",
 			       r->op);
+	strs_done(&c->answer->warnings); /* of an earlier run */
 	rc = builders[r->op](c, r, e);
 	if (rc < 0)
 		changes_truncate(c->out, before);

@@ -9,7 +9,9 @@
 #include "manager/plan.h"
 #include "manager/service_depends.h"
 #include "manager/service_spec.h"
+#include "model/depends.h"
 #include "model/schedule.h"
+#include "scheduler/constraint.h"
 
 /* Networks are given by name or id; stored by id, so that a rename or a new one changes nothing. */
 static int networks_resolve(const struct store *view, struct service_spec *spec, struct err *e)
@@ -98,6 +100,48 @@ static void spec_plain(struct service_spec *spec)
 		DROP_EMPTY(privileges, spec->task.container->privileges);
 }
 
+/* What is stored as it is though it will not do what was meant: Swarm says nothing of it. */
+static void constraints_warn(struct control *c, const struct service_spec *spec)
+{
+	const struct placement *p = spec->task.placement;
+	struct constraints parsed;
+
+	if (!p || constraints_parse(&p->constraints, &parsed, NULL) < 0)
+		return;
+	for (size_t i = 0; i < parsed.n; i++) {
+		auto_free char *text = NULL;
+
+		if (parsed.v[i].key != CONSTRAINT_UNKNOWN)
+			continue;
+		text = xasprintf(
+			"no node can satisfy the constraint \"%.200s\": its key is unknown "
+			"(there are node.id, node.hostname, node.ip, node.role, "
+			"node.platform.os, node.platform.arch, node.labels.NAME and "
+			"engine.labels.NAME)",
+			p->constraints.v[i]);
+		strs_add(&c->answer->warnings, text);
+	}
+	constraints_done(&parsed);
+}
+
+static void depends_warn(struct control *c, const struct service_spec *spec)
+{
+	struct depends d = {0};
+
+	if (depends_read(spec, &d, NULL) < 0)
+		return;
+	for (size_t i = 0; i < d.n; i++) {
+		auto_free char *text = NULL;
+
+		if (d.v[i].optional || store_named(c->view, KIND_SERVICE, d.v[i].service))
+			continue;
+		text = xasprintf("service %s waits for %s, which is not there", spec->name,
+				 d.v[i].service);
+		strs_add(&c->answer->warnings, text);
+	}
+	depends_done(&d);
+}
+
 /* Checks a spec against the store and makes it the one to be stored. `self`: of an update. */
 static int spec_prepare(struct control *c, struct service_spec *spec, const char *self,
 			struct err *e)
@@ -115,6 +159,10 @@ static int spec_prepare(struct control *c, struct service_spec *spec, const char
 		rc = ports_check(c->view, spec, self, e);
 	if (rc == 0)
 		rc = service_depends_check(c->view, spec, e);
+	if (rc == 0) {
+		constraints_warn(c, spec);
+		depends_warn(c, spec);
+	}
 	return rc;
 }
 

@@ -54,12 +54,19 @@ static int resources_check(const struct resources *r, const char *which, struct 
 	return r->generic.n ? missing(e, "Resources.GenericResources") : 0;
 }
 
+/* Years: sums of such times with a clock's cannot overflow. */
+#define DURATION_MAX (INT64_MAX / 4)
+
 static int restart_check(const struct restart_policy *p, struct err *e)
 {
 	if (p && p->delay && *p->delay < 0)
 		return err_set(e, -EINVAL, "TaskSpec: restart-delay cannot be negative");
 	if (p && p->window && *p->window < 0)
 		return err_set(e, -EINVAL, "TaskSpec: restart-window cannot be negative");
+	if (p &&
+	    ((p->delay && *p->delay > DURATION_MAX) || (p->window && *p->window > DURATION_MAX)))
+		return err_set(e, -EINVAL,
+			       "TaskSpec: restart-delay and restart-window are at most 73 years");
 	return 0;
 }
 
@@ -89,10 +96,31 @@ static int placement_check(const struct placement *p, struct err *e)
 	return rc;
 }
 
+static int port_check(const struct endpoint_spec *spec, size_t at, struct err *e)
+{
+	const struct port_config *p = &spec->ports.v[at];
+
+	if (p->target < 1 || p->target > PORT_MAX || p->published > PORT_MAX)
+		return err_set(e, -EINVAL,
+			       "EndpointSpec: port %" PRIu32 " to %" PRIu32
+			       " is none: the target is 1 to %d, the published port 0 (any) to %d",
+			       p->published, p->target, PORT_MAX, PORT_MAX);
+	for (size_t i = 0; i < at; i++)
+		if (p->published && spec->ports.v[i].published == p->published &&
+		    spec->ports.v[i].protocol == p->protocol && spec->ports.v[i].mode == p->mode)
+			return err_set(e, -EINVAL,
+				       "EndpointSpec: duplicate published ports provided: %" PRIu32,
+				       p->published);
+	return 0;
+}
+
 static int ports_check(const struct endpoint_spec *spec, struct err *e)
 {
 	if (!spec)
 		return 0;
+	for (size_t i = 0; i < spec->ports.n; i++)
+		if (port_check(spec, i, e) < 0)
+			return e->code;
 	if (spec->ports.n && spec->mode == ENDPOINT_DNSRR)
 		LIST_EACH (p, &spec->ports) {
 			if (p->mode == PUBLISH_INGRESS)

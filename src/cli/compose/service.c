@@ -50,8 +50,6 @@ TEXT_KEY(key_isolation, isolation)
 BOOL_KEY(key_tty, tty)
 BOOL_KEY(key_stdin, open_stdin)
 BOOL_KEY(key_read_only, read_only)
-STRS_KEY(key_cap_add, cap_add)
-STRS_KEY(key_cap_drop, cap_drop)
 STRS_KEY(key_groups, groups)
 WORDS_KEY(key_entrypoint, command)
 WORDS_KEY(key_command, args)
@@ -241,8 +239,8 @@ static const struct compose_key service_keys[] = {
 	{.name = "networks", .fn = key_known}, /* stack_service_networks(), called in any case */
 	{.name = "secrets", .fn = stack_service_secrets},
 	{.name = "configs", .fn = stack_service_configs},
-	{.name = "cap_add", .fn = key_cap_add},
-	{.name = "cap_drop", .fn = key_cap_drop},
+	{.name = "cap_add", .fn = key_known}, /* stack_service_caps() */
+	{.name = "cap_drop", .fn = key_known},
 	{.name = "dns", .fn = key_dns},
 	{.name = "dns_search", .fn = key_dns},
 	{.name = "dns_opt", .fn = key_dns},
@@ -374,6 +372,7 @@ static void service_make(struct compose_project *p, struct stack *s, const struc
 	spec->name = xasprintf("%s_%s", s->name, n->key);
 	compose_keys(p, n, service_keys, ARRAY_LEN(service_keys), &m);
 	stack_service_networks(p, compose_get(n, "networks"), &m);
+	stack_service_caps(p, &m);
 	if (!m.c->image || !*m.c->image)
 		compose_problem(p, n, "the service %s has no image%s", n->key,
 				compose_get(n, "build") ? ": images are built beforehand" : "");

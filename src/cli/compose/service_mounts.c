@@ -463,8 +463,7 @@ static STACK_KEY(grant_mode)
 }
 
 /* What an entry says; false (and a problem) when it says nothing usable. */
-static bool grant_read(struct compose_project *p, const struct compose_node *n, bool secret,
-		       struct grant *g)
+static bool grant_read(struct compose_project *p, const struct compose_node *n, struct grant *g)
 {
 	static const struct compose_key keys[] = {
 		{.name = "source", .fn = grant_text}, {.name = "target", .fn = grant_text},
@@ -482,7 +481,7 @@ static bool grant_read(struct compose_project *p, const struct compose_node *n, 
 		return false;
 	}
 	if (!g->file.name)
-		g->file.name = secret ? xstrdup(g->source) : xasprintf("/%s", g->source);
+		g->file.name = xstrdup(g->source);
 	if (!g->file.uid)
 		g->file.uid = xstrdup("0");
 	if (!g->file.gid)
@@ -498,7 +497,7 @@ static void grants(struct compose_project *p, const struct compose_node *n, void
 		compose_problem(p, n, "%s is to be a list", n->key);
 	for (size_t i = 0; n->type == COMPOSE_LIST && i < n->n; i++) {
 		struct grant g = {0};
-		char *name = grant_read(p, n->v[i], secret, &g)
+		char *name = grant_read(p, n->v[i], &g)
 				     ? stack_name_of(p, m->stack, n->key, g.source, n->v[i])
 				     : NULL;
 

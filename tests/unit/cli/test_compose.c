@@ -78,6 +78,11 @@ static void keys_become_a_service(void **state)
 		 "\"Name\":\"/etc/c\",\"UID\":\"0\",\"GID\":\"0\",\"Mode\":256"},
 		{"    extra_hosts: [\"h:10.0.0.1\"]\n", "\"Hosts\":[\"10.0.0.1 h\"]"},
 		{"    ulimits: {nofile: {soft: 1, hard: 2}}\n", "\"Soft\":1,\"Hard\":2"},
+		{"    configs: [c]\n", "\"Name\":\"c\",\"UID\":\"0\""},
+		{"    cap_add: [net_admin, CAP_CHOWN, NET_ADMIN]\n    cap_drop: [chown, MKNOD]\n",
+		 "\"CapabilityAdd\":[\"CAP_CHOWN\",\"CAP_NET_ADMIN\"],\"CapabilityDrop\":["
+		 "\"CAP_MKNOD\"]"},
+		{"    cap_drop: [MKNOD, ALL]\n", "\"CapabilityDrop\":[\"ALL\"]"},
 		{"    dns: 1.1.1.1\n", "\"Nameservers\":[\"1.1.1.1\"]"},
 		{"    logging: {driver: json-file, options: {max-size: 1m}}\n",
 		 "\"LogDriver\":{\"Name\":\"json-file\""},
@@ -175,7 +180,7 @@ static void files_go_over_one_another(void **state)
 	assert_string_equal(c->env.v[1], "B=2");
 	assert_int_equal(service(&m, "st_a")->endpoint->ports.n, 2);
 	assert_int_equal(c->cap_add.n, 1);
-	assert_string_equal(c->cap_add.v[0], "Y");
+	assert_string_equal(c->cap_add.v[0], "CAP_Y");
 	assert_int_equal(c->mounts.n, 2);
 	assert_string_equal(c->mounts.v[0].source, "/c");
 	assert_null(c->hostname);

@@ -1,0 +1,12 @@
+/*
+ * A project as it is shown to be read again: by shoal, and where it can be by docker.
+ */
+#pragma once
+
+#include "cli/compose/node.h"
+
+/*
+ * Writes dollars out as "$$", since variables have been put in already, and what was brought into
+ * its long form for merging in its short one where that says the same.
+ */
+void compose_present(struct compose_node *root);
