@@ -171,6 +171,9 @@
 #define LIMIT_FILE_EXPANDED (1000u << 10) /* bytes of one whose template is expanded */
 #define LIMIT_FILE_TARGET 1024            /* characters of the path of one in the container */
 
+/* Lines that `shoal` prints while it waits for one service and its output is no terminal */
+#define LIMIT_PROGRESS_LINES 1000u
+
 /* Compose files, read by the command line */
 #define LIMIT_COMPOSE_FILE                                                                       \
 	(4u << 20)                   /* bytes of a file, of an environment file, of a text in it \

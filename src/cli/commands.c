@@ -28,17 +28,28 @@
 	{                                                                                   \
 		"detach", 'd', FLAG_BOOL, "Exit at once instead of waiting for the service" \
 	}
+/* What is waited for is a service. */
+#define CONVERGE                                                                                \
+	DETACH,                                                                                 \
+	{                                                                                       \
+		"converge-deadline", 0, FLAG_DURATION,                                          \
+			"Wait no longer when nothing has changed for so long (default 10m; 0: " \
+			"never)"                                                                \
+	}
 #define FORCE                                       \
 	{                                           \
 		"force", 'f', FLAG_BOOL, "Force it" \
 	}
 
 static const struct flag format_flags[] = {FORMAT_F};
+static const struct flag pretty_flags[] = {
+	FORMAT_F, {"pretty", 0, FLAG_BOOL, "Print the information in a human friendly format"}};
 static const struct flag list_flags[] = {FILTER, FORMAT, QUIET};
 static const struct flag list_long_flags[] = {FILTER, FORMAT, QUIET, NO_TRUNC};
 static const struct flag force_flags[] = {FORCE};
-static const struct flag scale_flags[] = {DETACH};
-static const struct flag rollback_flags[] = {DETACH,
+static const struct flag scale_flags[] = {CONVERGE,
+					  {"quiet", 'q', FLAG_BOOL, "Suppress progress output"}};
+static const struct flag rollback_flags[] = {CONVERGE,
 					     {"quiet", 'q', FLAG_BOOL, "Suppress progress output"}};
 static const struct flag inspect_flags[] = {
 	FORMAT_F, {"type", 0, FLAG_STRING, "Only inspect objects of the given type"}};
@@ -211,7 +222,7 @@ static const struct flag create_flags[] = {
 	{"constraint", 0, FLAG_LIST, "Placement constraints"},
 	{"placement-pref", 0, FLAG_LIST, "Add a placement preference (spread=node.labels.NAME)"},
 	{"container-label", 0, FLAG_LIST, "Container labels"},
-	DETACH,
+	CONVERGE,
 	{"dns", 0, FLAG_LIST, "Set custom DNS servers"},
 	{"dns-option", 0, FLAG_LIST, "Set DNS options"},
 	{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},
@@ -340,37 +351,37 @@ static const struct flag run_flags[] = {
 	{"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"},
 	{"sig-proxy", 0, FLAG_BOOL, "Proxy received signals to the process (default true)"},
 };
-#define UPDATE_FLAGS                                                                         \
-	SERVICE_FLAGS,                                                                       \
-		{"check-index", 0, FLAG_UINT,                                                \
-		 "Do nothing unless the state is that of the plan with this index"},         \
-		{"args", 0, FLAG_STRING, "Service command args"},                            \
-		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},    \
-		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                  \
-		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},    \
-		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                      \
-		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},          \
-		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},        \
-		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},    \
-		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"}, \
-		DETACH, {"env-add", 0, FLAG_LIST, "Add or update an environment variable"},  \
-		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                  \
-		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},       \
-		{"image", 0, FLAG_STRING, "Service image tag"},                              \
-		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                \
-		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                     \
-		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},           \
-		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},             \
-		{"network-add", 0, FLAG_LIST, "Add a network"},                              \
-		{"network-rm", 0, FLAG_LIST, "Remove a network"},                            \
-		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},             \
-		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},  \
-		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},            \
-		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},         \
-		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                              \
-		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},               \
-	{                                                                                    \
-		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                          \
+#define UPDATE_FLAGS                                                                          \
+	SERVICE_FLAGS,                                                                        \
+		{"check-index", 0, FLAG_UINT,                                                 \
+		 "Do nothing unless the state is that of the plan with this index"},          \
+		{"args", 0, FLAG_STRING, "Service command args"},                             \
+		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},     \
+		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                   \
+		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},     \
+		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                       \
+		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},           \
+		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},         \
+		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},     \
+		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"},  \
+		CONVERGE, {"env-add", 0, FLAG_LIST, "Add or update an environment variable"}, \
+		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                   \
+		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},        \
+		{"image", 0, FLAG_STRING, "Service image tag"},                               \
+		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                 \
+		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                      \
+		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},            \
+		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},              \
+		{"network-add", 0, FLAG_LIST, "Add a network"},                               \
+		{"network-rm", 0, FLAG_LIST, "Remove a network"},                             \
+		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},              \
+		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},   \
+		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},             \
+		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},          \
+		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                               \
+		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},                \
+	{                                                                                     \
+		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                           \
 	}
 static const struct flag update_flags[] = {UPDATE_FLAGS};
 #define PLAN_FORMAT                                                   \
@@ -379,7 +390,7 @@ static const struct flag update_flags[] = {UPDATE_FLAGS};
 	}
 static const struct flag service_plan_flags[] = {UPDATE_FLAGS, PLAN_FORMAT};
 static const struct flag rebalance_flags[] = {
-	DETACH,
+	CONVERGE,
 	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
 	{"stop", 0, FLAG_BOOL, "Stop the rebalance that goes on"},
 };
@@ -405,6 +416,8 @@ static const struct flag stack_config_flags[] = {COMPOSE_FILE, PROFILE};
 static const struct flag stack_deploy_flags[] = {
 	COMPOSE_FILE,
 	PROFILE,
+	{"converge-deadline", 0, FLAG_DURATION,
+	 "Wait no longer when nothing has changed for so long (default 10m; 0: never)"},
 	{"detach", 'd', FLAG_BOOL, "Exit at once (the default); false waits for the services"},
 	{"prune", 0, FLAG_BOOL, "Remove services that the files no longer have"},
 	{"quiet", 'q', FLAG_BOOL, "Suppress progress output"},
@@ -481,7 +494,7 @@ const struct command cli_commands[] = {
 	 cli_config_create, F(config_create_flags), 2, 2, false},
 	{"config inspect", NULL, "[OPTIONS] CONFIG [CONFIG...]",
 	 "Display detailed information on one or more configs",
-	 cli_config_inspect, F(format_flags), 1, -1, false},
+	 cli_config_inspect, F(pretty_flags), 1, -1, false},
 	{"config ls", "config list", "[OPTIONS]", "List configs",
 	 cli_config_ls, F(list_flags), 0, 0, false},
 	{"config rm", "config remove", "CONFIG [CONFIG...]", "Remove one or more configs",
@@ -501,7 +514,7 @@ const struct command cli_commands[] = {
 	 cli_node_demote, NO_FLAGS, 1, -1, false},
 	{"node inspect", NULL, "[OPTIONS] NODE [NODE...]",
 	 "Display detailed information on one or more nodes",
-	 cli_node_inspect, F(format_flags), 1, -1, false},
+	 cli_node_inspect, F(pretty_flags), 1, -1, false},
 	{"node ls", "node list", "[OPTIONS]", "List nodes in the swarm",
 	 cli_node_ls, F(list_flags), 0, 0, false},
 	{"node promote", NULL, "NODE [NODE...]",
@@ -519,7 +532,7 @@ const struct command cli_commands[] = {
 	 cli_secret_create, F(secret_create_flags), 1, 2, false},
 	{"secret inspect", NULL, "[OPTIONS] SECRET [SECRET...]",
 	 "Display detailed information on one or more secrets",
-	 cli_secret_inspect, F(format_flags), 1, -1, false},
+	 cli_secret_inspect, F(pretty_flags), 1, -1, false},
 	{"secret ls", "secret list", "[OPTIONS]", "List secrets",
 	 cli_secret_ls, F(list_flags), 0, 0, false},
 	{"secret rm", "secret remove", "SECRET [SECRET...]", "Remove one or more secrets",
@@ -528,7 +541,7 @@ const struct command cli_commands[] = {
 	 cli_service_create, F(create_flags), 1, -1, true},
 	{"service inspect", NULL, "[OPTIONS] SERVICE [SERVICE...]",
 	 "Display detailed information on one or more services",
-	 cli_service_inspect, F(format_flags), 1, -1, false},
+	 cli_service_inspect, F(pretty_flags), 1, -1, false},
 	{"service logs", NULL, "[OPTIONS] SERVICE|TASK", "Fetch the logs of a service or task",
 	 cli_service_logs, F(service_logs_flags), 1, 1, false},
 	{"service ls", "service list", "[OPTIONS]", "List services",

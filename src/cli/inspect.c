@@ -3,9 +3,11 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/call.h"
+#include "cli/pretty.h"
 #include "cli/template.h"
 
 struct kind {
@@ -100,6 +102,102 @@ static int inspect(struct cli *c, const struct flags *f, const char *type)
 	return status;
 }
 
+/* --pretty */
+
+/* Into one struct of its kind, with its names looked up, as text. */
+static int service_show(struct cli *c, const char *name, struct buf *ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct service_view v = {0};
+	struct strs networks = {0};
+	int rc;
+
+	path_add(&path, "/services/%", name);
+	rc = call_get(c, buf_text(&path), &service_view_table, &v, e);
+	LIST_EACH (a, &v.s.spec.task.networks) {
+		auto_buf at = CALL_PATH;
+		struct network_view n = {0};
+
+		path_add(&at, "/networks/%", a->target);
+		if (rc == 0 && call_get(c, buf_text(&at), &network_view_table, &n, NULL) == 0)
+			strs_add(&networks, n.name);
+		else
+			strs_add(&networks, a->target); /* it was removed meanwhile */
+		table_done(&network_view_table, &n);
+	}
+	if (rc == 0)
+		pretty_service(&v.s, &networks, clock_wall_ns(), ret);
+	strs_done(&networks);
+	table_done(&service_view_table, &v);
+	return rc;
+}
+
+static int node_show(struct cli *c, const char *name, struct buf *ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct node n = {0};
+	int rc = node_path(c, name, &path, e);
+
+	if (rc == 0)
+		rc = call_get(c, buf_text(&path), &node_table, &n, e);
+	if (rc == 0)
+		pretty_node(&n, ret);
+	table_done(&node_table, &n);
+	return rc;
+}
+
+static int secret_show(struct cli *c, const char *name, struct buf *ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct secret s = {.o.kind = KIND_SECRET};
+	int rc;
+
+	path_add(&path, "/secrets/%", name);
+	rc = call_get(c, buf_text(&path), &secret_table, &s, e);
+	if (rc == 0)
+		pretty_secret(&s, ret);
+	table_done(&secret_table, &s);
+	return rc;
+}
+
+static int config_show(struct cli *c, const char *name, struct buf *ret, struct err *e)
+{
+	auto_buf path = CALL_PATH;
+	struct secret s = {.o.kind = KIND_CONFIG};
+	int rc;
+
+	path_add(&path, "/configs/%", name);
+	rc = call_get(c, buf_text(&path), &config_table, &s, e);
+	if (rc == 0)
+		pretty_secret(&s, ret);
+	table_done(&config_table, &s);
+	return rc;
+}
+
+static int inspect_or_show(struct cli *c, const struct flags *f, const char *type,
+			   int (*show)(struct cli *c, const char *name, struct buf *ret,
+				       struct err *e))
+{
+	struct err e = ERR_INIT;
+	int status = 0;
+
+	if (!flag_true(f, "pretty"))
+		return inspect(c, f, type);
+	if (flag_text(f, "format") && *flag_text(f, "format")) {
+		(void)err_set(&e, -EINVAL, "--format is incompatible with human friendly format");
+		return cli_fail(c, &e);
+	}
+	for (size_t i = 0; i < f->n_args; i++) {
+		auto_buf text = BUF_INIT(LIMIT_HTTP_ANSWER);
+
+		e = ERR_INIT;
+		if (show(c, f->args[i], &text, &e) < 0)
+			status = cli_fail(c, &e);
+		(void)fwrite(buf_text(&text), 1, text.len, c->out);
+	}
+	return status;
+}
+
 int cli_inspect(struct cli *c, const struct flags *f)
 {
 	return inspect(c, f, flag_text(f, "type"));
@@ -107,22 +205,22 @@ int cli_inspect(struct cli *c, const struct flags *f)
 
 int cli_service_inspect(struct cli *c, const struct flags *f)
 {
-	return inspect(c, f, "service");
+	return inspect_or_show(c, f, "service", service_show);
 }
 
 int cli_node_inspect(struct cli *c, const struct flags *f)
 {
-	return inspect(c, f, "node");
+	return inspect_or_show(c, f, "node", node_show);
 }
 
 int cli_secret_inspect(struct cli *c, const struct flags *f)
 {
-	return inspect(c, f, "secret");
+	return inspect_or_show(c, f, "secret", secret_show);
 }
 
 int cli_config_inspect(struct cli *c, const struct flags *f)
 {
-	return inspect(c, f, "config");
+	return inspect_or_show(c, f, "config", config_show);
 }
 
 int cli_network_inspect(struct cli *c, const struct flags *f)

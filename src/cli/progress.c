@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 static void line_add(struct progress *p, const char *fmt, ...)
@@ -144,9 +145,9 @@ static bool tasks_take(struct progress *p, const struct list_task_view *tasks,
 	return p->running == p->wanted && n == p->wanted;
 }
 
-enum progress_step progress_take(struct progress *p, const struct service_view *service,
-				 const struct list_task_view *tasks, progress_node_fn active,
-				 void *data, int64_t now_ns)
+static enum progress_step step_take(struct progress *p, const struct service_view *service,
+				    const struct list_task_view *tasks, progress_node_fn active,
+				    void *data, int64_t now_ns)
 {
 	const struct update_config *update = service->s.spec.update;
 	int64_t monitor = update && update->monitor ? update->monitor : PROGRESS_MONITOR_NS;
@@ -185,8 +186,79 @@ enum progress_step progress_take(struct progress *p, const struct service_view *
 	return PROGRESS_WAIT;
 }
 
+/* A job that runs moves, though it shows nothing of it; so does a service that is verified. */
+static bool moves_by_itself(const struct progress *p, const struct list_task_view *tasks)
+{
+	if (p->converged_at)
+		return true;
+	LIST_EACH (t, &tasks->list)
+		if (p->job && is_wanted(p, t) && t->status.state == TASK_RUNNING)
+			return true;
+	return false;
+}
+
+/* The first line that says of a task, or of the update, why it cannot go on. */
+static const char *reason(const struct progress *p)
+{
+	for (size_t i = 1; i < p->lines.n; i++)
+		if (strchr(p->lines.v[i], ':'))
+			return p->lines.v[i];
+	return p->lines.n ? p->lines.v[0] : "nothing is known of it";
+}
+
+/* Nothing has moved for so long: it is not waited for any longer, though it goes on. */
+static bool patience_ends(struct progress *p, const struct service_view *service,
+			  const struct list_task_view *tasks, int64_t now_ns)
+{
+	const struct update_config *update = service->s.spec.update;
+	int64_t patience = p->patience + (update ? update->delay : 0);
+	auto_buf now = BUF_INIT(1u << 20);
+	char text[DURATION_TEXT_MAX];
+
+	STRS_EACH (line, &p->lines)
+		(void)buf_addf(&now, "%s\n", line);
+	if (!p->state || strcmp(p->state, buf_text(&now)) != 0 || moves_by_itself(p, tasks)) {
+		str_set(&p->state, buf_text(&now));
+		p->moved_at = now_ns;
+	}
+	if (!p->patience || now_ns - p->moved_at < patience)
+		return false;
+	duration_format(patience, text);
+	free(p->failure);
+	p->failure = xasprintf("service %s has not converged, and nothing has changed for %s: %s\n"
+			       "It is still wanted, and goes on in the background: use `shoal "
+			       "service ps %s` to check progress.",
+			       service->s.spec.name ? service->s.spec.name : service->s.o.id, text,
+			       reason(p), service->s.o.id);
+	return true;
+}
+
+enum progress_step progress_take(struct progress *p, const struct service_view *service,
+				 const struct list_task_view *tasks, progress_node_fn active,
+				 void *data, int64_t now_ns)
+{
+	enum progress_step step = step_take(p, service, tasks, active, data, now_ns);
+
+	return step == PROGRESS_WAIT && patience_ends(p, service, tasks, now_ns) ? PROGRESS_FAILED
+										 : step;
+}
+
+#define COUNTS_DOWN "verify: Waiting "
+
+bool progress_line_new(struct strs *printed, const char *line)
+{
+	bool counts = strncmp(line, COUNTS_DOWN, strlen(COUNTS_DOWN)) == 0;
+	const char *key = counts ? COUNTS_DOWN : line;
+
+	if (printed->n >= LIMIT_PROGRESS_LINES || strs_has(printed, key))
+		return false;
+	strs_add(printed, key);
+	return true;
+}
+
 void progress_done(struct progress *p)
 {
+	free(p->state);
 	strs_done(&p->lines);
 	free(p->failure);
 	*p = (struct progress){0};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/flags.h"
 #include "cli/views.h"
 
 #define PROGRESS_POLL_MS 200
@@ -22,7 +23,13 @@ struct progress {
 	int64_t converged_at; /* mono ns; 0: not now */
 	struct strs lines; /* what is to be shown now: "overall progress: ...", "1/3: ...", ... */
 	char *failure;     /* for PROGRESS_FAILED */
+	int64_t patience;  /* set by the caller, ns: it has failed when nothing moves for so long */
+	int64_t moved_at;  /* mono ns: when something moved last */
+	char *state;       /* what was there then */
 };
+
+/* By default, in ns: longer than an update lets one task take (5m). 0: for ever. */
+#define PROGRESS_PATIENCE_NS (10 * 60 * 1000000000LL)
 
 /* Whether the task's node can be counted on; `data` is the caller's. */
 typedef bool (*progress_node_fn)(const char *node, void *data);
@@ -37,7 +44,22 @@ enum progress_step progress_take(struct progress *p, const struct service_view *
 void progress_done(struct progress *p);
 
 /*
- * Polls and prints until the service has converged (0), SIGINT came (0, the work goes on), or
- * it cannot (1). Prints nothing but errors when `quiet`.
+ * Whether the line is to be printed where lines cannot be painted over: each once, of those that
+ * count seconds the first alone. Notes it in `printed`, which holds LIMIT_PROGRESS_LINES at most.
  */
-int progress_watch(struct cli *c, const char *service, bool rollback, bool quiet);
+bool progress_line_new(struct strs *printed, const char *line);
+
+/* What a command says of its waiting. */
+struct progress_options {
+	bool rollback;
+	bool quiet;       /* print nothing but errors */
+	int64_t patience; /* ns */
+};
+
+/*
+ * Polls and prints until the service has converged (0), SIGINT came (0, the work goes on), or
+ * it cannot or does not (1).
+ */
+int progress_watch(struct cli *c, const char *service, const struct progress_options *o);
+/* As the flags --quiet and --converge-deadline say. */
+struct progress_options progress_options_of(const struct flags *f, bool rollback);

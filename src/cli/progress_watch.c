@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "cli/call.h"
 #include "cli/progress.h"
@@ -24,27 +25,39 @@ struct screen {
 	FILE *out;
 	bool tty;
 	bool quiet;
-	struct strs shown;
+	size_t painted;      /* lines that are there now, on a terminal */
+	struct strs printed; /* elsewhere: lines that were printed */
 };
+
+static void print(struct screen *s, const struct strs *lines)
+{
+	bool full = s->printed.n >= LIMIT_PROGRESS_LINES;
+
+	STRS_EACH (line, lines)
+		if (progress_line_new(&s->printed, line))
+			(void)fprintf(s->out, "%s\n", line);
+	if (!full && s->printed.n >= LIMIT_PROGRESS_LINES)
+		(void)fprintf(s->out, "... further lines are left out\n");
+	(void)fflush(s->out);
+}
 
 static void paint(struct screen *s, const struct strs *lines)
 {
-	if (s->quiet)
-		return;
-	if (s->tty && s->shown.n)
-		(void)fprintf(s->out, "\033[%zuA", s->shown.n);
-	STRS_EACH (line, lines) {
-		if (s->tty)
-			(void)fprintf(s->out, "\r\033[2K%s\n", line);
-		else if (!strs_has(&s->shown, line))
-			(void)fprintf(s->out, "%s\n", line);
-	}
-	if (s->tty)
-		(void)fprintf(s->out, "\033[J");
-	(void)fflush(s->out);
-	strs_done(&s->shown);
+	if (s->painted)
+		(void)fprintf(s->out, "\033[%zuA", s->painted);
 	STRS_EACH (line, lines)
-		strs_add(&s->shown, line);
+		(void)fprintf(s->out, "\r\033[2K%s\n", line);
+	(void)fprintf(s->out, "\033[J");
+	(void)fflush(s->out);
+	s->painted = lines->n;
+}
+
+static void show(struct screen *s, const struct strs *lines)
+{
+	if (s->tty)
+		paint(s, lines);
+	else if (!s->quiet)
+		print(s, lines);
 }
 
 static bool node_active(const char *id, void *data)
@@ -88,13 +101,25 @@ static int poll_once(struct cli *c, const char *id, struct progress *p, enum pro
 	return rc;
 }
 
-int progress_watch(struct cli *c, const char *service, bool rollback, bool quiet)
+struct progress_options progress_options_of(const struct flags *f, bool rollback)
+{
+	struct progress_options o = {.rollback = rollback,
+				     .quiet = flag_true(f, "quiet"),
+				     .patience = PROGRESS_PATIENCE_NS};
+
+	if (flag_is_set(f, "converge-deadline"))
+		o.patience = flag_get(f, "converge-deadline")->number;
+	return o;
+}
+
+int progress_watch(struct cli *c, const char *service, const struct progress_options *o)
 {
 	struct sigaction action = {.sa_handler = on_interrupt};
 	struct sigaction before;
-	struct screen screen = {c->out, isatty(fileno(c->out)), quiet, {0}};
+	struct screen screen = {
+		.out = c->out, .tty = !o->quiet && isatty(fileno(c->out)), .quiet = o->quiet};
 	enum progress_step step = PROGRESS_WAIT;
-	struct progress p = {.rollback = rollback};
+	struct progress p = {.rollback = o->rollback, .patience = o->patience};
 	struct err e = ERR_INIT;
 	int status = 0;
 
@@ -104,7 +129,7 @@ int progress_watch(struct cli *c, const char *service, bool rollback, bool quiet
 			status = cli_fail(c, &e);
 			break;
 		}
-		paint(&screen, &p.lines);
+		show(&screen, &p.lines);
 		if (step == PROGRESS_WAIT)
 			(void)poll(NULL, 0, PROGRESS_POLL_MS);
 	}
@@ -118,7 +143,7 @@ int progress_watch(struct cli *c, const char *service, bool rollback, bool quiet
 			      "Use `shoal service ps %s` to check progress.\n",
 			      service);
 	sigaction(SIGINT, &before, NULL);
-	strs_done(&screen.shown);
+	strs_done(&screen.printed);
 	progress_done(&p);
 	return status;
 }

@@ -36,6 +36,7 @@ static int create(struct cli *c, const struct flags *f, struct id_view *ret, str
 
 int cli_service_create(struct cli *c, const struct flags *f)
 {
+	struct progress_options options = progress_options_of(f, false);
 	struct id_view created = {0};
 	struct err e = ERR_INIT;
 	int status = 0;
@@ -45,7 +46,7 @@ int cli_service_create(struct cli *c, const struct flags *f)
 	warn(c, &created.warnings);
 	(void)fprintf(c->out, "%s\n", created.id ? created.id : "");
 	if (!flag_true(f, "detach") && created.id)
-		status = progress_watch(c, created.id, false, flag_true(f, "quiet"));
+		status = progress_watch(c, created.id, &options);
 	table_done(&id_view_table, &created);
 	return status;
 }
@@ -134,6 +135,7 @@ static int scale(struct cli *c, struct goal *g, struct err *e)
 
 static int scale_all(struct cli *c, const struct flags *f, struct goal *goals)
 {
+	struct progress_options options = progress_options_of(f, false);
 	struct err e = ERR_INIT;
 	int status = 0;
 
@@ -149,7 +151,7 @@ static int scale_all(struct cli *c, const struct flags *f, struct goal *goals)
 	}
 	for (size_t i = 0; i < f->n_args && !flag_true(f, "detach"); i++)
 		if (goals[i].id)
-			status |= progress_watch(c, goals[i].id, false, false);
+			status |= progress_watch(c, goals[i].id, &options);
 	return status;
 }
 

@@ -216,7 +216,8 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 /* --rollback stands alone, but for how the command waits and what it prints. */
 static bool others_set(const struct flags *f, struct err *e)
 {
-	static const char *const alone[] = {"rollback", "detach", "quiet", "check-index", "format"};
+	static const char *const alone[] = {"rollback",    "detach", "quiet",
+					    "check-index", "format", "converge-deadline"};
 
 	for (size_t i = 0; i < f->n; i++) {
 		bool allowed = !f->values[i].set;
@@ -266,8 +267,10 @@ static int update(struct cli *c, const struct flags *f, char **ret_id, struct er
 
 static int watch(struct cli *c, const struct flags *f, const char *id, bool rollback)
 {
+	struct progress_options options = progress_options_of(f, rollback);
+
 	(void)fprintf(c->out, "%s\n", f->args[0]);
-	return flag_true(f, "detach") ? 0 : progress_watch(c, id, rollback, flag_true(f, "quiet"));
+	return flag_true(f, "detach") ? 0 : progress_watch(c, id, &options);
 }
 
 int cli_service_update(struct cli *c, const struct flags *f)

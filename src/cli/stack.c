@@ -110,6 +110,7 @@ int cli_stack_plan(struct cli *c, const struct flags *f)
 
 int cli_stack_deploy(struct cli *c, const struct flags *f)
 {
+	struct progress_options options = progress_options_of(f, false);
 	bool wait = flag_is_set(f, "detach") && !flag_true(f, "detach");
 	struct strs services = {0};
 	struct session s = {0};
@@ -122,7 +123,7 @@ int cli_stack_deploy(struct cli *c, const struct flags *f)
 	if (status == 0 && stack_apply(c, &s.stack, flag_true(f, "prune"), &services, &e) < 0)
 		status = cli_fail(c, &e);
 	for (size_t i = 0; wait && status == 0 && i < services.n; i++)
-		status = progress_watch(c, services.v[i], false, flag_true(f, "quiet"));
+		status = progress_watch(c, services.v[i], &options);
 	strs_done(&services);
 	session_close(&s);
 	return status;

@@ -251,7 +251,7 @@ FILES = {
     "ports": ONE + "    ports: ['3000', '3001-3005', '8000:8000', '9090-9091:8080-8081', "
                    "'6060:6060/udp', {target: 80, published: 8080, protocol: tcp, mode: host}]\n",
     "expose": ONE + "    expose: ['3000']\n",
-    "mounts": ONE + "    volumes: [v:/v, 'w:/w:ro', /host:/h, './rel:/r:ro', '~/home:/o', "
+    "mounts": ONE + "    volumes: ['vol:/v', 'wol:/w:ro', /host:/h, './rel:/r:ro', '~/home:/o', "
                     "'vol:/n:nocopy', /anonymous]\nvolumes:\n  vol: {driver: local, driver_opts: "
                     "{a: b}, labels: [l=m]}\n  wol: {external: true}\n",
     "mounts_long": ONE + "    volumes:\n      - {type: bind, source: ./x, target: /x, read_only: true, "

@@ -4,7 +4,10 @@
  */
 #include "cli/progress.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "cli/service_spec.h"
 #include "unit/test.h"
@@ -67,6 +70,78 @@ static void convergence(void **state)
 	progress_done(&p);
 	table_done(&list_task_view_table, &tasks);
 	table_done(&service_view_table, &s);
+}
+
+/* Nothing moves: it is given up, with the reason; what moves is not. */
+static void patience_has_an_end(void **state)
+{
+	struct progress p = {.patience = 60 * NS_PER_SEC};
+	struct list_task_view tasks = {0};
+	struct service_view s = {0};
+	int64_t now = NS_PER_SEC;
+
+	(void)state;
+	service_fill(&s, 2);
+	task_add(&tasks, 1, TASK_RUNNING, "a");
+	task_add(&tasks, 2, TASK_PENDING, "a");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	now += 59 * NS_PER_SEC;
+	tasks.list.v[1].status.err = xstrdup("no suitable node");
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	now += 60 * NS_PER_SEC - 1;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	now += 1;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_FAILED);
+	assert_non_null(strstr(p.failure, "nothing has changed for 1m0s: "));
+	assert_non_null(strstr(p.failure, "`shoal service ps id`"));
+	p.patience = 0;
+	now += 1000000 * NS_PER_SEC;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
+/* A job may run for as long as it takes. */
+static void a_running_job_is_waited_for(void **state)
+{
+	struct service_view s = {.s.spec.mode.replicated_job = xcalloc(1, sizeof(struct job_mode))};
+	struct progress p = {.patience = NS_PER_SEC};
+	struct list_task_view tasks = {0};
+
+	(void)state;
+	s.s.o.id = xstrdup("id");
+	task_add(&tasks, 0, TASK_RUNNING, "a");
+	tasks.list.v[0].desired = TASK_COMPLETE;
+	for (int64_t now = NS_PER_SEC; now < 100 * NS_PER_SEC; now += 10 * NS_PER_SEC)
+		assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
+	tasks.list.v[0].status.state = TASK_STARTING;
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 100 * NS_PER_SEC),
+			 PROGRESS_WAIT);
+	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, 101 * NS_PER_SEC),
+			 PROGRESS_FAILED);
+	progress_done(&p);
+	table_done(&list_task_view_table, &tasks);
+	table_done(&service_view_table, &s);
+}
+
+static void lines_are_printed_once(void **state)
+{
+	struct strs printed = {0};
+	char line[32];
+
+	(void)state;
+	assert_true(progress_line_new(&printed, "1/1: running"));
+	assert_true(progress_line_new(&printed, "1/1: starting"));
+	assert_false(progress_line_new(&printed, "1/1: running"));
+	assert_true(progress_line_new(&printed, "verify: Waiting 5 seconds to verify that..."));
+	assert_false(progress_line_new(&printed, "verify: Waiting 4 seconds to verify that..."));
+	for (unsigned i = 3; i < LIMIT_PROGRESS_LINES; i++) {
+		(void)snprintf(line, sizeof line, "line %u", i);
+		assert_true(progress_line_new(&printed, line));
+	}
+	assert_false(progress_line_new(&printed, "one more"));
+	strs_done(&printed);
 }
 
 static void each_node_counts(void **state)
@@ -242,10 +317,16 @@ static void tables(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(convergence), TEST(each_node_counts), TEST(a_job_is_done_when_all_is_complete),
-		TEST(failures),    TEST(updates),          TEST(values),
-		TEST(tables)};
+	const struct CMUnitTest tests[] = {TEST(convergence),
+					   TEST(each_node_counts),
+					   TEST(patience_has_an_end),
+					   TEST(a_running_job_is_waited_for),
+					   TEST(lines_are_printed_once),
+					   TEST(a_job_is_done_when_all_is_complete),
+					   TEST(failures),
+					   TEST(updates),
+					   TEST(values),
+					   TEST(tables)};
 
 	return RUN_TESTS(tests);
 }
