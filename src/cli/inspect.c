@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/call.h"
+#include "cli/compose/stack.h"
 #include "cli/pretty.h"
 #include "cli/template.h"
 
@@ -149,27 +150,39 @@ static int node_show(struct cli *c, const char *name, struct buf *ret, struct er
 static int secret_show(struct cli *c, const char *name, struct buf *ret, struct err *e)
 {
 	auto_buf path = CALL_PATH;
-	struct secret s = {.o.kind = KIND_SECRET};
+	struct secret s = {0};
 	int rc;
 
 	path_add(&path, "/secrets/%", name);
 	rc = call_get(c, buf_text(&path), &secret_table, &s, e);
 	if (rc == 0)
-		pretty_secret(&s, ret);
+		pretty_secret(&s, NULL, ret);
 	table_done(&secret_table, &s);
 	return rc;
 }
 
+/* The content, beside what secrets have as well. */
+struct config_content {
+	struct stack_blob spec;
+};
+static const struct field config_content_fields[] = {
+	FIELD_OBJ(struct config_content, 0, spec, "Spec", 0, stack_blob)};
+static TABLE_DEFINE(config_content, config_content_fields);
+
 static int config_show(struct cli *c, const char *name, struct buf *ret, struct err *e)
 {
 	auto_buf path = CALL_PATH;
-	struct secret s = {.o.kind = KIND_CONFIG};
+	struct config_content content = {0};
+	struct secret s = {0};
 	int rc;
 
 	path_add(&path, "/configs/%", name);
 	rc = call_get(c, buf_text(&path), &config_table, &s, e);
 	if (rc == 0)
-		pretty_secret(&s, ret);
+		rc = call_get(c, buf_text(&path), &config_content_table, &content, e);
+	if (rc == 0)
+		pretty_secret(&s, &content.spec.data, ret);
+	table_done(&config_content_table, &content);
 	table_done(&config_table, &s);
 	return rc;
 }

@@ -44,9 +44,9 @@ static void labels(struct buf *b, const struct strmap *all, const char *title)
 		buf_addf(b, "\n - %s%s%s", v->key, *v->value ? "=" : "", v->value);
 }
 
-void pretty_secret(const struct secret *s, struct buf *ret)
+void pretty_secret(const struct secret *s, const struct bytes *data, struct buf *ret)
 {
-	bool config = s->o.kind == KIND_CONFIG;
+	bool config = data != NULL;
 	const char *tab = config ? "\t" : "";
 
 	buf_addf(ret,
@@ -63,7 +63,7 @@ void pretty_secret(const struct secret *s, struct buf *ret)
 	time_add(ret, s->o.updated);
 	if (config) {
 		buf_adds(ret, "\nData:\n");
-		buf_add(ret, s->spec.data.p ? (const char *)s->spec.data.p : "", s->spec.data.n);
+		buf_add(ret, data->n ? data->p : (const void *)"", data->n);
 	}
 	buf_addc(ret, '\n');
 }

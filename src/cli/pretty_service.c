@@ -232,7 +232,9 @@ static void endpoint(const struct service *s, struct buf *b)
 	const struct endpoint *e = &s->endpoint;
 
 	buf_addf(b, "\nEndpoint Mode:\t%s",
-		 s->spec.endpoint && s->spec.endpoint->mode == ENDPOINT_DNSRR ? "dnsrr" : "vip");
+		 !s->spec.endpoint                          ? "" /* as docker has it */
+		 : s->spec.endpoint->mode == ENDPOINT_DNSRR ? "dnsrr"
+							    : "vip");
 	if (e->ports.n)
 		buf_adds(b, "\nPorts:");
 	LIST_EACH (p, &e->ports)

@@ -52,10 +52,8 @@ def test_secrets_and_configs(swarm):
 
 def test_services(swarm):
     swarm("network", "create", "-d", "overlay", "net")
-    # docker's own `service create` names the default too
-    vip = ("--endpoint-mode", "vip")
-    swarm("service", "create", "-d", "--name", "least", "--replicas", "0", *vip, IMAGE)
-    swarm("service", "create", "-d", "--name", "most", "--replicas", "1", *vip, "--label", "a=b",
+    swarm("service", "create", "-d", "--name", "least", "--replicas", "0", IMAGE)
+    swarm("service", "create", "-d", "--name", "most", "--replicas", "1", "--label", "a=b",
           "--label", "c", "--env", "A=1", "--env", "B=x", "--workdir", "/tmp", "--user", "1:2",
           "--constraint", "node.role==manager", "--constraint", "node.labels.x!=y",
           "--placement-pref", "spread=node.labels.rack", "--replicas-max-per-node", "3",
@@ -69,9 +67,9 @@ def test_services(swarm):
           "--limit-cpu", "0.5", "--limit-memory", "64m", "--limit-pids", "30", "--reserve-memory",
           "20m", "--reserve-cpu", "0.25", "--health-cmd", "true", "--health-interval", "1m30s",
           "--health-timeout", "3s", "--health-retries", "4", IMAGE, "sleep", "1000")
-    swarm("service", "create", "-d", "--name", "all", "--mode", "global", *vip, "--no-healthcheck",
+    swarm("service", "create", "-d", "--name", "all", "--mode", "global", "--endpoint-mode", "dnsrr", "--no-healthcheck",
           "--constraint", "node.role==worker", IMAGE)
-    swarm("service", "create", "-d", "--name", "job", "--mode", "replicated-job", *vip, IMAGE, "true")
+    swarm("service", "create", "-d", "--name", "job", "--mode", "replicated-job", IMAGE, "true")
     for name in ("least", "most", "all", "job"):
         same(swarm, "service", name)
     same(swarm, "service", "least", "most")

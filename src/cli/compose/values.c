@@ -203,6 +203,9 @@ void compose_strmap(struct compose_project *p, const struct compose_node *n, str
 	}
 }
 
+/* What isspace() has: where a word ends the next one is looked for. */
+#define BLANKS " \t\n\v\f\r"
+
 /* One word from `p` on, as POSIX shells quote; NULL when a quote is not closed. */
 static const char *word_read(const char *p, char *out)
 {
@@ -233,7 +236,7 @@ void compose_words(struct compose_project *p, const struct compose_node *n, stru
 		return;
 	}
 	text = text_of(p, n);
-	while (text && *(text += strspn(text, " \t\r\n"))) {
+	while (text && *(text += strspn(text, BLANKS))) {
 		auto_free char *word = xmalloc(strlen(text) + 1);
 
 		text = word_read(text, word);

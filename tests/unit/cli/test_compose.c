@@ -29,6 +29,7 @@ static const char *const service_rows[][2] = {
 	{"", "\"Networks\":[{\"Target\":\"st_default\",\"Aliases\":[\"a\"]"},
 	{"    command: sh -c 'echo \"a b\"' \"c d\" e\\ f\n",
 	 "\"Args\":[\"sh\",\"-c\",\"echo \\\"a b\\\"\",\"c d\",\"e f\"]"},
+	{"    command: \"a\\vb\\fc \"\n", "\"Args\":[\"a\",\"b\",\"c\"]"},
 	{"    entrypoint: [a, \"b c\"]\n", "\"Command\":[\"a\",\"b c\"]"},
 	{"    environment: {B: 1, A: \"x y\", TAG: , NONE: }\n",
 	 "\"Env\":[\"A=x y\",\"B=1\",\"TAG=7\",\"NONE\"]"},
