@@ -129,8 +129,8 @@ static void ulimits(const struct container_spec *c, struct buf *b)
 		sorted[i] = &c->ulimits.v[i];
 	qsort(sorted, c->ulimits.n, sizeof *sorted, by_ulimit);
 	for (size_t i = 0; i < c->ulimits.n; i++)
-		buf_addf(b, "\n %s: %s=%" PRId64 ":%" PRId64, sorted[i]->name, sorted[i]->name,
-			 sorted[i]->soft, sorted[i]->hard);
+		buf_addf(b, "\n %s: %" PRId64 ":%" PRId64, sorted[i]->name, sorted[i]->soft,
+			 sorted[i]->hard);
 }
 
 static void capabilities(const struct container_spec *c, struct buf *b)

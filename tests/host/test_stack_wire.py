@@ -145,15 +145,11 @@ def aligned(kept):
     for spec in kept["services"].values():
         c = spec["TaskTemplate"]["ContainerSpec"]
         c["Image"] = c["Image"].removesuffix(":latest")  # docker writes the default tag out
-        # maps have no order: of the environment, limits, ports and networks any is right
-        c["Env"] = sorted(c.get("Env") or [])
+        # no order means anything here
         c["Hosts"] = sorted(c.get("Hosts") or [])
-        c["Ulimits"] = by_name(c.get("Ulimits") or [], "Name")
-        c["Secrets"] = by_name(c.get("Secrets") or [], "SecretName")
-        c["Configs"] = by_name(c.get("Configs") or [], "ConfigName")
         nets = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or []
         spec.pop("Networks", None)
-        spec["TaskTemplate"]["Networks"] = by_name(nets, "Target")
+        spec["TaskTemplate"]["Networks"] = nets
         for net in nets:
             net["Aliases"] = sorted(net.get("Aliases") or [])
         endpoint = spec["EndpointSpec"] = spec.get("EndpointSpec") or {}

@@ -381,6 +381,7 @@ static void service_make(struct compose_project *p, struct stack *s, const struc
 		spec->mode.replicated = xcalloc(1, sizeof *spec->mode.replicated);
 	restart_fill(p, &m);
 	labels_fill(p, &m);
+	stack_service_order(spec);
 	free(m.depends);
 	strmap_done(&m.environment);
 	strs_done(&m.without);

@@ -31,6 +31,8 @@ void stack_networks(struct compose_project *p, struct stack *s);
 void stack_blobs(struct compose_project *p, struct stack *s);
 void stack_volumes_check(struct compose_project *p, struct stack *s);
 void stack_services(struct compose_project *p, struct stack *s);
+/* Once all of the service is there. */
+void stack_service_order(struct service_spec *s);
 /* Both of cap_add and cap_drop. */
 void stack_service_caps(struct compose_project *p, struct service_maker *m);
 /* Whether what they wait for can come, and in which order they are made: see stack.h. */

@@ -32,7 +32,7 @@ static const char *const service_rows[][2] = {
 	{"    command: \"a\\vb\\fc \"\n", "\"Args\":[\"a\",\"b\",\"c\"]"},
 	{"    entrypoint: [a, \"b c\"]\n", "\"Command\":[\"a\",\"b c\"]"},
 	{"    environment: {B: 1, A: \"x y\", TAG: , NONE: }\n",
-	 "\"Env\":[\"A=x y\",\"B=1\",\"TAG=7\",\"NONE\"]"},
+	 "\"Env\":[\"A=x y\",\"B=1\",\"NONE\",\"TAG=7\"]"},
 	{"    environment: [B=2=3, TAG]\n", "\"Env\":[\"B=2=3\",\"TAG=7\"]"},
 	{"    deploy: {replicas: 3}\n", "{\"Replicated\":{\"Replicas\":3}}"},
 	{"    deploy: {mode: global}\n", "\"Mode\":{\"Global\":{}}"},
