@@ -8,9 +8,11 @@
 #include <limits.h>
 #include <string.h>
 
+#include "agent/container_devices.h"
 #include "agent/engine_impl.h"
 #include "model/health.h"
 #include "model/seccomp_profile.h"
+#include "model/task_rights.h"
 
 #define MEMORY_MIN (6LL << 20) /* bytes; docker's least limit */
 #define MEMORY_MAX (1LL << 60) /* bytes; twice as much must still be a number */
@@ -43,26 +45,13 @@ static bool runtime_is_ours(const char *name)
 	       strcmp(name, "io.containerd.runc.v2") == 0;
 }
 
-static bool binds_ports(const struct host_config *h)
-{
-	for (size_t i = 0; i < h->port_bindings.n; i++)
-		if (h->port_bindings.v[i].value.list.n)
-			return true;
-	return false;
-}
-
 static int check_absent(const struct host_config *h, struct err *e)
 {
 	const struct {
 		bool asked;
 		const char *name;
 	} all[] = {
-		{h->privileged, "HostConfig.Privileged"},
-		{h->devices.n, "HostConfig.Devices"},
-		{h->device_cgroup_rules.n, "HostConfig.DeviceCgroupRules"},
 		{is_json(h->device_requests), "HostConfig.DeviceRequests"},
-		{binds_ports(h), "HostConfig.PortBindings"},
-		{h->publish_all, "HostConfig.PublishAllPorts"},
 		{h->volumes_from.n, "HostConfig.VolumesFrom"},
 		{h->links.n, "HostConfig.Links"},
 		{is_other(h->pid_mode), "HostConfig.PidMode"},
@@ -70,7 +59,6 @@ static int check_absent(const struct host_config *h, struct err *e)
 		{is_other(h->uts_mode), "HostConfig.UTSMode"},
 		{is_set(h->userns_mode), "HostConfig.UsernsMode"},
 		{is_set(h->cgroup), "HostConfig.Cgroup"},
-		{h->init && *h->init, "HostConfig.Init"},
 		{h->blkio_weight, "HostConfig.BlkioWeight"},
 		{is_json(h->blkio_weight_device), "HostConfig.BlkioWeightDevice"},
 		{is_json(h->blkio_read_bps), "HostConfig.BlkioDeviceReadBps"},
@@ -264,12 +252,31 @@ static int check_limits(const struct host_config *h, struct err *e)
 	return check_cpus(h, e);
 }
 
+static int check_devices(const struct host_config *h, struct err *e)
+{
+	LIST_EACH (d, &h->devices) {
+		struct device_mapping whole = {
+			.host = d->host,
+			.container = is_set(d->container) ? d->container : d->host,
+			.permissions = is_set(d->permissions) ? d->permissions : (char *)"rwm"};
+
+		if (device_mapping_check(&whole, e) < 0)
+			return e->code;
+	}
+	STRS_EACH (rule, &h->device_cgroup_rules)
+		if (container_device_rule(rule, NULL, e) < 0)
+			return e->code;
+	return 0;
+}
+
 int host_config_check(const struct host_config *h, struct err *e)
 {
 	int rc = check_absent(h, e);
 
 	if (rc == 0)
 		rc = check_restart(h, e);
+	if (rc == 0)
+		rc = check_devices(h, e);
 	return rc == 0 ? check_limits(h, e) : rc;
 }
 

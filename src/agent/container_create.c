@@ -116,6 +116,7 @@ static int try_spec(struct create *cr, const struct snapshot *snapshot, struct e
 {
 	struct container_spec_input in = {.c = cr->c,
 					  .snapshot = snapshot,
+					  .init = cr->engine->config.init_path,
 					  .cgroup_parent = cr->engine->config.cgroup_parent};
 	auto_buf filter = BUF_INIT(SECCOMP_BPF_MAX);
 	struct shim_config shim;
@@ -246,10 +247,9 @@ static void set_paths(struct create *cr)
 	c->log_path = xasprintf("%s/%s-json.log", cr->dir, c->id);
 }
 
-static void set_defaults(struct container *c)
+static void set_defaults(const struct engine *e, struct container *c)
 {
 	struct host_config *h = &c->host;
-
 	char name[HOST_NAME_MAX + 1] = "";
 
 	if (!c->config.hostname || !*c->config.hostname) {
@@ -259,6 +259,8 @@ static void set_defaults(struct container *c)
 		    gethostname(name, sizeof name) == 0)
 			str_set(&c->config.hostname, name);
 	}
+	if (!h->init && e->config.init)
+		h->init = xmemdup(&e->config.init, sizeof *h->init);
 	if (!h->log.type || !*h->log.type)
 		str_set(&h->log.type, "json-file");
 	if (!h->restart.name || !*h->restart.name)
@@ -332,7 +334,7 @@ void engine_container_create(struct engine *e, const struct engine_create *in, e
 	cr->c->files = in->files;
 	cr->platform = xstrdup(in->platform);
 	copy_endpoints(cr, in);
-	set_defaults(cr->c);
+	set_defaults(e, cr->c);
 	if (e->cgroup_version == 2)
 		container_discard_for_v2(&cr->c->host, &cr->warnings);
 	set_paths(cr);

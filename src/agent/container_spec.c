@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/container_check.h"
+#include "agent/container_devices.h"
 #include "agent/seccomp_spec.h"
 #include "agent/engine_impl.h"
 #include "runtime/container/caps.h"
@@ -15,6 +16,7 @@
 
 #define CPU_PERIOD_US 100000 /* the kernel's defaults */
 #define CPU_SHARES 1024
+#define INIT_PATH "/sbin/docker-init" /* as dockerd has it: some images look for it */
 
 static bool is_set(const char *s)
 {
@@ -84,6 +86,8 @@ static int set_caps(const struct host_config *h, struct spec *s, struct err *e)
 
 	if (rc < 0)
 		return rc;
+	if (h->privileged)
+		caps = caps_all();
 	STRS_EACH (add, &h->cap_add)
 		if (is_all(add))
 			caps = caps_all();
@@ -133,6 +137,11 @@ static int set_ulimits(const struct host_config *h, struct spec *s, struct err *
 	return 0;
 }
 
+static bool has_init(const struct container *c)
+{
+	return c->host.init && *c->host.init;
+}
+
 static int set_process(const struct container *c, struct spec *s, struct err *e)
 {
 	struct security security;
@@ -140,6 +149,10 @@ static int set_process(const struct container *c, struct spec *s, struct err *e)
 
 	if (rc < 0)
 		return rc;
+	if (has_init(c)) {
+		spec_strs_add(&s->process.args, INIT_PATH);
+		spec_strs_add(&s->process.args, "--");
+	}
 	spec_strs_add(&s->process.args, c->path);
 	STRS_EACH (arg, &c->args)
 		spec_strs_add(&s->process.args, arg);
@@ -350,6 +363,8 @@ static void set_mounts(const struct container_spec_input *in, struct spec *s)
 	LIST_EACH (m, &c->mounts)
 		add_user_mount(s, c, m);
 	add_files(in, s);
+	if (has_init(c) && in->init)
+		spec_add_mount(s, INIT_PATH, "bind", in->init, "bind,ro,rprivate");
 	sort_mounts(s);
 }
 
@@ -421,6 +436,10 @@ int container_spec_make(const struct container_spec_input *in, struct spec *ret,
 	set_resources(&in->c->host, ret);
 	set_mounts(in, ret);
 	rc = set_process(in->c, ret, e);
+	if (rc == 0 && in->c->host.privileged)
+		rc = container_privileged(ret, e);
+	if (rc == 0)
+		rc = container_devices(&in->c->host, ret, e);
 	if (rc == 0)
 		rc = set_shim(in, ret_shim, e);
 	if (rc == 0)

@@ -1,7 +1,7 @@
 /*
- * From a container to what its shim reads, pure: the OCI configuration and shim.json. And the
- * mounts that a user asked for, as the container keeps them. Called by container_create.c and
- * container_start.c.
+ * From a container to what its shim reads, pure but for a look at devices: the OCI configuration
+ * and shim.json. And the mounts that a user asked for, as the container keeps them. Called by
+ * container_create.c and container_start.c.
  */
 #pragma once
 
@@ -14,6 +14,7 @@ struct container_spec_input {
 	const struct container *c;
 	const struct snapshot *snapshot;
 	const char *cgroup_parent;        /* of containers that name none */
+	const char *init;                 /* the host's file of the init, for those that want one */
 	bool dns;                         /* the shim makes DNS sockets */
 	const struct engine_files *files; /* NULL: none; below files_dir as run_dir_files() does */
 	const char *files_dir;

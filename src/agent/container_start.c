@@ -180,6 +180,8 @@ static int set_filter(struct start *s, const struct spec *spec, struct shim_conf
 
 	if (spec->linux_.seccomp.default_action) /* the shim compiles what is the user's own */
 		return 0;
+	if (s->copy->host.privileged)
+		return 0;
 	STRS_EACH (opt, &s->copy->host.security_opt)
 		if (strcmp(opt, "seccomp=unconfined") == 0 ||
 		    strcmp(opt, "seccomp:unconfined") == 0)
@@ -193,8 +195,10 @@ static int set_filter(struct start *s, const struct spec *spec, struct shim_conf
 static int prepare_files(struct start *s, struct err *e)
 {
 	const struct engine *engine = s->op.live->engine;
-	struct container_spec_input in = {
-		.c = s->copy, .cgroup_parent = engine->config.cgroup_parent, .dns = s->dns};
+	struct container_spec_input in = {.c = s->copy,
+					  .init = engine->config.init_path,
+					  .cgroup_parent = engine->config.cgroup_parent,
+					  .dns = s->dns};
 	struct snapshot snapshot = {0};
 	struct shim_config shim;
 	struct spec spec;

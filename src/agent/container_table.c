@@ -35,6 +35,7 @@ static const struct field container_fields[] = {
 	FIELD_OBJ(T, 0, config, "Config", 0, container_config),
 	FIELD_OBJ(T, 0, host, "HostConfig", 0, host_config),
 	FIELD_OBJ(T, 0, networks, "Networks", 0, networking_config),
+	FIELD_MAP(T, 0, ports, "Ports", FIELD_OMIT, port_bindings),
 	FIELD_LIST(T, 0, mounts, "Mounts", 0, container_mount),
 	FIELD_STR(T, 0, log_path, "LogPath", 0),
 	FIELD_STR(T, 0, hostname_path, "HostnamePath", 0),

@@ -74,6 +74,7 @@ static void engine_free(struct engine *e)
 	free((char *)e->config.data_root);
 	free((char *)e->config.exec_root);
 	free((char *)e->config.shim_path);
+	free((char *)e->config.init_path);
 	free((char *)e->config.cgroup_parent);
 	free((char *)e->config.bridge);
 	free(e->id);
@@ -274,6 +275,7 @@ static void copy_config(struct engine *e, const struct engine_config *c)
 	e->config.data_root = xstrdup(c->data_root);
 	e->config.exec_root = xstrdup(c->exec_root);
 	e->config.shim_path = xstrdup(c->shim_path);
+	e->config.init_path = xstrdup(c->init_path);
 	e->config.cgroup_parent = xstrdup(c->cgroup_parent);
 	e->config.bridge = xstrdup(c->bridge);
 	if (c->labels)
@@ -340,7 +342,8 @@ void engine_info(struct engine *e, struct engine_info *ret)
 				    .id = e->id,
 				    .cgroup_version = e->cgroup_version,
 				    .labels = &e->labels,
-				    .warnings = &e->warnings};
+				    .warnings = &e->warnings,
+				    .generic = e->config.generic};
 	CONTAINERS_EACH(l, e)
 	{
 		ret->total++;

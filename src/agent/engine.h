@@ -24,8 +24,11 @@ struct engine_config {
 	uv_loop_t *loop;
 	const char *data_root;
 	const char *exec_root;
-	const char *shim_path;     /* of shoal-shim */
-	const char *cgroup_parent; /* "/shoal" */
+	const char *shim_path;          /* of shoal-shim */
+	const char *init_path;          /* of shoal-init, which is mounted into containers */
+	bool init;                      /* containers that say nothing of it have one */
+	const struct generics *generic; /* for info; may be NULL */
+	const char *cgroup_parent;      /* "/shoal" */
 	const char *bridge; /* device of the network "bridge"; "none": there is no such network */
 	uint16_t data_port; /* UDP port of overlays; 0: 4789 */
 	const struct strs *labels;
@@ -79,7 +82,8 @@ struct container {
 	char *image_id;                 /* "sha256:…" */
 	struct container_config config; /* the image's settings laid under the user's */
 	struct host_config host;
-	struct networking_config networks; /* by name: what was asked for and what it has */
+	struct networking_config networks;  /* by name: what was asked for and what it has */
+	MAP_OF(struct port_bindings) ports; /* "80/tcp" and where it is published while it runs */
 	LIST_OF(struct container_mount) mounts;
 	char *log_path;
 	char *hostname_path;
@@ -497,5 +501,6 @@ struct engine_info {
 	int cgroup_version; /* 1 or 2 */
 	const struct strs *labels;
 	const struct strs *warnings;
+	const struct generics *generic; /* what tasks can reserve; NULL: nothing */
 };
 void engine_info(struct engine *e, struct engine_info *ret);

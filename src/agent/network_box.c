@@ -72,6 +72,7 @@ void box_free(struct net_box *box)
 {
 	LIST_EACH (ep, &box->eps)
 		ep_free(*ep);
+	box_ports_drop(box);
 	HASH_DEL(box->nets->boxes, box);
 	free(box->eps.v);
 	free(box);
@@ -330,6 +331,8 @@ int box_reserve(struct networks *nets, const struct container *c, struct net_box
 	}
 	free(v);
 	if (rc == 0)
+		rc = box_ports_hold(box, c, e);
+	if (rc == 0)
 		*ret = box;
 	return rc;
 }
@@ -393,6 +396,7 @@ static void hide(struct endpoint_settings *s)
 
 void box_show(const struct net_box *box, struct container *c)
 {
+	box_ports_show(box, c);
 	for (size_t i = 0; !box && i < c->networks.endpoints.n; i++)
 		hide(&c->networks.endpoints.v[i].value);
 	for (size_t i = 0; box && i < box->eps.n; i++) {

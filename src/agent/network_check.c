@@ -195,8 +195,8 @@ static int host_check(const struct container *c, struct err *e)
 
 	if (c->host.links.n)
 		return err_set(e, -ENOSYS, "links between containers are not supported");
-	if (c->host.port_bindings.n || c->host.publish_all)
-		return err_set(e, -ENOSYS, "publishing ports is not supported");
+	if (network_ports_check(c, e) < 0)
+		return e->code;
 	STRS_EACH (server, &c->host.dns)
 		if (net_ip_parse(server, &ip) < 0)
 			return err_set(e, -EINVAL, "invalid DNS server: %.60s is not an IP address",

@@ -105,6 +105,7 @@ void network_container_prepare(struct engine *e, struct container *c, engine_don
 
 /* The devices: all endpoints and the DNS at once, as none of them needs another. */
 
+struct release;
 struct connect {
 	struct net_op op; /* DNS */
 	struct networks *nets;
@@ -279,16 +280,74 @@ static void part_start(struct connect *n, struct net_ep *ep)
 	net_op_start(n->nets, net, &p->op);
 }
 
+/* The forwarding of published ports: to an address, so it waits for no endpoint. */
+struct ports_part {
+	struct net_op op;
+	struct connect *connect; /* of the making */
+	struct release *release; /* of the ending */
+	struct net_port *v;
+	size_t n;
+	char device[NET_IFNAME_MAX];
+};
+
+static void ports_add_run(struct net_op *op)
+{
+	struct ports_part *p = container_of(op, struct ports_part, op);
+
+	op->job.status = net_ports_add(&op->host, p->device, p->v, p->n, &op->job.err);
+}
+
+static void ports_add_end(struct net_op *op)
+{
+	struct ports_part *p = container_of(op, struct ports_part, op);
+
+	part_done(p->connect, op->job.status, &op->job.err);
+	free(p->v);
+	free(p);
+}
+
+static struct ports_part *ports_part_new(const struct net_box *box)
+{
+	char device[NET_IFNAME_MAX];
+	size_t n = 0;
+	struct net_port *v = box_ports_copy(box, &n, device);
+	struct ports_part *p;
+
+	if (!v)
+		return NULL;
+	p = xcalloc(1, sizeof *p);
+	p->v = v;
+	p->n = n;
+	memcpy(p->device, device, sizeof p->device);
+	return p;
+}
+
+/* On the network by which the container is reached: after its bridge was made. */
+static void ports_start(struct connect *n, struct ports_part *p)
+{
+	struct engine_network_live *net = NULL;
+
+	LIST_EACH (ep, &n->box->eps)
+		if ((*ep)->gateway)
+			net = (*ep)->net;
+	p->connect = n;
+	p->op.run = ports_add_run;
+	p->op.end = ports_add_end;
+	net_op_start(n->nets, net, &p->op);
+}
+
 /* The loopback is up by now: the container's init has seen to that. */
 static void connect_go(struct connect *n)
 {
 	struct networks *nets = n->nets;
 	engine_done done = n->done;
 	void *arg = n->arg;
+	struct ports_part *ports;
 	struct err err;
 	int rc;
 
-	n->pending = (unsigned)n->box->eps.n + n->dns;
+	ports = ports_part_new(n->box);
+	n->pending = (unsigned)n->box->eps.n + n->dns + (ports ? 1 : 0);
 	if (n->pending == 0) {
 		rc = connect_finish(n, &err);
 		network_reply(nets, done, arg, rc, &err);
@@ -301,6 +360,8 @@ static void connect_go(struct connect *n)
 	}
 	LIST_EACH (ep, &n->box->eps)
 		part_start(n, *ep);
+	if (ports)
+		ports_start(n, ports);
 }
 
 void network_container_connect(struct engine *e, struct container *c, int netns_fd, int dns_udp_fd,
@@ -378,6 +439,31 @@ static void release_done(struct release *r)
 	}
 }
 
+static void release_part_done(struct release *r)
+{
+	if (--r->pending == 0)
+		release_done(r);
+}
+
+static void ports_remove_run(struct net_op *op)
+{
+	struct ports_part *p = container_of(op, struct ports_part, op);
+
+	op->job.status = net_ports_remove(&op->host, p->v, p->n, &op->job.err);
+}
+
+static void ports_remove_end(struct net_op *op)
+{
+	struct ports_part *p = container_of(op, struct ports_part, op);
+
+	if (op->job.status < 0)
+		log_warn("networks: %s", err_text(&op->job.err));
+	box_ports_drop(p->release->box);
+	release_part_done(p->release);
+	free(p->v);
+	free(p);
+}
+
 static void release_end(struct net_op *op)
 {
 	struct release_part *p = container_of(op, struct release_part, op);
@@ -388,8 +474,7 @@ static void release_end(struct net_op *op)
 	op->net->leaving--;
 	ep_release(p->ep);
 	free(p);
-	if (--r->pending == 0)
-		release_done(r);
+	release_part_done(r);
 }
 
 static void release_part_start(struct release *r, struct net_ep *ep)
@@ -414,6 +499,7 @@ static void release_part_start(struct release *r, struct net_ep *ep)
 
 void box_abandon(struct net_box *box)
 {
+	struct ports_part *ports;
 	struct release *r;
 
 	if (box->dns)
@@ -423,11 +509,18 @@ void box_abandon(struct net_box *box)
 		box_free(box);
 		return;
 	}
+	ports = ports_part_new(box);
 	r = xcalloc(1, sizeof *r);
 	r->box = box;
-	r->pending = (unsigned)box->eps.n;
+	r->pending = (unsigned)box->eps.n + (ports ? 1 : 0);
 	box->leaving = true;
 	box->nets->leaving++;
+	if (ports) {
+		ports->release = r;
+		ports->op.run = ports_remove_run;
+		ports->op.end = ports_remove_end;
+		net_op_start(box->nets, NULL, &ports->op);
+	}
 	LIST_EACH (ep, &box->eps)
 		release_part_start(r, *ep);
 }

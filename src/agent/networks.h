@@ -17,6 +17,7 @@
 #include "net/dns_server.h"
 #include "net/endpoint.h"
 #include "net/overlay.h"
+#include "net/publish.h"
 
 #define NETWORK_GATEWAY "shoal_gwbridge" /* the way out of containers that are in overlays */
 
@@ -127,13 +128,21 @@ struct net_ep {
 	struct name_holder holder;
 };
 
+/* A port of the host that leads to a container. */
+struct net_published {
+	struct net_port port;
+	int fd; /* holds it; -1: nothing does */
+};
+
 /* A container that has endpoints, or waits for some. */
 struct net_box {
 	char id[ID_HOST_LEN + 1];
 	struct networks *nets;
 	LIST_OF(struct net_ep *) eps; /* in the order of their ethN */
 	struct dns_sandbox *dns;
-	bool leaving; /* its devices are being taken away: see box_abandon() */
+	LIST_OF(struct net_published) ports;
+	bool ports_held; /* `ports` are what the container publishes */
+	bool leaving;    /* its devices are being taken away: see box_abandon() */
 	UT_hash_handle hh;
 };
 
@@ -249,6 +258,19 @@ void box_names_add(struct net_box *box, const struct container *c);
 void box_names_remove(struct net_box *box);
 /* The key of c->networks that leads to this network, NULL: none. */
 struct endpoint_settings *settings_of(const struct container *c, const char *network);
+
+/* network_ports.c: the ports of the host that lead to a container */
+/* What was asked for, as far as that can be said at once. -EINVAL, -ENOSYS. */
+int network_ports_check(const struct container *c, struct err *e);
+/* Takes them for the box, as they were before (c->ports) if it ran then. -EADDRINUSE. */
+int box_ports_hold(struct net_box *box, const struct container *c, struct err *e);
+/* Lets go of them; nothing leads by them any more. */
+void box_ports_drop(struct net_box *box);
+/* In c->ports, or (NULL) that there are none. */
+void box_ports_show(const struct net_box *box, struct container *c);
+/* A copy with the container's address filled in, for the pool; free it. The device by which it is
+ * reached into `ret_device` of NET_IFNAME_MAX bytes. NULL: there are none. */
+struct net_port *box_ports_copy(const struct net_box *box, size_t *ret_n, char *ret_device);
 
 /* network_files.c: the container's three files, on the pool */
 struct network_files;

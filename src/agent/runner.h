@@ -20,9 +20,10 @@ struct runner_state {
 	bool unhealthy;
 	const char *container; /* its id */
 	int64_t pid;
-	int exit_code;       /* once it has run and ended */
-	const char *error;   /* why it ended, where that says more than the code */
-	int64_t finished_ns; /* wall clock */
+	int exit_code;                   /* once it has run and ended */
+	const char *error;               /* why it ended, where that says more than the code */
+	int64_t finished_ns;             /* wall clock */
+	const struct port_status *ports; /* published on this node; NULL: none */
 };
 
 /*

@@ -6,15 +6,15 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "agent/task_container.h"
 #include "agent/task_files.h"
 #include "base/id.h"
 #include "base/mem.h"
 
 struct runner_engine {
 	struct engine *engine;
-	char *node, *hostname;
+	struct task_node node; /* its strings are this struct's */
 	struct engine_watch watch;
+	struct port_status ports; /* of the state that was told last */
 	runner_changed changed;
 	void *changed_arg;
 };
@@ -30,7 +30,30 @@ struct run_op {
 	struct err err;
 };
 
-static struct runner_state state_of(const struct container *c)
+static void port_put(struct port_status *s, const char *key, const struct port_binding *b)
+{
+	const char *protocol = strchr(key, '/');
+	struct port_config *p = LIST_ADD(&s->ports);
+
+	p->mode = PUBLISH_HOST;
+	p->target = (uint32_t)strtoul(key, NULL, 10);
+	p->published = (uint32_t)strtoul(b->host_port ? b->host_port : "", NULL, 10);
+	if (protocol && strcmp(protocol, "/udp") == 0)
+		p->protocol = PORT_UDP;
+	else if (protocol && strcmp(protocol, "/sctp") == 0)
+		p->protocol = PORT_SCTP;
+}
+
+static const struct port_status *ports_of(struct runner_engine *r, const struct container *c)
+{
+	table_done(&port_status_table, &r->ports);
+	for (size_t i = 0; i < c->ports.n; i++)
+		LIST_EACH (b, &c->ports.v[i].value.list)
+			port_put(&r->ports, c->ports.v[i].key, b);
+	return r->ports.ports.n ? &r->ports : NULL;
+}
+
+static struct runner_state state_of(struct runner_engine *r, const struct container *c)
 {
 	bool running;
 
@@ -50,6 +73,7 @@ static struct runner_state state_of(const struct container *c)
 			 : c->oom_killed       ? "out of memory"
 					       : NULL,
 		.finished_ns = c->finished_ns,
+		.ports = running ? ports_of(r, c) : NULL,
 	};
 }
 
@@ -60,7 +84,7 @@ static struct container *container_of_task(const struct run_op *op)
 
 static void op_end(struct run_op *op, int status, const struct err *e)
 {
-	struct runner_state state = state_of(container_of_task(op));
+	struct runner_state state = state_of(op->runner, container_of_task(op));
 
 	op->done(op->done_arg, status, &state, e);
 	free(op);
@@ -118,7 +142,6 @@ static void run_prepare(void *arg, const struct task *t, const struct template *
 {
 	struct runner_engine *r = arg;
 	struct run_op *op = op_new(r, t->o.id, done, done_arg);
-	struct task_node node = {r->node, r->hostname};
 	struct container_create spec = {0};
 	auto_free char *name = task_container_name(tpl->service_name, t);
 	auto_free struct engine_endpoint *endpoints = xcalloc(t->networks.n, sizeof *endpoints);
@@ -133,7 +156,7 @@ static void run_prepare(void *arg, const struct task *t, const struct template *
 		op_later(op, 0);
 		return;
 	}
-	rc = task_container_make(t, tpl, &node, &spec, &op->err);
+	rc = task_container_make(t, tpl, &r->node, &spec, &op->err);
 	if (rc < 0) {
 		op_later(op, rc);
 		return;
@@ -152,7 +175,6 @@ static void run_start(void *arg, const struct task *t, const struct template *tp
 	struct runner_engine *r = arg;
 	struct run_op *op = op_new(r, t->o.id, done, done_arg);
 	struct container *c = container_of_task(op);
-	struct task_node node = {r->node, r->hostname};
 	struct engine_files *files = NULL;
 	int rc;
 
@@ -160,7 +182,9 @@ static void run_start(void *arg, const struct task *t, const struct template *tp
 		op_later(op, err_set(&op->err, -ENOENT, "the task's container is gone"));
 	else if (c->status == CONTAINER_RUNNING)
 		op_later(op, 0);
-	else if ((rc = task_files_make(t, tpl, &node, vault, &files, &op->err)) < 0)
+	else if ((rc = task_permit_check(tpl, r->node.permit, &op->err)) < 0)
+		op_later(op, rc);
+	else if ((rc = task_files_make(t, tpl, &r->node, vault, &files, &op->err)) < 0)
 		op_later(op, rc);
 	else
 		engine_container_start_files(r->engine, c, files, op_done, op);
@@ -194,7 +218,7 @@ static void run_inspect(void *arg, const char *task, struct runner_state *ret)
 {
 	struct runner_engine *r = arg;
 
-	*ret = state_of(engine_container_of_task(r->engine, task));
+	*ret = state_of(r, engine_container_of_task(r->engine, task));
 }
 
 static void run_watch(void *arg, runner_changed changed, void *changed_arg)
@@ -242,17 +266,20 @@ static void on_event(void *arg, const struct engine_event *ev)
 	if (!r->changed || strcmp(ev->type, "container") != 0 || !is_change(ev->action) ||
 	    engine_container_find(r->engine, ev->id, &c, NULL) < 0 || !c->task)
 		return;
-	state = state_of(c);
+	state = state_of(r, c);
 	r->changed(r->changed_arg, c->task, &state);
 }
 
-struct runner_engine *runner_engine_new(struct engine *e, const char *node, const char *hostname)
+struct runner_engine *runner_engine_new(struct engine *e, const struct task_node *node)
 {
 	struct runner_engine *r = xcalloc(1, sizeof *r);
 
 	r->engine = e;
-	r->node = xstrdup(node);
-	r->hostname = xstrdup(hostname);
+	r->node = (struct task_node){.id = xstrdup(node->id),
+				     .hostname = xstrdup(node->hostname),
+				     .os = xstrdup(node->os),
+				     .architecture = xstrdup(node->architecture),
+				     .permit = node->permit};
 	r->watch = (struct engine_watch){.event = on_event, .arg = r};
 	engine_watch_add(e, &r->watch);
 	return r;
@@ -261,8 +288,11 @@ struct runner_engine *runner_engine_new(struct engine *e, const char *node, cons
 void runner_engine_free(struct runner_engine *r)
 {
 	engine_watch_remove(r->engine, &r->watch);
-	free(r->node);
-	free(r->hostname);
+	table_done(&port_status_table, &r->ports);
+	free((char *)r->node.id);
+	free((char *)r->node.hostname);
+	free((char *)r->node.os);
+	free((char *)r->node.architecture);
 	free(r);
 }
 

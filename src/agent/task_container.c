@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "model/placeholder.h"
+#include "model/task_rights.h"
 
 #define NS_PER_SECOND 1000000000LL
 
@@ -18,24 +19,38 @@ struct expansion {
 	const struct task_node *node;
 };
 
+/* As Go prints a map. */
+static int labels_text(const struct strmap *labels, struct buf *ret)
+{
+	buf_adds(ret, "map[");
+	for (size_t i = 0; i < labels->n; i++)
+		buf_addf(ret, "%s%s:%s", i ? " " : "", labels->v[i].key, labels->v[i].value);
+	return buf_addc(ret, ']');
+}
+
 static int name_expand(const void *arg, const char *name, size_t n, struct buf *ret)
 {
 	const struct expansion *x = arg;
-	static const char labels[] = ".Service.Labels.";
 	auto_free char *key = xstrndup(name, n);
 	auto_free char *task = NULL;
-	const char *value = NULL;
+	const char *value = NULL, *label;
 
 	if (strcmp(key, ".Service.ID") == 0)
 		value = x->task->service;
 	else if (strcmp(key, ".Service.Name") == 0)
 		value = x->template->service_name;
-	else if (strncmp(key, labels, sizeof labels - 1) == 0)
-		value = strmap_get(&x->template->service_labels, key + sizeof labels - 1);
+	else if (strcmp(key, ".Service.Labels") == 0)
+		return labels_text(&x->template->service_labels, ret);
+	else if ((label = placeholder_label(key)))
+		value = strmap_get(&x->template->service_labels, label);
 	else if (strcmp(key, ".Node.ID") == 0)
 		value = x->node->id;
 	else if (strcmp(key, ".Node.Hostname") == 0)
 		value = x->node->hostname;
+	else if (strcmp(key, ".Node.Platform.OS") == 0)
+		value = x->node->os;
+	else if (strcmp(key, ".Node.Platform.Architecture") == 0)
+		value = x->node->architecture;
 	else if (strcmp(key, ".Task.ID") == 0)
 		value = x->task->o.id;
 	else if (strcmp(key, ".Task.Name") == 0)
@@ -95,6 +110,8 @@ static int config_fill(const struct expansion *x, struct container_config *c, st
 		if (rc == 0)
 			strs_add(&c->env, text);
 	}
+	if (rc == 0)
+		generics_env(&x->task->generic, &c->env);
 	if (rc == 0 && s->hostname)
 		rc = text_expand(x, s->hostname, &c->hostname, e);
 	c->stop_timeout = xcalloc(1, sizeof *c->stop_timeout);
@@ -188,6 +205,67 @@ static void hosts_fill(const struct strs *hosts, struct strs *extra)
 	}
 }
 
+/* Host-mode ports are published by the container; the others are the routing mesh's. */
+static void ports_fill(const struct endpoint_spec *endpoint, struct container_create *ret)
+{
+	static const char *const protocols[] = {"tcp", "udp", "sctp"};
+
+	for (size_t i = 0; endpoint && i < endpoint->ports.n; i++) {
+		const struct port_config *p = &endpoint->ports.v[i];
+		auto_free char *key =
+			xasprintf("%" PRIu32 "/%s", p->target, protocols[p->protocol]);
+
+		if (!strs_has(&ret->config.exposed_ports, key))
+			strs_add(&ret->config.exposed_ports, key);
+		if (p->mode == PUBLISH_HOST)
+			LIST_ADD(&MAP_PUT(&ret->host.port_bindings, key)->list)->host_port =
+				p->published ? xasprintf("%" PRIu32, p->published) : xstrdup("");
+	}
+}
+
+int task_permit_check(const struct template *tpl, const struct task_permit *permit, struct err *e)
+{
+	static const struct task_permit nothing;
+	struct task_rights rights;
+	const char *device;
+	int rc;
+
+	permit = permit ? permit : &nothing;
+	if (!tpl->spec.container)
+		return 0;
+	rc = task_rights_read(&tpl->spec.container->labels, &rights, e);
+	if (rc < 0)
+		return rc;
+	device = task_rights_device_missing(&rights, permit->privileged, &permit->devices);
+	if (rights.privileged && !permit->privileged)
+		rc = err_set(e, -EPERM,
+			     "privileged tasks are not permitted on this node: its operator would "
+			     "have to set allow-privileged-tasks");
+	else if (device)
+		rc = err_set(e, -EPERM,
+			     "tasks may not have the device %.255s of this node: its operator "
+			     "would have to list it in allow-task-devices",
+			     device);
+	task_rights_done(&rights);
+	return rc;
+}
+
+static int rights_fill(const struct expansion *x, struct host_config *h, struct err *e)
+{
+	struct task_rights rights;
+	int rc = task_permit_check(x->template, x->node->permit, e);
+
+	if (rc == 0)
+		rc = task_rights_read(&x->template->spec.container->labels, &rights, e);
+	if (rc < 0)
+		return rc;
+	h->privileged = rights.privileged;
+	LIST_EACH (d, &rights.devices)
+		table_copy(&device_mapping_table, LIST_ADD(&h->devices), d);
+	task_rights_done(&rights);
+	return 0;
+}
+
 static int host_fill(const struct expansion *x, struct host_config *h, struct err *e)
 {
 	const struct task_spec *spec = &x->template->spec;
@@ -221,7 +299,7 @@ static int host_fill(const struct expansion *x, struct host_config *h, struct er
 				   spec->log_driver->options.v[i].value);
 	}
 	str_set(&h->restart.name, "no"); /* the managers restart tasks, not the engine */
-	return mounts_fill(x, h, e);
+	return mounts_fill(x, h, e) < 0 ? e->code : rights_fill(x, h, e);
 }
 
 int task_container_make(const struct task *t, const struct template *tpl,
@@ -239,6 +317,7 @@ int task_container_make(const struct task *t, const struct template *tpl,
 		container_create_done(ret);
 		return rc;
 	}
+	ports_fill(tpl->endpoint, ret);
 	labels_fill(&x, &ret->config.labels);
 	return 0;
 }

@@ -48,6 +48,10 @@ static void container_note(struct work *work, const struct runner_state *state)
 	str_set(&s->container->container, state->container);
 	s->container->pid = state->running ? state->pid : 0;
 	s->container->exit_code = state->exit_code;
+	if (!state->ports && !s->ports)
+		return;
+	table_free(&port_status_table, s->ports);
+	s->ports = state->ports ? table_dup(&port_status_table, state->ports) : NULL;
 }
 
 static void work_later(struct work *work, uint64_t ms)

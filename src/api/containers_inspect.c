@@ -142,7 +142,7 @@ static void state_fill(const struct container *c, struct state_view *ret)
 	};
 }
 
-/* Exposed ports with where they are published: nowhere, for now, is what null says. */
+/* Exposed ports with where they are published; null says nowhere. What is copied is lent. */
 static void settings_fill(const struct container *c, struct settings_view *ret)
 {
 	const struct endpoint_settings *bridge = MAP_GET(&c->networks.endpoints, "bridge");
@@ -154,6 +154,8 @@ static void settings_fill(const struct container *c, struct settings_view *ret)
 		return;
 	STRS_EACH (port, &c->config.exposed_ports)
 		(void)MAP_PUT(&ret->ports, port);
+	for (size_t i = 0; i < c->ports.n; i++)
+		*MAP_PUT(&ret->ports, c->ports.v[i].key) = c->ports.v[i].value;
 }
 
 static void reply(struct api_req *r, const struct container *c, const struct container_size *size)

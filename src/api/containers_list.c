@@ -141,8 +141,8 @@ static char *command_text(const struct container *c)
 	return buf_take(&b);
 }
 
-/* "80/tcp" as a port of its own. */
-static void port_add(struct list_view *v, const char *spec)
+/* "80/tcp" as a port of its own, published where `b` says (NULL: nowhere). */
+static void port_add(struct list_view *v, const char *spec, const struct port_binding *b)
 {
 	char *end;
 	long port = strtol(spec, &end, 10);
@@ -153,6 +153,20 @@ static void port_add(struct list_view *v, const char *spec)
 	p = LIST_ADD(&v->ports);
 	p->private_port = port;
 	p->type = *end ? end + 1 : (char *)"tcp";
+	if (b) {
+		p->ip = b->host_ip;
+		p->public_port = strtol(b->host_port ? b->host_port : "", NULL, 10);
+	}
+}
+
+static void ports_add(const struct container *c, struct list_view *v)
+{
+	STRS_EACH (port, &c->config.exposed_ports)
+		if (!MAP_GET(&c->ports, port))
+			port_add(v, port, NULL);
+	for (size_t i = 0; i < c->ports.n; i++)
+		LIST_EACH (b, &c->ports.v[i].value.list)
+			port_add(v, c->ports.v[i].key, b);
 }
 
 static void list_item(const struct container *c, const struct container_size *size, struct buf *ret)
@@ -175,8 +189,7 @@ static void list_item(const struct container *c, const struct container_size *si
 	v.host = (struct strmap){&mode, 1};
 	memcpy(&v.networks, &c->networks.endpoints, sizeof v.networks);
 	if (c->status == CONTAINER_RUNNING)
-		STRS_EACH (port, &c->config.exposed_ports)
-			port_add(&v, port);
+		ports_add(c, &v);
 	(void)json_write(&list_view_table, &v, ret);
 	free(v.ports.v);
 }

@@ -137,6 +137,7 @@ static TABLE_DEFINE(info_plugins, info_plugins_fields);
 struct info_view {
 	struct engine_info i;
 	struct strs labels, warnings, security;
+	struct generics generic;
 	char *id, *root;
 	int64_t total, running, paused, stopped, images;
 	char *driver, *driver_status, *cgroup_driver, *cgroup_version;
@@ -192,6 +193,7 @@ static const struct field info_view_fields[] = {
 	FIELD_STR(T, 0, empty, "NoProxy", 0),
 	FIELD_STR(T, 0, name, "Name", 0),
 	FIELD_STRS(T, 0, labels, "Labels", 0),
+	FIELD_LIST(T, 0, generic, "GenericResources", FIELD_NULL, generic_resource),
 	FIELD_BOOL(T, 0, no, "ExperimentalBuild", 0),
 	FIELD_STR(T, 0, version, "ServerVersion", 0),
 	FIELD_RAW(T, 0, runtimes, "Runtimes", 0),
@@ -291,7 +293,9 @@ static void engine_fill(struct info_view *v, const struct engine_info *i)
 	v->none = (char *)"json-file";
 	v->runtimes = (char *)"{\"shoal\":{\"path\":\"shoal-shim\"}}";
 	v->runtime = (char *)"shoal";
-	v->init = (char *)"";
+	v->init = (char *)"docker-init";
+	if (i->generic)
+		v->generic = *i->generic;
 	v->commit = (char *)"{\"ID\":\"\"}";
 	v->index = (char *)"https://index.docker.io/v1/";
 	v->registry = (char *)"{\"InsecureRegistryCIDRs\":[],\"IndexConfigs\":{},\"Mirrors\":[]}";

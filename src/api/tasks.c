@@ -73,6 +73,7 @@ static const struct field task_view_fields[] = {
 	FIELD_OBJ(T, 0, t.status, "Status", 0, task_status),
 	FIELD_ENUM(T, 0, t.desired, "DesiredState", 0, task_state_names),
 	FIELD_PTR(T, 0, t.iteration, "JobIteration", FIELD_OMIT, job_iteration),
+	FIELD_LIST(T, 0, t.generic, "AssignedGenericResources", FIELD_OMIT, generic_resource),
 	FIELD_LIST(T, 0, networks, "NetworksAttachments", FIELD_OMIT, attachment_view),
 };
 #undef T

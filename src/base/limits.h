@@ -162,6 +162,14 @@
 #define LIMIT_WATCH_CHANGES 16384     /* changes that are remembered; more than LIMIT_BATCH */
 #define LIMIT_WATCH_BYTES (16u << 20) /* bytes of their objects */
 
+/* What a node offers to tasks and what they ask of it */
+#define LIMIT_GENERICS 256u               /* generic resources of a node, or of a service */
+#define LIMIT_GENERIC_NAME 128u           /* characters of a kind, or of a name of one */
+#define LIMIT_GENERIC_NUMBER 1000000000ll /* so many of a kind */
+#define LIMIT_TASK_DEVICES 64u            /* devices of one task, or of one node's permission */
+#define LIMIT_PRIVILEGED_DEVICES 4096u    /* devices of the host that a privileged container has */
+#define LIMIT_SERVICE_PORTS 1024u         /* ports of one service, or of one container */
+
 /* Secrets and configs */
 #define LIMIT_SECRET_NAME 64            /* characters of a name */
 #define LIMIT_SECRET_DATA (500u << 10)  /* bytes of a secret */

@@ -167,6 +167,8 @@ static const struct flag join_token_flags[] = {
 	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},           \
 		HEALTH_FLAGS, {"hostname", 0, FLAG_STRING, "Container hostname"},                  \
 		{"init", 0, FLAG_BOOL, "Use an init inside each service container"},               \
+		{"privileged", 0, FLAG_BOOL,                                                       \
+		 "Extended privileges for its containers, on nodes that permit it"},               \
 		{"limit-cpu", 0, FLAG_CPUS, "Limit CPUs"},                                         \
 		{"limit-memory", 0, FLAG_BYTES, "Limit memory"},                                   \
 		{"limit-pids", 0, FLAG_INT, "Limit the number of processes (0 = unlimited)"},      \
@@ -223,12 +225,14 @@ static const struct flag create_flags[] = {
 	{"placement-pref", 0, FLAG_LIST, "Add a placement preference (spread=node.labels.NAME)"},
 	{"container-label", 0, FLAG_LIST, "Container labels"},
 	CONVERGE,
+	{"device", 0, FLAG_LIST, "Devices of the host for its containers, where permitted"},
 	{"dns", 0, FLAG_LIST, "Set custom DNS servers"},
 	{"dns-option", 0, FLAG_LIST, "Set DNS options"},
 	{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},
 	{"endpoint-mode", 0, FLAG_STRING, "Endpoint mode (vip or dnsrr)"},
 	{"env", 'e', FLAG_LIST, "Set environment variables"},
 	{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},
+	{"generic-resource", 0, FLAG_LIST, "User defined resources to reserve (KIND=NUMBER)"},
 	{"host", 0, FLAG_LIST, "Set custom host-to-IP mappings (host:ip)"},
 	{"label", 'l', FLAG_LIST, "Service labels"},
 	{"mode", 0, FLAG_STRING, "Service mode (replicated, global, replicated-job, global-job)"},
@@ -287,6 +291,8 @@ static const struct flag watch_flags[] = {
 		{"cpus", 0, FLAG_CPUS, "Number of CPUs"},                                          \
 		{"cpuset-cpus", 0, FLAG_STRING, "CPUs in which to allow execution (0-3, 0,1)"},    \
 		{"cpuset-mems", 0, FLAG_STRING, "MEMs in which to allow execution (0-3, 0,1)"},    \
+		{"device", 0, FLAG_LIST, "Add a host device to the container"},                    \
+		{"device-cgroup-rule", 0, FLAG_LIST, "Add a rule to the allowed devices"},         \
 		{"dns", 0, FLAG_LIST, "Set custom DNS servers"},                                   \
 		{"dns-option", 0, FLAG_LIST, "Set DNS options"},                                   \
 		{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},                     \
@@ -351,37 +357,43 @@ static const struct flag run_flags[] = {
 	{"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"},
 	{"sig-proxy", 0, FLAG_BOOL, "Proxy received signals to the process (default true)"},
 };
-#define UPDATE_FLAGS                                                                          \
-	SERVICE_FLAGS,                                                                        \
-		{"check-index", 0, FLAG_UINT,                                                 \
-		 "Do nothing unless the state is that of the plan with this index"},          \
-		{"args", 0, FLAG_STRING, "Service command args"},                             \
-		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},     \
-		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                   \
-		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},     \
-		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                       \
-		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},           \
-		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},         \
-		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},     \
-		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"},  \
-		CONVERGE, {"env-add", 0, FLAG_LIST, "Add or update an environment variable"}, \
-		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                   \
-		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},        \
-		{"image", 0, FLAG_STRING, "Service image tag"},                               \
-		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                 \
-		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                      \
-		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},            \
-		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},              \
-		{"network-add", 0, FLAG_LIST, "Add a network"},                               \
-		{"network-rm", 0, FLAG_LIST, "Remove a network"},                             \
-		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},              \
-		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},   \
-		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},             \
-		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},          \
-		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                               \
-		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},                \
-	{                                                                                     \
-		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                           \
+#define UPDATE_FLAGS                                                                         \
+	SERVICE_FLAGS,                                                                       \
+		{"check-index", 0, FLAG_UINT,                                                \
+		 "Do nothing unless the state is that of the plan with this index"},         \
+		{"args", 0, FLAG_STRING, "Service command args"},                            \
+		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},    \
+		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                  \
+		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},    \
+		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                      \
+		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},          \
+		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},        \
+		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},    \
+		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"}, \
+		CONVERGE, {"device-add", 0, FLAG_LIST, "Add a device of the host"},          \
+		{"device-rm", 0, FLAG_LIST, "Remove a device by its path on the host"},      \
+		{"generic-resource-add", 0, FLAG_LIST,                                       \
+		 "Add a user defined resource (KIND=NUMBER)"},                               \
+		{"generic-resource-rm", 0, FLAG_LIST,                                        \
+		 "Remove a user defined resource by its kind"},                              \
+		{"env-add", 0, FLAG_LIST, "Add or update an environment variable"},          \
+		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                  \
+		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},       \
+		{"image", 0, FLAG_STRING, "Service image tag"},                              \
+		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                \
+		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                     \
+		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},           \
+		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},             \
+		{"network-add", 0, FLAG_LIST, "Add a network"},                              \
+		{"network-rm", 0, FLAG_LIST, "Remove a network"},                            \
+		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},             \
+		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},  \
+		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},            \
+		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},         \
+		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                              \
+		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},               \
+	{                                                                                    \
+		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                          \
 	}
 static const struct flag update_flags[] = {UPDATE_FLAGS};
 #define PLAN_FORMAT                                                   \

@@ -3,12 +3,16 @@
  */
 #include "cli/container_spec.h"
 
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "cli/service_spec.h"
 #include "cli/spec_flags.h"
 #include "cli/text.h"
+#include "model/task_rights.h"
 
 static int config_fill(const struct flags *f, bool attached, struct container_config *c,
 		       struct err *e)
@@ -148,6 +152,45 @@ int container_limits_fill(const struct flags *f, struct host_config *h, struct e
 	return swap_fill(f, h, e) < 0 ? e->code : policy_fill(f, &h->restart, e);
 }
 
+/* "seccomp=FILE": the engine gets the file's text, as it may be on another machine. */
+static int seccomp_file(const char *path, struct strs *ret, struct err *e)
+{
+	auto_buf text = BUF_INIT(LIMIT_JSON_BODY);
+	auto_free char *option = NULL;
+	int rc = file_read_at(AT_FDCWD, path, &text);
+
+	if (rc < 0)
+		return err_code(e, rc, "opening seccomp profile (%s) failed", path);
+	option = xasprintf("seccomp=%s", buf_text(&text));
+	strs_add(ret, option);
+	return 0;
+}
+
+static int security_fill(const struct flags *f, struct host_config *h, struct err *e)
+{
+	STRS_EACH (opt, flag_list(f, "security-opt")) {
+		const char *value = opt + strcspn(opt, "=:");
+		bool seccomp = value == opt + strlen("seccomp") && *value &&
+			       strncmp(opt, "seccomp", strlen("seccomp")) == 0;
+
+		if (!seccomp || strcmp(value + 1, "unconfined") == 0 ||
+		    strcmp(value + 1, "builtin") == 0)
+			strs_add(&h->security_opt, opt);
+		else if (seccomp_file(value + 1, &h->security_opt, e) < 0)
+			return e->code;
+	}
+	return 0;
+}
+
+static int devices_fill(const struct flags *f, struct host_config *h, struct err *e)
+{
+	STRS_EACH (text, flag_list(f, "device"))
+		if (device_mapping_parse(text, LIST_ADD(&h->devices), e) < 0)
+			return e->code;
+	spec_list(&h->device_cgroup_rules, f, "device-cgroup-rule");
+	return 0;
+}
+
 static int host_fill(const struct flags *f, struct host_config *h, struct err *e)
 {
 	spec_number(&h->oom_score_adj, f, "oom-score-adj");
@@ -166,7 +209,8 @@ static int host_fill(const struct flags *f, struct host_config *h, struct err *e
 	spec_list(&h->dns_search, f, "dns-search");
 	spec_list(&h->extra_hosts, f, "add-host");
 	spec_list(&h->group_add, f, "group-add");
-	spec_list(&h->security_opt, f, "security-opt");
+	if (security_fill(f, h, e) < 0 || devices_fill(f, h, e) < 0)
+		return e->code;
 	spec_opt_bool(&h->init, f, "init");
 	h->privileged = flag_true(f, "privileged");
 	h->publish_all = flag_true(f, "publish-all");

@@ -61,6 +61,8 @@ static int container_fill(const struct flags *f, struct container_spec *c, struc
 	if (service_container(c, f, e) < 0)
 		return e->code;
 	spec_labels(&c->labels, f, "container-label");
+	if (service_rights(c, f, "device", NULL, e) < 0)
+		return e->code;
 	spec_labels(&c->sysctls, f, "sysctl");
 	spec_list(&c->cap_add, f, "cap-add");
 	spec_list(&c->cap_drop, f, "cap-drop");
@@ -186,6 +188,8 @@ static int task_fill(const struct flags *f, struct task_spec *t, struct err *e)
 {
 	t->resources = xcalloc(1, sizeof *t->resources);
 	service_resources(t, f);
+	if (service_generic(t, f, "generic-resource", NULL, e) < 0)
+		return e->code;
 	t->placement = xcalloc(1, sizeof *t->placement);
 	spec_list(&t->placement->constraints, f, "constraint");
 	t->placement->max_replicas = (uint64_t)flag_get(f, "replicas-max-per-node")->number;

@@ -17,6 +17,13 @@ int service_prefs_remove(struct placement *p, const struct flags *f, const char 
 /* What create and update have in common; a flag that was not given changes nothing. */
 int service_container(struct container_spec *c, const struct flags *f, struct err *e);
 void service_resources(struct task_spec *t, const struct flags *f);
+/* Generic resources: those of `add` are added or replaced, the kinds of `remove` (NULL: none) go.
+ */
+int service_generic(struct task_spec *t, const struct flags *f, const char *add, const char *remove,
+		    struct err *e);
+/* --privileged and devices, which stand in labels of the container: see model/task_rights.h. */
+int service_rights(struct container_spec *c, const struct flags *f, const char *add,
+		   const char *remove, struct err *e);
 int service_restart(struct task_spec *t, const struct flags *f, struct err *e);
 void service_update_config(struct service_spec *s, const struct flags *f);
 /* Bounds how long a new task may take to come up, unless the service says so already. */

@@ -146,6 +146,8 @@ static int container_change(struct container_spec *c, const struct flags *f, str
 	if (service_container(c, f, e) < 0)
 		return e->code;
 	labels_change(&c->labels, f, "container-label-add", "container-label-rm");
+	if (service_rights(c, f, "device-add", "device-rm", e) < 0)
+		return e->code;
 	labels_change(&c->sysctls, f, "sysctl-add", "sysctl-rm");
 	STRS_EACH (key, flag_list(f, "env-rm"))
 		spec_remove(&c->env, key, '=');
@@ -200,6 +202,8 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 		return err_set(e, -EINVAL, "the service has no containers to update");
 	labels_change(&s->labels, f, "label-add", "label-rm");
 	service_resources(t, f);
+	if (service_generic(t, f, "generic-resource-add", "generic-resource-rm", e) < 0)
+		return e->code;
 	if (placement_change(t, f, e) < 0)
 		return e->code;
 	service_update_config(s, f);

@@ -29,6 +29,19 @@ static const struct column columns[] = {
 	{"Name", "NAME", false},
 };
 
+/* Those that are published on the task's node. */
+static char *ports_text(const struct port_status *s)
+{
+	static const char *const protocols[] = {"tcp", "udp", "sctp"};
+	struct buf b = BUF_INIT(LIMIT_HTTP_ANSWER);
+
+	for (size_t i = 0; s && i < s->ports.n; i++)
+		buf_addf(&b, "%s*:%" PRIu32 "->%" PRIu32 "/%s", b.len ? "," : "",
+			 s->ports.v[i].published, s->ports.v[i].target,
+			 protocols[s->ports.v[i].protocol]);
+	return buf_take(&b);
+}
+
 static void cell_state(json_t *row, const char *cell, enum task_state state, const char *after)
 {
 	char name[32];
@@ -65,6 +78,7 @@ static void row_fill(json_t *row, const struct task_view *t, const char *name, b
 	cell_state(row, "DesiredState", t->desired, "");
 	cell_state(row, "CurrentState", t->status.state, since);
 	cell_text(row, "Error", error);
+	cell_take(row, "Ports", ports_text(t->status.ports));
 }
 
 /* By service, slot (or node without one), newest first. */

@@ -56,20 +56,21 @@ static int listen_all(struct daemon *d, struct err *e)
 	return 0;
 }
 
-static char *shim_path(const struct daemon_options *o)
+/* The program of that name beside this one, unless another is given. */
+static char *program_path(const char *given, const char *name)
 {
 	char exe[4096];
 	ssize_t n;
 	char *slash;
 
-	if (o->shim)
-		return xstrdup(o->shim);
+	if (given)
+		return xstrdup(given);
 	n = readlink("/proc/self/exe", exe, sizeof exe - 1);
 	exe[MAX_OF(n, (ssize_t)0)] = '\0';
 	slash = strrchr(exe, '/');
 	if (slash)
 		*slash = '\0';
-	return xasprintf("%s/shoal-shim", exe);
+	return xasprintf("%s/%s", exe, name);
 }
 
 static int open_engine(struct daemon *d, struct err *e)
@@ -81,11 +82,16 @@ static int open_engine(struct daemon *d, struct err *e)
 				       .cgroup_parent = o->cgroup_parent,
 				       .bridge = o->bridge,
 				       .data_port = (uint16_t)o->data_path_port,
-				       .labels = &o->labels};
+				       .labels = &o->labels,
+				       .init = o->init,
+				       .generic = &d->generic};
+	int rc = generics_parse(&o->generic, &d->generic, e);
 
-	d->shim = shim_path(o);
+	d->shim = program_path(o->shim, "shoal-shim");
+	d->init = program_path(o->init_path, "shoal-init");
 	config.shim_path = d->shim;
-	return engine_open(&d->engine, &config, e);
+	config.init_path = d->init;
+	return rc < 0 ? rc : engine_open(&d->engine, &config, e);
 }
 
 static int open_swarm(struct daemon *d, struct err *e)
@@ -95,11 +101,15 @@ static int open_swarm(struct daemon *d, struct err *e)
 					    .engine = d->engine,
 					    .data_root = o->data_root,
 					    .labels = &o->labels,
+					    .generic = &d->generic,
+					    .permit = &d->permit,
 					    .election_ms = (unsigned)o->election_ms,
 					    .heartbeat_ms = (unsigned)o->heartbeat_ms,
 					    .manager_changed = on_manager,
 					    .arg = d};
 
+	d->permit =
+		(struct task_permit){.privileged = o->privileged_tasks, .devices = o->task_devices};
 	return swarm_open(&d->swarm, &config, e);
 }
 

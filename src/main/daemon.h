@@ -17,7 +17,9 @@ struct swarm_events;
 struct daemon {
 	uv_loop_t loop;
 	struct daemon_options options;
-	char *shim;
+	char *shim, *init;
+	struct generics generic;   /* what tasks can reserve here */
+	struct task_permit permit; /* what they may have; its list is the options' */
 	struct api_router *router;
 	struct http_server *server;
 	struct api_ping ping;

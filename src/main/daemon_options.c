@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/task_rights.h"
 
 #define T struct daemon_options
 static const struct field daemon_options_fields[] = {
@@ -24,6 +25,11 @@ static const struct field daemon_options_fields[] = {
 	FIELD_STR(T, 0, log_level, "log-level", 0),
 	FIELD_BOOL(T, 0, debug, "debug", 0),
 	FIELD_STRS(T, 0, labels, "labels", 0),
+	FIELD_STRS(T, 0, generic, "node-generic-resources", 0),
+	FIELD_BOOL(T, 0, privileged_tasks, "allow-privileged-tasks", 0),
+	FIELD_STRS(T, 0, task_devices, "allow-task-devices", 0),
+	FIELD_BOOL(T, 0, init, "init", 0),
+	FIELD_STR(T, 0, init_path, "init-path", 0),
 	FIELD_STR(T, 0, bridge, "bridge", 0),
 	FIELD_STR(T, 0, cgroup_parent, "cgroup-parent", 0),
 	FIELD_STR(T, 0, shim, "shim", 0),
@@ -56,6 +62,14 @@ static const struct flag {
 	{"log-level", 'l', "log-level", "LEVEL", "debug, info, warn, error or fatal (info)"},
 	{"debug", 'D', "debug", NULL, "the same as --log-level=debug"},
 	{"label", 0, "labels", "KEY=VALUE", "a label of this host, may be given again"},
+	{"node-generic-resource", 0, "node-generic-resources", "KIND=VALUE",
+	 "what tasks can reserve here: \"SSD=3\" or \"GPU=UUID1\", may be given again"},
+	{"allow-privileged-tasks", 0, "allow-privileged-tasks", NULL,
+	 "tasks of the swarm may be privileged on this node"},
+	{"allow-task-device", 0, "allow-task-devices", "PATH",
+	 "tasks of the swarm may have this device of the host, may be given again"},
+	{"init", 0, "init", NULL, "an init in each container that does not say otherwise"},
+	{"init-path", 0, "init-path", "PROGRAM", "shoal-init (beside this program)"},
 	{"bridge", 'b', "bridge", "DEVICE",
 	 "bridge of the network \"bridge\"; \"none\": there is no such network"},
 	{"cgroup-parent", 0, "cgroup-parent", "PATH", "cgroup above the containers' (/shoal)"},
@@ -268,6 +282,15 @@ static int check(const struct daemon_options *o, struct err *e)
 				       "bad attribute format: --label %.128s is not "
 				       "KEY=VALUE",
 				       label);
+	if (o->task_devices.n > LIMIT_TASK_DEVICES)
+		return err_set(e, -EINVAL, "--allow-task-device: more than %u devices",
+			       LIMIT_TASK_DEVICES);
+	STRS_EACH (path, &o->task_devices) {
+		struct device_mapping d = {path, path, (char *)"rwm"};
+
+		if (device_mapping_check(&d, e) < 0)
+			return err_wrap(e, "--allow-task-device");
+	}
 	if (o->data_path_port < 0 || o->data_path_port > UINT16_MAX || o->shutdown_timeout < 0 ||
 	    o->election_ms < 0 || o->heartbeat_ms < 0)
 		return err_set(e, -EINVAL, "a port, time or timeout is out of range");

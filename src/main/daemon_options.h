@@ -18,7 +18,12 @@ struct daemon_options {
 	char *log_level;
 	bool debug;
 	struct strs labels;
-	char *bridge; /* NULL: the default name */
+	struct strs generic;      /* node-generic-resources: "KIND=VALUE" */
+	bool privileged_tasks;    /* tasks of the swarm may be privileged here */
+	struct strs task_devices; /* paths of devices that tasks may have */
+	bool init;                /* containers that say nothing of it have an init */
+	char *init_path;          /* NULL: shoal-init beside the executable */
+	char *bridge;             /* NULL: the default name */
 	char *cgroup_parent;
 	char *shim;               /* NULL: shoal-shim beside the executable */
 	int64_t shutdown_timeout; /* seconds */

@@ -57,6 +57,8 @@ static int run(struct daemon *d)
 	if (d->router)
 		api_router_free(d->router);
 	free(d->shim);
+	free(d->init);
+	generics_done(&d->generic);
 	table_done(&daemon_options_table, &d->options);
 	return d->exit_code;
 }

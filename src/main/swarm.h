@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "agent/engine.h"
+#include "agent/task_container.h"
 #include "api/ping.h"
 #include "api/swarm.h"
 
@@ -18,6 +19,8 @@ struct swarm_config {
 	struct engine *engine;
 	const char *data_root;
 	const struct strs *labels;          /* of the engine */
+	const struct generics *generic;     /* what tasks can reserve of this node */
+	const struct task_permit *permit;   /* what they may have of it */
 	unsigned election_ms, heartbeat_ms; /* of raft; 0: the defaults */
 	/* The manager has come or gone: what reads its store (events) attaches or lets go. */
 	void (*manager_changed)(void *arg, struct manager *m);

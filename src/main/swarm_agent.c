@@ -49,6 +49,11 @@ void swarm_describe(struct swarm *s, struct session_open *ret)
 	d->resources.nano_cpus = (int64_t)get_nprocs() * 1000000000;
 	if (sysinfo(&info) == 0)
 		d->resources.memory = (int64_t)info.totalram * info.mem_unit;
+	if (s->config.generic)
+		generics_add(&d->resources.generic, s->config.generic);
+	d->privileged_tasks = s->config.permit && s->config.permit->privileged;
+	for (size_t i = 0; s->config.permit && i < s->config.permit->devices.n; i++)
+		strs_add(&d->task_devices, s->config.permit->devices.v[i]);
 	d->engine.version = xstrdup(SHOAL_VERSION);
 	for (size_t i = 0; s->config.labels && i < s->config.labels->n; i++) {
 		const char *label = s->config.labels->v[i], *equals = strchr(label, '=');
@@ -202,6 +207,20 @@ static void on_network_gone(void *arg, const char *network)
 	engine_overlay_gone(((struct swarm *)arg)->config.engine, network);
 }
 
+static void runner_start(struct swarm *s)
+{
+	struct utsname uts = {0};
+	struct task_node node = {.id = s->state.node,
+				 .hostname = s->hostname,
+				 .os = "linux",
+				 .architecture = uts.machine,
+				 .permit = s->config.permit};
+
+	(void)uname(&uts);
+	if (!s->runner)
+		s->runner = runner_engine_new(s->config.engine, &node);
+}
+
 int swarm_agent_start(struct swarm *s, struct err *e)
 {
 	auto_free char *path = xasprintf("%s/worker.db", s->dir);
@@ -220,8 +239,7 @@ int swarm_agent_start(struct swarm *s, struct err *e)
 
 	engine_overlay_node(s->config.engine, s->state.data_addr,
 			    (uint16_t)(s->state.data_port ? s->state.data_port : DATA_PORT));
-	if (!s->runner)
-		s->runner = runner_engine_new(s->config.engine, s->state.node, s->hostname);
+	runner_start(s);
 	worker.runner = runner_engine_runner(s->runner);
 	rc = worker_open(&s->worker, &worker, e);
 	if (rc < 0) {

@@ -14,6 +14,7 @@
 #include "model/health.h"
 #include "model/placeholder.h"
 #include "model/seccomp_profile.h"
+#include "model/task_rights.h"
 #include "base/signal.h"
 
 /* ns; years: sums of such times with a clock's cannot overflow. */
@@ -69,8 +70,6 @@ static int container_features_check(const struct container_spec *s, struct err *
 		return missing(e, "ContainerSpec.Privileges.CredentialSpec");
 	if (p && p->selinux)
 		return missing(e, "ContainerSpec.Privileges.SELinuxContext");
-	if (s->init && *s->init)
-		return missing(e, "ContainerSpec.Init");
 	if (s->isolation && *s->isolation && strcmp(s->isolation, "default") != 0)
 		return missing(e, "ContainerSpec.Isolation");
 	return 0;
@@ -257,6 +256,7 @@ static int values_check(const struct container_spec *s, struct err *e)
 
 int container_spec_check(const struct container_spec *s, struct err *e)
 {
+	struct task_rights rights;
 	int rc;
 
 	if (!s)
@@ -272,6 +272,10 @@ int container_spec_check(const struct container_spec *s, struct err *e)
 		rc = values_check(s, e);
 	if (rc == 0)
 		rc = service_files_check(s, e);
+	if (rc == 0)
+		rc = task_rights_read(&s->labels, &rights, e);
+	if (rc == 0)
+		task_rights_done(&rights);
 	for (size_t i = 0; rc == 0 && i < s->mounts.n; i++) {
 		rc = mount_check(&s->mounts.v[i], e);
 		for (size_t k = 0; rc == 0 && k < i; k++)

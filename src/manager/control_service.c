@@ -42,6 +42,24 @@ static int networks_resolve(const struct store *view, struct service_spec *spec,
 	return 0;
 }
 
+/* Host-mode ports of two services go together: the scheduler keeps their tasks apart. */
+static int port_conflict(const struct endpoint_spec *mine, const struct port_config *theirs,
+			 const struct service *other, struct err *e)
+{
+	LIST_EACH (p, &mine->ports) {
+		if (!p->published || p->published != theirs->published ||
+		    p->protocol != theirs->protocol ||
+		    (p->mode == PUBLISH_HOST && theirs->mode == PUBLISH_HOST))
+			continue;
+		return err_set(e, -EINVAL,
+			       "port '%" PRIu32
+			       "' is already in use by service '%s' (%s) as %s port",
+			       p->published, other->spec.name, other->o.id,
+			       theirs->mode == PUBLISH_HOST ? "a host-published" : "an ingress");
+	}
+	return 0;
+}
+
 static int ports_check(const struct store *view, const struct service_spec *spec, const char *self,
 		       struct err *e)
 {
@@ -52,21 +70,18 @@ static int ports_check(const struct store *view, const struct service_spec *spec
 		return 0;
 	store_walk_kind(&w, view, KIND_SERVICE);
 	while ((other = store_walk_next(&w))) {
-		if (self && strcmp(other->o.id, self) == 0)
+		/* One that is being removed lets go of its ports soon: the allocator waits for it.
+		 */
+		if ((self && strcmp(other->o.id, self) == 0) || other->pending_delete)
 			continue;
-		LIST_EACH (mine, &spec->endpoint->ports) {
-			LIST_EACH (theirs, &other->endpoint.ports) {
-				if (mine->published && mine->published == theirs->published &&
-				    mine->protocol == theirs->protocol &&
-				    mine->mode == PUBLISH_INGRESS &&
-				    theirs->mode == PUBLISH_INGRESS)
-					return err_set(e, -EINVAL,
-						       "port '%" PRIu32
-						       "' is already in use by service '%s' (%s)",
-						       mine->published, other->spec.name,
-						       other->o.id);
-			}
-		}
+		LIST_EACH (theirs, &other->endpoint.ports)
+			if (port_conflict(spec->endpoint, theirs, other, e) < 0)
+				return e->code;
+		if (!other->spec.endpoint)
+			continue;
+		LIST_EACH (theirs, &other->spec.endpoint->ports)
+			if (port_conflict(spec->endpoint, theirs, other, e) < 0)
+				return e->code;
 	}
 	return 0;
 }
@@ -166,6 +181,24 @@ static int spec_prepare(struct control *c, struct service_spec *spec, const char
 	return rc;
 }
 
+/* What is allowed, and may not go as its writer thinks. */
+static void spec_warn(const struct service_spec *spec, struct strs *warnings)
+{
+	if (!spec->endpoint || service_is_job(spec) ||
+	    !(update_starts_first(spec->update) || update_starts_first(spec->rollback)))
+		return;
+	LIST_EACH (p, &spec->endpoint->ports) {
+		auto_free char *text = xasprintf(
+			"start-first with the host-mode port %" PRIu32
+			": an update needs a node for each new task where that port is free, and "
+			"waits while there is none; use stop-first, or have more nodes than tasks",
+			p->published);
+
+		if (p->mode == PUBLISH_HOST && p->published)
+			strs_add(warnings, text);
+	}
+}
+
 /* What has a schedule waits for it. */
 static void job_create(struct service *s, int64_t now_ns)
 {
@@ -205,6 +238,7 @@ int control_service_create(struct control *c, const struct control_request *r, s
 	changes_create(c->out, &s->o);
 	changes_create(c->out, service_template_make(s, c->now_ns));
 	str_set(&c->answer->id, id);
+	spec_warn(&s->spec, &c->answer->warnings);
 	return 0;
 }
 
@@ -332,6 +366,7 @@ int control_service_update(struct control *c, const struct control_request *r, s
 	}
 	changes_update(c->out, o, &s->o, c->now_ns);
 	str_set(&c->answer->id, o->id);
+	spec_warn(&s->spec, &c->answer->warnings);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "manager/core_impl.h"
+#include "model/task_rights.h"
 #include "scheduler/constraint.h"
 
 struct core_enforcer {
@@ -39,12 +40,31 @@ static bool constraints_hold(const struct store *s, const struct node *n, const 
 	return ret;
 }
 
+/* Whether the node's operator permits still what the task asks for. */
+static bool rights_hold(const struct node *n, const struct template *template)
+{
+	const struct node_description *d = &n->description;
+	struct task_rights rights;
+	bool ret;
+
+	if (!template->spec.container ||
+	    task_rights_read(&template->spec.container->labels, &rights, NULL) < 0)
+		return true;
+	ret = (!rights.privileged || d->privileged_tasks) &&
+	      !task_rights_device_missing(&rights, d->privileged_tasks, &d->task_devices);
+	task_rights_done(&rights);
+	return ret;
+}
+
 /* Takes what the task has reserved from what is left; false when it is not there. */
-static bool resources_take(struct resources *left, const struct template *template)
+static bool resources_take(struct resources *left, const struct task *t,
+			   const struct template *template)
 {
 	const struct resource_needs *needs = template->spec.resources;
 	const struct resources *r = needs ? needs->reservations : NULL;
 
+	if (!generics_take(&left->generic, &t->generic))
+		return false;
 	if (!r)
 		return true;
 	if ((r->nano_cpus > 0 && left->nano_cpus < r->nano_cpus) ||
@@ -109,16 +129,18 @@ static size_t node_judge(struct core_step *step, const char *id, size_t start)
 
 	if (!n || n->status.state != NODE_READY || n->spec.availability != AVAILABILITY_ACTIVE)
 		return 0;
-	left = n->description.resources;
+	table_copy(&resources_table, &left, &n->description.resources);
 	tasks = tasks_of(step->store, id, &count);
 	for (size_t i = 0; i < count && core_fits(step, start); i++) {
 		const struct template *template =
 			store_template(step->store, tasks[i]->service, tasks[i]->template_version);
 
-		if (template && (!constraints_hold(step->store, n, tasks[i], template) ||
-				 !resources_take(&left, template)))
+		if (template &&
+		    (!constraints_hold(step->store, n, tasks[i], template) ||
+		     !rights_hold(n, template) || !resources_take(&left, tasks[i], template)))
 			task_reject(step, tasks[i]);
 	}
+	table_done(&resources_table, &left);
 	return count;
 }
 

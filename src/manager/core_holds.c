@@ -22,6 +22,7 @@ bool core_task_holds(const struct store *s, const struct task *t, struct sched_g
 	if (!template)
 		return false;
 	group_of(template, ret);
+	ret->given = &t->generic;
 	*ret_active = task_is_live(t);
 	return true;
 }

@@ -116,12 +116,15 @@ static void task_event(struct core *core, const struct store *s, const struct ta
 
 /* Placing */
 
-static void task_assign(struct core_step *step, const struct task *t, const char *node)
+static void task_assign(struct core_step *step, const struct task *t, const char *node,
+			const struct generics *given)
 {
 	struct task *new = core_task_status(step, t, WRITER_SCHEDULER, TASK_ASSIGNED,
 					    "scheduler assigned task to node", NULL);
 
 	str_set(&new->node, node);
+	generics_done(&new->generic);
+	generics_add(&new->generic, given);
 	changes_update(step->out, &t->o, &new->o, step->now_ns);
 }
 
@@ -142,7 +145,7 @@ static void task_place_on(struct core_scheduler *c, struct core_step *step,
 	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
 
 	if (scheduler_place_on(c->s, g, t->node, &why))
-		task_assign(step, t, t->node);
+		task_assign(step, t, t->node, scheduler_given(c->s, 0));
 	else
 		task_explain(step, t, buf_text(&why));
 }
@@ -189,7 +192,7 @@ static void tasks_place(struct core_scheduler *c, struct core_step *step,
 	ids[0] = first;
 	placed = scheduler_place(c->s, g, ids, n, step->now_ns, nodes, &why);
 	for (size_t i = 0; i < placed && changes_fit(step->out); i++)
-		task_assign(step, tasks[i], nodes[i]);
+		task_assign(step, tasks[i], nodes[i], scheduler_given(c->s, i));
 	if (placed == 0) /* those behind learn it when those before have left */
 		group_explain(p, step, buf_text(&why), false, start);
 }

@@ -51,7 +51,7 @@ static int resources_check(const struct resources *r, const char *which, struct 
 			       "invalid pids value %" PRId64 " in %s: must not be "
 			       "negative",
 			       r->pids, which);
-	return r->generic.n ? missing(e, "Resources.GenericResources") : 0;
+	return generics_wish_check(&r->generic, e) < 0 ? err_wrap(e, "%s", which) : 0;
 }
 
 /* Years: sums of such times with a clock's cannot overflow. */
@@ -96,31 +96,52 @@ static int placement_check(const struct placement *p, struct err *e)
 	return rc;
 }
 
-static int port_check(const struct endpoint_spec *spec, size_t at, struct err *e)
+static bool port_is_twice(const struct endpoint_spec *spec, const struct port_config *p)
 {
-	const struct port_config *p = &spec->ports.v[at];
+	for (const struct port_config *other = spec->ports.v; other < p; other++)
+		if (p->published && other->published == p->published &&
+		    other->protocol == p->protocol)
+			return true;
+	return false;
+}
 
-	if (p->target < 1 || p->target > PORT_MAX || p->published > PORT_MAX)
-		return err_set(e, -EINVAL,
-			       "EndpointSpec: port %" PRIu32 " to %" PRIu32
-			       " is none: the target is 1 to %d, the published port 0 (any) to %d",
-			       p->published, p->target, PORT_MAX, PORT_MAX);
-	for (size_t i = 0; i < at; i++)
-		if (p->published && spec->ports.v[i].published == p->published &&
-		    spec->ports.v[i].protocol == p->protocol && spec->ports.v[i].mode == p->mode)
-			return err_set(e, -EINVAL,
-				       "EndpointSpec: duplicate published ports provided: %" PRIu32,
-				       p->published);
+/* A new task of a global service is to run where the old one is, which has the port. */
+static int start_first_check(const struct service_spec *s, struct err *e)
+{
+	if (!service_is_global(s))
+		return 0;
+	LIST_EACH (p, &s->endpoint->ports)
+		if (p->mode == PUBLISH_HOST && p->published)
+			return err_set(
+				e, -EINVAL,
+				"a global service with the host-mode port %" PRIu32
+				" cannot be updated start-first: the new task would wait for "
+				"ever for the port that the old one on its node has; use "
+				"stop-first",
+				p->published);
 	return 0;
 }
 
-static int ports_check(const struct endpoint_spec *spec, struct err *e)
+static int ports_check(const struct service_spec *s, struct err *e)
 {
+	const struct endpoint_spec *spec = s->endpoint;
+
 	if (!spec)
 		return 0;
-	for (size_t i = 0; i < spec->ports.n; i++)
-		if (port_check(spec, i, e) < 0)
-			return e->code;
+	if (spec->ports.n > LIMIT_SERVICE_PORTS)
+		return err_set(e, -EINVAL, "EndpointSpec: more than %u ports", LIMIT_SERVICE_PORTS);
+	LIST_EACH (p, &spec->ports) {
+		if (p->target < 1 || p->target > PORT_MAX || p->published > PORT_MAX)
+			return err_set(e, -EINVAL,
+				       "EndpointSpec: port %" PRIu32 ":%" PRIu32
+				       ": a target port is between 1 and %d, a published one at "
+				       "most %d",
+				       p->published, p->target, PORT_MAX, PORT_MAX);
+		if (port_is_twice(spec, p))
+			return err_set(e, -EINVAL,
+				       "EndpointSpec: duplicate published ports provided: %" PRIu32,
+				       p->published);
+	}
 	if (spec->ports.n && spec->mode == ENDPOINT_DNSRR)
 		LIST_EACH (p, &spec->ports) {
 			if (p->mode == PUBLISH_INGRESS)
@@ -128,7 +149,9 @@ static int ports_check(const struct endpoint_spec *spec, struct err *e)
 					       "EndpointSpec: port published with ingress mode "
 					       "can't be used with dnsrr mode");
 		}
-	return spec->ports.n ? missing(e, "EndpointSpec.Ports") : 0;
+	return update_starts_first(s->update) || update_starts_first(s->rollback)
+		       ? start_first_check(s, e)
+		       : 0;
 }
 
 static int log_driver_check(const struct driver *d, struct err *e)
@@ -209,7 +232,7 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 	if (rc == 0)
 		rc = update_deadline_of(&spec->labels, &deadline, e);
 	if (rc == 0)
-		rc = ports_check(spec->endpoint, e);
+		rc = ports_check(spec, e);
 	if (rc == 0)
 		rc = schedule_check(spec, e);
 	if (rc == 0)

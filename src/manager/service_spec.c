@@ -35,9 +35,7 @@ static const struct template *template_like(const struct store *view, const stru
 	store_walk_service_templates(&w, view, s->o.id);
 	while ((t = store_walk_next(&w)))
 		if (table_equal(&task_spec_table, &t->spec, &s->spec.task) &&
-		    !t->endpoint == !s->spec.endpoint &&
-		    (!t->endpoint ||
-		     table_equal(&endpoint_spec_table, t->endpoint, s->spec.endpoint)))
+		    endpoint_host_ports_equal(t->endpoint, s->spec.endpoint))
 			return t;
 	return NULL;
 }
@@ -70,7 +68,8 @@ static void job_update(const struct service_spec *old, struct service *s, bool s
 void service_spec_set(struct service *s, const struct service_spec *spec, const struct store *view,
 		      int64_t now_ns, struct changes *out)
 {
-	bool same_task = table_equal(&task_spec_table, &s->spec.task, &spec->task);
+	bool same_task = table_equal(&task_spec_table, &s->spec.task, &spec->task) &&
+			 endpoint_host_ports_equal(s->spec.endpoint, spec->endpoint);
 	struct service_spec old = s->spec;
 	const struct template *like;
 
@@ -109,6 +108,8 @@ enum template_fit service_template_fit(const struct service *s, const struct tem
 		return TEMPLATE_DIFFERS;
 	if (old->template_version == s->template_version)
 		return TEMPLATE_SAME;
+	if (!endpoint_host_ports_equal(old->endpoint, s->spec.endpoint))
+		return TEMPLATE_DIFFERS;
 	a = old->spec; /* lent, without where they may be placed */
 	b = s->spec.task;
 	a.placement = b.placement = NULL;

@@ -52,6 +52,8 @@ static const struct field node_description_fields[] = {
 	FIELD_OBJ(T, 4, engine, "Engine", 0, engine_description),
 	FIELD_OBJ(T, 5, tls, "TLSInfo", 0, tls_info),
 	FIELD_U32(T, 6, session_version, NULL, 0),
+	FIELD_BOOL(T, 7, privileged_tasks, "PrivilegedTasks", FIELD_OMIT),
+	FIELD_STRS(T, 8, task_devices, "TaskDevices", FIELD_OMIT),
 };
 #undef T
 TABLE_DEFINE(node_description, node_description_fields, TABLE_REST(node_description));

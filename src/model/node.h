@@ -53,6 +53,8 @@ struct node_description {
 	struct engine_description engine;
 	struct tls_info tls;
 	uint32_t session_version; /* of the agent's side of the protocol */
+	bool privileged_tasks;    /* its operator permits them */
+	struct strs task_devices; /* and these devices, by their paths */
 	struct table_rest *rest;
 };
 extern const struct table node_description_table;

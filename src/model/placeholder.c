@@ -40,19 +40,35 @@ int placeholders_expand(const char *text, placeholder_value value, const void *a
 	return 0;
 }
 
+const char *placeholder_label(char *key)
+{
+	static const char dotted[] = ".Service.Labels.", index[] = "index .Service.Labels \"";
+	size_t n = strlen(key);
+
+	if (strncmp(key, dotted, sizeof dotted - 1) == 0 && n > sizeof dotted - 1)
+		return key + sizeof dotted - 1;
+	if (strncmp(key, index, sizeof index - 1) != 0 || n <= sizeof index || key[n - 1] != '"' ||
+	    strcspn(key + sizeof index - 1, "\"\\") != n - sizeof index)
+		return NULL;
+	key[n - 1] = '\0';
+	return key + sizeof index - 1;
+}
+
 static int value_known(const void *arg, const char *name, size_t n, struct buf *ret)
 {
-	static const char labels[] = ".Service.Labels.";
-	static const char *const names[] = {".Service.ID",    ".Service.Name", ".Node.ID",
-					    ".Node.Hostname", ".Task.ID",      ".Task.Name",
-					    ".Task.Slot"};
+	static const char *const names[] = {".Service.ID",     ".Service.Name",
+					    ".Service.Labels", ".Node.ID",
+					    ".Node.Hostname",  ".Node.Platform.OS",
+					    ".Task.ID",        ".Node.Platform.Architecture",
+					    ".Task.Name",      ".Task.Slot"};
+	auto_free char *key = xstrndup(name, n);
 
 	(void)arg;
 	(void)ret;
-	if (n > sizeof labels - 1 && strncmp(name, labels, sizeof labels - 1) == 0)
+	if (placeholder_label(key))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strlen(names[i]) == n && strncmp(names[i], name, n) == 0)
+		if (strcmp(names[i], key) == 0)
 			return 0;
 	return -EINVAL;
 }

@@ -13,5 +13,10 @@ typedef int (*placeholder_value)(const void *arg, const char *name, size_t n, st
 /* `text` with its placeholders filled in. -EINVAL with the reason. Free with free(). */
 int placeholders_expand(const char *text, placeholder_value value, const void *arg, char **ret,
 			struct err *e);
+/*
+ * The label that ".Service.Labels.KEY" or "index .Service.Labels \"KEY\"" asks for, within `key`,
+ * which may be cut; NULL when it is something else.
+ */
+const char *placeholder_label(char *key);
 /* Whether all of its names are known. 0, or -EINVAL with the reason. */
 int placeholders_check(const char *text, struct err *e);

@@ -21,14 +21,6 @@ static const struct field driver_fields[] = {
 #undef T
 TABLE_DEFINE(driver, driver_fields, TABLE_REST(driver));
 
-#define T struct generic_resource
-static const struct field generic_resource_fields[] = {
-	FIELD_RAW(T, 1, named, "NamedResourceSpec", FIELD_OMIT),
-	FIELD_RAW(T, 2, discrete, "DiscreteResourceSpec", FIELD_OMIT),
-};
-#undef T
-TABLE_DEFINE(generic_resource, generic_resource_fields, TABLE_REST(generic_resource));
-
 #define T struct resources
 static const struct field resources_fields[] = {
 	FIELD_I64(T, 1, nano_cpus, "NanoCPUs", FIELD_OMIT),
@@ -291,6 +283,32 @@ uint64_t job_completions(const struct service_spec *spec)
 uint64_t service_iteration(const struct service *s)
 {
 	return s->job ? s->job->iteration.index : 0;
+}
+
+/* The next of host mode from `*at` on; NULL at the end. */
+static const struct port_config *host_port_next(const struct endpoint_spec *e, size_t *at)
+{
+	while (e && *at < e->ports.n) {
+		const struct port_config *p = &e->ports.v[(*at)++];
+
+		if (p->mode == PUBLISH_HOST)
+			return p;
+	}
+	return NULL;
+}
+
+bool endpoint_host_ports_equal(const struct endpoint_spec *a, const struct endpoint_spec *b)
+{
+	size_t i = 0, k = 0;
+
+	for (;;) {
+		const struct port_config *p = host_port_next(a, &i), *q = host_port_next(b, &k);
+
+		if (!p || !q)
+			return !p && !q;
+		if (!table_equal(&port_config_table, p, q))
+			return false;
+	}
 }
 
 void template_id(const char *service, uint64_t template_version, char ret[TEMPLATE_ID_MAX])

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "model/generic.h"
 #include "model/object.h"
 #include "model/rebalance.h"
 #include "model/update.h"
@@ -188,19 +189,12 @@ struct container_spec {
 };
 extern const struct table container_spec_table;
 
-struct generic_resource {
-	char *named; /* raw JSON {"Kind":…,"Value":…} */
-	char *discrete;
-	struct table_rest *rest;
-};
-extern const struct table generic_resource_table;
-
 /* Both of what a task may use at most and of what it wants kept for it; and of what a node has. */
 struct resources {
 	int64_t nano_cpus;
 	int64_t memory;
 	int64_t pids;
-	LIST_OF(struct generic_resource) generic;
+	struct generics generic;
 	struct table_rest *rest;
 };
 extern const struct table resources_table;
@@ -434,6 +428,8 @@ uint64_t job_concurrency(const struct service_spec *spec);
 /* The iteration that is due now; 0 for what is no job. */
 uint64_t service_iteration(const struct service *s);
 
+/* Whether two endpoints (NULL: none) publish the same on the nodes of their tasks. */
+bool endpoint_host_ports_equal(const struct endpoint_spec *a, const struct endpoint_spec *b);
 /* "SERVICE.VERSION" into `ret` of TEMPLATE_ID_MAX bytes. */
 #define TEMPLATE_ID_MAX 64
 void template_id(const char *service, uint64_t template_version, char ret[TEMPLATE_ID_MAX]);

@@ -26,6 +26,13 @@ static const struct field container_status_fields[] = {
 #undef T
 TABLE_DEFINE(container_status, container_status_fields, TABLE_REST(container_status));
 
+#define T struct port_status
+static const struct field port_status_fields[] = {
+	FIELD_LIST(T, 1, ports, "Ports", FIELD_OMIT, port_config),
+};
+#undef T
+TABLE_DEFINE(port_status, port_status_fields, TABLE_REST(port_status));
+
 #define T struct task_status
 static const struct field task_status_fields[] = {
 	FIELD_TIME(T, 1, timestamp, "Timestamp", 0),
@@ -33,6 +40,7 @@ static const struct field task_status_fields[] = {
 	FIELD_STR(T, 3, message, "Message", 0),
 	FIELD_STR(T, 4, err, "Err", FIELD_OMIT),
 	FIELD_PTR(T, 5, container, "ContainerStatus", FIELD_OMIT, container_status),
+	FIELD_PTR(T, 6, ports, "PortStatus", FIELD_OMIT, port_status),
 };
 #undef T
 TABLE_DEFINE(task_status, task_status_fields, TABLE_REST(task_status));
@@ -63,6 +71,7 @@ static const struct field task_fields[] = {
 	FIELD_BOOL(T, 20, global, NULL, 0),
 	FIELD_PTR(T, 27, move, NULL, 0, move_mark),
 	FIELD_PTR(T, 21, iteration, "JobIteration", FIELD_OMIT, job_iteration),
+	FIELD_LIST(T, 22, generic, "AssignedGenericResources", FIELD_OMIT, generic_resource),
 };
 #undef T
 TABLE_DEFINE(task, task_fields, TABLE_REST(task));

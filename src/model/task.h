@@ -43,12 +43,20 @@ struct container_status {
 };
 extern const struct table container_status_table;
 
+/* The host-mode ports of a task, as they are published on its node. */
+struct port_status {
+	LIST_OF(struct port_config) ports;
+	struct table_rest *rest;
+};
+extern const struct table port_status_table;
+
 struct task_status {
 	int64_t timestamp;
 	enum task_state state;
 	char *message;
 	char *err;
 	struct container_status *container;
+	struct port_status *ports; /* NULL: it publishes none on its node */
 	struct table_rest *rest;
 };
 extern const struct table task_status_table;
@@ -84,6 +92,7 @@ struct task {
 	/* Of a global service or job: it was made for the node that it has, and has no slot. */
 	bool global;
 	struct job_iteration *iteration; /* of jobs alone */
+	struct generics generic;         /* what it was given of its node's */
 	struct table_rest *rest;
 };
 extern const struct table task_table;

@@ -85,6 +85,11 @@ void update_rules_of(const struct update_config *c, struct update_rules *ret)
 /* Years: sums of such times with a clock's cannot overflow. */
 #define DURATION_MAX (INT64_MAX / 4)
 
+bool update_starts_first(const struct update_config *c)
+{
+	return c && is(c->order, "start-first");
+}
+
 int update_config_check(const struct update_config *c, const char *which, struct err *e)
 {
 	const char *action = c && c->failure_action ? c->failure_action : "";

@@ -72,6 +72,9 @@ struct update_rules {
 /* `c` may be NULL. Texts that are unknown count as the default: the API lets none in. */
 void update_rules_of(const struct update_config *c, struct update_rules *ret);
 
+/* `c` may be NULL. */
+bool update_starts_first(const struct update_config *c);
+
 /* 0, or -EINVAL with a sentence. `which` is "update" or "rollback". */
 int update_config_check(const struct update_config *c, const char *which, struct err *e);
 

@@ -74,6 +74,7 @@ static void add_base(struct buf *s, const char *tag, bool flush)
 		"forward iifname . oifname @same accept",
 		"forward iifname @internal drop",
 		"forward oifname @internal drop",
+		"forward iifname @bridges oifname @bridges ct status dnat accept",
 		"forward iifname @bridges oifname @bridges drop",
 		"forward oifname @bridges ct state established,related accept",
 		"forward oifname @bridges ct status dnat accept",

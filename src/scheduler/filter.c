@@ -18,11 +18,16 @@ void sched_needs_init(struct sched_needs *ret, const struct sched_group *g)
 	if (r && r->reservations) {
 		ret->cpus = r->reservations->nano_cpus;
 		ret->memory = r->reservations->memory;
+		if (r->reservations->generic.n)
+			ret->generic = &r->reservations->generic;
 	}
 	if (p) {
 		ret->max_replicas = (uint32_t)MIN_OF(p->max_replicas, UINT32_MAX);
 		ret->nothing_fits = constraints_parse(&p->constraints, &ret->constraints, NULL) < 0;
 	}
+	if (g->spec->container &&
+	    task_rights_read(&g->spec->container->labels, &ret->rights, NULL) < 0)
+		ret->nothing_fits = true;
 	if (g->endpoint)
 		LIST_EACH (port, &g->endpoint->ports)
 			ret->has_ports |= sched_port_key(port) != 0;
@@ -31,6 +36,7 @@ void sched_needs_init(struct sched_needs *ret, const struct sched_group *g)
 void sched_needs_done(struct sched_needs *n)
 {
 	constraints_done(&n->constraints);
+	task_rights_done(&n->rights);
 }
 
 uint32_t sched_port_key(const struct port_config *p)
@@ -44,7 +50,9 @@ static bool resources_fit(const struct sched_needs *needs, const struct sched_no
 {
 	if (needs->cpus > 0 && node->cpus < needs->cpus)
 		return false;
-	return needs->memory <= 0 || node->memory >= needs->memory;
+	if (needs->memory > 0 && node->memory < needs->memory)
+		return false;
+	return !needs->generic || generics_enough(&node->generic_free, needs->generic);
 }
 
 static bool plugin_has(const struct node *n, const char *type, const char *name, bool *ret_any)
@@ -136,6 +144,11 @@ static bool ports_fit(const struct sched_needs *needs, const struct sched_node *
 	return true;
 }
 
+static bool devices_fit(const struct task_rights *r, const struct node_description *d)
+{
+	return !task_rights_device_missing(r, d->privileged_tasks, &d->task_devices);
+}
+
 enum sched_filter sched_filter_node(const struct sched_needs *needs, const struct sched_node *node,
 				    uint32_t same)
 {
@@ -147,6 +160,10 @@ enum sched_filter sched_filter_node(const struct sched_needs *needs, const struc
 		return FILTER_RESOURCES;
 	if (!plugins_fit(spec, node->n))
 		return FILTER_PLUGIN;
+	if (needs->rights.privileged && !node->n->description.privileged_tasks)
+		return FILTER_PRIVILEGED;
+	if (!devices_fit(&needs->rights, &node->n->description))
+		return FILTER_DEVICE;
 	if (needs->nothing_fits || !constraints_match(&needs->constraints, node->n))
 		return FILTER_CONSTRAINT;
 	if (!platform_fits(spec->placement, node->n))
@@ -187,6 +204,8 @@ static void reason_write(const struct reason *r, struct buf *why)
 		[FILTER_READY] = {"", " not available for new tasks"},
 		[FILTER_RESOURCES] = {"insufficient resources on ", ""},
 		[FILTER_PLUGIN] = {"missing plugin on ", ""},
+		[FILTER_PRIVILEGED] = {"privileged tasks not permitted on ", ""},
+		[FILTER_DEVICE] = {"devices for tasks not permitted on ", ""},
 		[FILTER_CONSTRAINT] = {"scheduling constraints not satisfied on ", ""},
 		[FILTER_PLATFORM] = {"unsupported platform on ", ""},
 		[FILTER_PORT] = {"host-mode port already in use on ", ""},

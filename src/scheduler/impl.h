@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/hash.h"
+#include "model/task_rights.h"
 #include "scheduler/constraint.h"
 #include "scheduler/scheduler.h"
 
@@ -25,6 +26,8 @@ struct sched_node {
 	int64_t cpus;         /* nano CPUs that are not reserved; below 0 when overcommitted */
 	int64_t memory;       /* likewise, bytes */
 	int64_t reserved_cpus, reserved_memory;
+	struct generics generic_held; /* what tasks were given here */
+	struct generics generic_free; /* what the node has beyond that */
 	struct sched_port *ports;
 	size_t n_ports;
 	UT_hash_handle hh;
@@ -55,6 +58,7 @@ struct sched_service {
 struct sched_placed {
 	struct sched_node *node;
 	struct sched_group group;
+	struct generics *given; /* of `group`; NULL: none */
 };
 
 struct scheduler {
@@ -65,7 +69,8 @@ struct scheduler {
 	struct sched_service *services;
 	struct sched_placed *placed; /* to be rolled back */
 	size_t n_placed, cap_placed;
-	void *scratch; /* of scheduler_place() */
+	size_t last_placed; /* of these, where the last placement begins */
+	void *scratch;      /* of scheduler_place() */
 	size_t scratch_size;
 };
 
@@ -75,7 +80,9 @@ struct sched_needs {
 	int64_t memory;
 	uint32_t max_replicas; /* 0: no bound */
 	bool has_ports;
-	bool nothing_fits; /* its constraints cannot be read */
+	bool nothing_fits;              /* its constraints cannot be read */
+	const struct generics *generic; /* NULL: none */
+	struct task_rights rights;
 	const struct sched_group *g;
 	struct constraints constraints;
 };
@@ -85,6 +92,8 @@ enum sched_filter {
 	FILTER_READY,
 	FILTER_RESOURCES,
 	FILTER_PLUGIN,
+	FILTER_PRIVILEGED,
+	FILTER_DEVICE,
 	FILTER_CONSTRAINT,
 	FILTER_PLATFORM,
 	FILTER_PORT,

@@ -102,7 +102,16 @@ static void node_free(struct scheduler *s, struct sched_node *node)
 	s->nodes[node->index] = NULL;
 	free(node->id);
 	free(node->ports);
+	generics_done(&node->generic_held);
+	generics_done(&node->generic_free);
 	free(node);
+}
+
+static void given_free(struct sched_placed *p)
+{
+	if (p->given)
+		generics_done(p->given);
+	free(p->given);
 }
 
 void scheduler_free(struct scheduler *s)
@@ -116,10 +125,22 @@ void scheduler_free(struct scheduler *s)
 		service_free(s, service);
 	HASH_ITER (hh, s->by_id, node, next_node)
 		node_free(s, node);
+	for (size_t i = 0; i < s->n_placed; i++)
+		given_free(&s->placed[i]);
 	free(s->nodes);
 	free(s->placed);
 	free(s->scratch);
 	free(s);
+}
+
+/* What is not held of what the node says that it has. */
+static void generics_refresh(struct sched_node *node)
+{
+	generics_done(&node->generic_free);
+	if (!node->n || !node->n->description.resources.generic.n)
+		return;
+	generics_add(&node->generic_free, &node->n->description.resources.generic);
+	(void)generics_take(&node->generic_free, &node->generic_held);
 }
 
 static void node_refresh(struct sched_node *node)
@@ -142,6 +163,7 @@ void scheduler_node_set(struct scheduler *s, const struct node *n)
 
 	node->n = n;
 	node_refresh(node);
+	generics_refresh(node);
 }
 
 void scheduler_node_remove(struct scheduler *s, const char *id)
@@ -152,6 +174,7 @@ void scheduler_node_remove(struct scheduler *s, const char *id)
 		return;
 	node->n = NULL;
 	node_refresh(node);
+	generics_refresh(node);
 	node_forget_failures(s, node);
 	if (!node->held)
 		node_free(s, node);
@@ -246,6 +269,13 @@ static void reserve(struct sched_node *node, const struct sched_group *g, int si
 {
 	const struct resource_needs *needs = g->spec->resources;
 
+	if (g->given && g->given->n) {
+		if (sign > 0)
+			generics_add(&node->generic_held, g->given);
+		else
+			(void)generics_take(&node->generic_held, g->given);
+		generics_refresh(node);
+	}
 	if (!needs || !needs->reservations)
 		return;
 	node->reserved_cpus += sign * needs->reservations->nano_cpus;
@@ -301,6 +331,7 @@ void scheduler_rollback(struct scheduler *s)
 		struct sched_placed *p = &s->placed[--s->n_placed];
 
 		release_on(s, &p->group, p->node, true);
+		given_free(p);
 	}
 }
 

@@ -6,6 +6,7 @@
  */
 #include "scheduler/placing.h"
 
+#include <assert.h>
 #include <string.h>
 
 uint64_t sched_mix(uint64_t x)
@@ -141,14 +142,32 @@ void placing_done(struct placing *p)
 	sched_needs_done(&p->needs);
 }
 
-static void placed_note(struct scheduler *s, const struct sched_group *g, struct sched_node *node)
+static void placed_note(struct scheduler *s, const struct sched_group *g,
+			const struct sched_needs *needs, struct sched_node *node)
 {
+	struct sched_placed *p;
+
 	if (s->n_placed == s->cap_placed) {
 		s->cap_placed = s->cap_placed ? s->cap_placed * 2 : 64;
 		s->placed = xreallocarray(s->placed, s->cap_placed, sizeof *s->placed);
 	}
-	s->placed[s->n_placed++] = (struct sched_placed){.node = node, .group = *g};
-	sched_hold_on(s, g, node, true);
+	p = &s->placed[s->n_placed++];
+	*p = (struct sched_placed){.node = node, .group = *g};
+	if (needs->generic) {
+		p->given = xcalloc(1, sizeof *p->given);
+		generics_choose(&node->generic_free, needs->generic, p->given);
+		p->group.given = p->given;
+	}
+	sched_hold_on(s, &p->group, node, true);
+}
+
+const struct generics *scheduler_given(const struct scheduler *s, size_t i)
+{
+	static const struct generics none;
+	const struct sched_placed *p = &s->placed[s->last_placed + i];
+
+	assert(s->last_placed + i < s->n_placed);
+	return p->given ? p->given : &none;
 }
 
 /* Gives the best node of a leaf to one task. */
@@ -158,7 +177,7 @@ static const char *heap_take(struct scheduler *s, const struct sched_group *g, s
 	struct sched_rank *top = &leaf->heap[0];
 	struct sched_node *node = top->node;
 
-	placed_note(s, g, node);
+	placed_note(s, g, &p->needs, node);
 	top->same = ++p->same[node->index];
 	top->total = node->active;
 	spread_took(leaf, sched_still_fits(&p->needs, node, top->same));
@@ -187,6 +206,7 @@ size_t scheduler_place(struct scheduler *s, const struct sched_group *g, const c
 	struct spread_branch *leaf;
 	size_t placed = 0;
 
+	s->last_placed = s->n_placed;
 	if (!n)
 		return 0;
 	placing_init(s, g, sched_hash(g->service) ^ sched_hash(tasks[0]), now_ns, &p);
@@ -205,6 +225,7 @@ bool scheduler_place_on(struct scheduler *s, const struct sched_group *g, const 
 	struct placing p = {0};
 	enum sched_filter f = FILTER_READY;
 
+	s->last_placed = s->n_placed;
 	sched_needs_init(&p.needs, g);
 	if (node && node->n) {
 		scratch_reserve(s, &p);
@@ -212,7 +233,7 @@ bool scheduler_place_on(struct scheduler *s, const struct sched_group *g, const 
 		f = sched_filter_node(&p.needs, node, p.same[node->index]);
 	}
 	if (f == FILTER_NONE) {
-		placed_note(s, g, node);
+		placed_note(s, g, &p.needs, node);
 	} else {
 		p.refused[f] = 1;
 		sched_explain(p.refused, why);

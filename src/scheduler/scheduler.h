@@ -29,6 +29,8 @@ struct sched_group {
 	uint64_t template_version;
 	const struct task_spec *spec;
 	const struct endpoint_spec *endpoint; /* for host-mode ports; may be NULL */
+	/* Of hold and release: what this one task has been given of generic resources; or NULL. */
+	const struct generics *given;
 };
 
 struct scheduler *scheduler_new(void);
@@ -79,6 +81,12 @@ struct sched_move {
 bool scheduler_improve(struct scheduler *s, const struct sched_group *g, int64_t now_ns,
 		       bool (*may_leave)(void *arg, const char *node), void *arg,
 		       struct sched_move *ret);
+
+/*
+ * What the i-th task of the last scheduler_place() or scheduler_place_on() is given of its node's
+ * generic resources; valid until rollback.
+ */
+const struct generics *scheduler_given(const struct scheduler *s, size_t i);
 
 /*
  * Takes back all that was placed: the caller tells with scheduler_hold() what came true. The groups

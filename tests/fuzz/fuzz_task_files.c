@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct session_secret text = {.id = (char *)"page",
 				      .templated = true,
 				      .data = {(uint8_t *)(uintptr_t)data, size}};
-	struct task_node node = {"node", "alpha"};
+	struct task_node node = {.id = "node", .hostname = "alpha"};
 	struct vault *v = vault_new();
 	struct engine_files *files = NULL;
 	struct err e = ERR_INIT;

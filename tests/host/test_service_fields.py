@@ -6,6 +6,7 @@ create by its name.
 
 import base64
 import json
+import os
 
 import pytest
 import test_api_engine
@@ -58,8 +59,15 @@ def running(daemon, name):
 INSIDE = {
     "Command": ({"Command": ["sh", "-c", "sleep 1000; echo"], "Args": ["zero"]},
                 "tr '\\0' '|' < /proc/1/cmdline", "sh|-c|sleep 1000; echo|zero|"),
+    "Init": ({"Init": True}, "cat /proc/1/comm; tr '\\0' '|' < /proc/1/cmdline",
+             "docker-init\n/sbin/docker-init|--|sleep|1000|"),
     "Env": ({"Env": ["A=b c", "S={{.Service.Name}}", "T={{.Task.Slot}}"]},
             'echo "$A|$T"', "b c|1"),
+    "Templates": ({"Env": ["P={{.Node.Platform.OS}}/{{.Node.Platform.Architecture}}",
+                           "L={{.Service.Labels}} {{index .Service.Labels \"l\"}}",
+                           "N={{.Node.Hostname}}"]},
+                  'echo "$P $L"; [ -n "$N" ] && uname -m',
+                  f"linux/{os.uname().machine} map[l:v] v\n{os.uname().machine}"),
     "Hostname": ({"Hostname": "box-{{.Task.Slot}}"}, "hostname", "box-1"),
     "Dir": ({"Dir": "/tmp"}, "readlink /proc/1/cwd", "/tmp"),
     "User": ({"User": "12:34"}, "stat -c %u:%g /proc/1", "12:34"),

@@ -121,8 +121,8 @@ static STACK_KEY(resource_generic)
 
 	for (size_t i = 0; i < n->n; i++) {
 		const struct compose_node *item = compose_get(n->v[i], "discrete_resource_spec");
-		auto_buf b = BUF_INIT(LIMIT_FILE_SMALL);
 		auto_free char *kind = NULL;
+		struct generic_discrete *d;
 		int64_t value = 0;
 
 		compose_text(p, compose_get(item, "kind"), &kind);
@@ -133,10 +133,10 @@ static STACK_KEY(resource_generic)
 					"and value");
 			continue;
 		}
-		buf_adds(&b, "{\"Kind\":");
-		(void)json_quote(&b, kind, strlen(kind));
-		buf_addf(&b, ",\"Value\":%lld}", (long long)value);
-		LIST_ADD(&r->generic)->discrete = buf_take(&b);
+		d = xcalloc(1, sizeof *d);
+		d->kind = TAKE_PTR(kind);
+		d->value = value;
+		LIST_ADD(&r->generic)->discrete = d;
 	}
 }
 

@@ -8,7 +8,8 @@
 #include "agent/task_container.h"
 #include "base/mem.h"
 
-static const struct task_node node = {"nodeid", "alpha"};
+static const struct task_node node = {
+	.id = "nodeid", .hostname = "alpha", .os = "linux", .architecture = "x86_64"};
 
 static struct task task = {
 	.o = {.id = (char *)"t1"}, .service = (char *)"s1", .slot = 3, .node = (char *)"nodeid"};

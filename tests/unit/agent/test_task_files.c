@@ -12,7 +12,7 @@
 #define KEY "aaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PAGE "bbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static const struct task_node node = {"node1", "alpha"};
+static const struct task_node node = {.id = "node1", .hostname = "alpha"};
 static struct task task = {.o = {.id = (char *)"task1"}, .service = (char *)"svc1", .slot = 4};
 
 static struct template *template_read(void)

@@ -95,6 +95,83 @@ static void expect_refusal(struct world *w, const char *why)
 	assert_string_equal(w->why, why);
 }
 
+static void give(struct node *n, const char *text)
+{
+	struct strs list = {0};
+
+	strs_add(&list, text);
+	assert_int_equal(generics_parse(&list, &n->description.resources.generic, NULL), 0);
+	strs_done(&list);
+}
+
+static void generic_resources_are_given_and_come_back(void **state)
+{
+	struct world *w = *state;
+	const char *tasks[] = {"a", "b", "c"}, *nodes[3];
+	auto_buf why = BUF_INIT(SCHED_WHY_MAX);
+	struct generics given = {0};
+	struct sched_group held;
+
+	give(w->nodes[1], "GPU=u1");
+	give(w->nodes[1], "GPU=u2");
+	scheduler_node_set(w->s, w->nodes[1]);
+	{
+		struct strs wish = {0};
+
+		strs_add(&wish, "GPU=1");
+		assert_int_equal(generics_parse(&wish, &w->reservations.generic, NULL), 0);
+		strs_done(&wish);
+	}
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 3, 0, nodes, &why), 2);
+	assert_string_equal(nodes[0], "n1");
+	assert_string_equal(scheduler_given(w->s, 0)->v[0].named->value, "u1");
+	assert_string_equal(scheduler_given(w->s, 1)->v[0].named->value, "u2");
+	assert_string_equal(buf_text(&why), "no suitable node (insufficient resources on 4 nodes)");
+	generics_add(&given, scheduler_given(w->s, 0));
+	scheduler_rollback(w->s);
+	held = w->group;
+	held.given = &given;
+	scheduler_hold(w->s, &held, "n1", true);
+	assert_true(scheduler_place_on(w->s, &w->group, "n1", &why));
+	assert_string_equal(scheduler_given(w->s, 0)->v[0].named->value, "u2");
+	scheduler_rollback(w->s);
+	scheduler_node_set(w->s, w->nodes[1]); /* what tasks hold stays held */
+	assert_true(scheduler_place_on(w->s, &w->group, "n1", &why));
+	assert_false(scheduler_place_on(w->s, &w->group, "n1", &why));
+	scheduler_rollback(w->s);
+	scheduler_release(w->s, &held, "n1", true);
+	assert_int_equal(scheduler_place(w->s, &w->group, tasks, 3, 0, nodes, &why), 2);
+	scheduler_rollback(w->s);
+	generics_done(&given);
+	generics_done(&w->reservations.generic);
+}
+
+static void rights_need_permission(void **state)
+{
+	struct world *w = *state;
+	struct container_spec c = {0};
+
+	w->spec.container = &c;
+	strmap_set(&c.labels, "shoal.privileged", "true");
+	expect_refusal(w, "no suitable node (privileged tasks not permitted on 4 nodes)");
+	w->nodes[2]->description.privileged_tasks = true;
+	scheduler_node_set(w->s, w->nodes[2]);
+	assert_string_equal(place(w), "n2");
+	scheduler_rollback(w->s);
+	strmap_set(&c.labels, "shoal.privileged", "false");
+	strmap_set(&c.labels, "shoal.devices", "/dev/fuse");
+	w->nodes[2]->description.privileged_tasks = false;
+	strs_add(&w->nodes[3]->description.task_devices, "/dev/fuse");
+	scheduler_node_set(w->s, w->nodes[2]);
+	scheduler_node_set(w->s, w->nodes[3]);
+	assert_string_equal(place(w), "n3");
+	scheduler_rollback(w->s);
+	strmap_set(&c.labels, "shoal.devices", "/dev/fuse,/dev/kvm");
+	expect_refusal(w, "no suitable node (devices for tasks not permitted on 4 nodes)");
+	strmap_done(&c.labels);
+	w->spec.container = NULL;
+}
+
 static void each_filter_says_why(void **state)
 {
 	struct world *w = *state;
@@ -563,6 +640,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WTEST(each_filter_says_why),
 		WTEST(no_nodes_at_all),
+		WTEST(generic_resources_are_given_and_come_back),
+		WTEST(rights_need_permission),
 		WTEST(missing_plugin),
 		WTEST(ports_of_the_host),
 		WTEST(replicas_a_node),
