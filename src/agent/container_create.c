@@ -117,6 +117,7 @@ static int try_spec(struct create *cr, const struct snapshot *snapshot, struct e
 	struct container_spec_input in = {.c = cr->c,
 					  .snapshot = snapshot,
 					  .init = cr->engine->config.init_path,
+					  .files_dir = cr->dir,
 					  .cgroup_parent = cr->engine->config.cgroup_parent};
 	auto_buf filter = BUF_INIT(SECCOMP_BPF_MAX);
 	struct shim_config shim;
@@ -131,30 +132,6 @@ static int try_spec(struct create *cr, const struct snapshot *snapshot, struct e
 	spec_done(&spec);
 	shim_config_done(&shim);
 	return rc;
-}
-
-static int make_volumes(struct create *cr, struct err *err)
-{
-	struct stat st;
-
-	LIST_EACH (m, &cr->c->mounts) {
-		int rc = 0;
-
-		if (strcmp(m->type, "volume") == 0)
-			rc = dir_make(m->source, 0755, err);
-		/* The older form makes what is missing; HostConfig.Mounts wants it to be there. */
-		else if (strcmp(m->type, "bind") == 0 && stat(m->source, &st) < 0)
-			rc = m < cr->c->mounts.v + cr->c->host.binds.n
-				     ? dir_make(m->source, 0755, err)
-				     : err_set(err, -EINVAL,
-					       "invalid mount config for type \"bind\": bind "
-					       "source "
-					       "path does not exist: %.255s",
-					       m->source);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
 }
 
 static void undo(struct create *cr)
@@ -173,7 +150,7 @@ static void create_run(struct job *j)
 	if (rc == 0) {
 		rc = use_image(cr, &image, &j->err);
 		if (rc == 0)
-			rc = make_volumes(cr, &j->err);
+			rc = container_volumes_make(cr->c, cr->volumes, &j->err);
 		if (rc == 0)
 			rc = snapshot_prepare(cr->engine->images, cr->c->id, image.id, &snapshot,
 					      &j->err);
@@ -182,6 +159,8 @@ static void create_run(struct job *j)
 			rc = dir_make(cr->dir, 0710, &j->err);
 			if (rc == 0)
 				rc = try_spec(cr, &snapshot, &j->err);
+			if (rc == 0)
+				rc = container_volumes_fill(cr->c, &snapshot, &j->err);
 			table_done(&snapshot_table, &snapshot);
 			if (rc < 0)
 				undo(cr);

@@ -16,6 +16,7 @@ struct cleanup {
 	struct deferred deferred;
 	struct container_live *live;
 	char *dir;
+	size_t mounts; /* how many it has */
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -41,7 +42,9 @@ static void cleanup_run(struct job *j)
 {
 	struct cleanup *c = container_of(j, struct cleanup, job);
 
-	j->status = run_dir_remove(c->dir, &j->err);
+	j->status = run_dir_volumes_unmount(c->dir, c->mounts, &j->err);
+	if (j->status == 0)
+		j->status = run_dir_remove(c->dir, &j->err);
 }
 
 static void cleanup_done(struct job *j)
@@ -52,6 +55,7 @@ static void cleanup_done(struct job *j)
 		log_warn("the runtime directory of container %s stays: %s", c->live->c->id,
 			 err_text(&j->err));
 	c->live->dirty = false;
+	container_volumes_release(c->live);
 	cleanup_end(c);
 }
 
@@ -79,6 +83,7 @@ void container_cleanup(struct container_live *l, void (*done)(void *arg), void *
 		return;
 	}
 	c->dir = container_run_dir(l->engine, l->c->id);
+	c->mounts = l->c->mounts.n;
 	c->job.run = cleanup_run;
 	c->job.done = cleanup_done;
 	network_container_release(l->engine, l->c, released, c);

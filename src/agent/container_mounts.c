@@ -8,6 +8,7 @@
 #include "agent/container_spec.h"
 #include "agent/engine_impl.h"
 #include "base/id.h"
+#include "model/mount.h"
 
 #define VOLUME_NAME_MAX 255
 
@@ -194,8 +195,10 @@ static int add_mount(struct container *c, const struct mount *in, const char *ro
 	const char *type = in->type ? in->type : "";
 	bool bind = strcmp(type, "bind") == 0;
 	struct container_mount *m;
-	int rc = add(c, in->target, &m, e);
+	int rc = mount_check(in, e);
 
+	if (rc == 0)
+		rc = add(c, in->target, &m, e);
 	if (rc < 0)
 		return rc;
 	m->rw = !in->read_only;
@@ -204,26 +207,6 @@ static int add_mount(struct container *c, const struct mount *in, const char *ro
 		m->source = xstrdup("");
 		return 0;
 	}
-	if (!bind && strcmp(type, "volume") != 0)
-		return err_set(e, *type ? -ENOSYS : -EINVAL,
-			       "mounts of the type '%.32s' are not supported by this version",
-			       type);
-	if (bind && (!in->source || in->source[0] != '/'))
-		return err_set(
-			e, -EINVAL,
-			"invalid mount config for type \"bind\": invalid mount path: '%.255s' "
-			"mount path must be absolute",
-			in->source ? in->source : "");
-	if (!bind && in->source && in->source[0] == '/')
-		return err_set(e, -EINVAL,
-			       "invalid mount config for type \"volume\": '%.255s' is a path",
-			       in->source);
-	if (in->volume && in->volume->subpath && *in->volume->subpath)
-		return err_set(e, -ENOSYS,
-			       "VolumeOptions.Subpath is not supported by this version");
-	if (in->volume && in->volume->driver && in->volume->driver->name &&
-	    *in->volume->driver->name && strcmp(in->volume->driver->name, "local") != 0)
-		return err_set(e, -ENOSYS, "volume drivers are not supported by this version");
 	rc = set_source(m, in->source, root, e);
 	if (rc == 0 && bind && in->bind && in->bind->propagation && *in->bind->propagation)
 		str_set(&m->propagation, in->bind->propagation);

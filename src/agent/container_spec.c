@@ -11,6 +11,7 @@
 #include "agent/container_devices.h"
 #include "agent/seccomp_spec.h"
 #include "agent/engine_impl.h"
+#include "model/mount.h"
 #include "runtime/container/caps.h"
 #include "runtime/container/defaults.h"
 
@@ -270,30 +271,61 @@ static void drop_mount(struct spec *s, const char *destination)
 	}
 }
 
-static void add_user_mount(struct spec *s, const struct container *c,
-			   const struct container_mount *m)
+/* Read-only counts for what is mounted below as well, as docker has it. */
+static void bind_options(const struct container_mount *m, const struct mount_bind *asked,
+			 struct buf *ret)
 {
+	static const struct mount_bind nothing;
+	const struct mount_bind *b = asked ? asked : &nothing;
+
+	buf_addf(ret, "%s,%s,%s", b->non_recursive ? "bind" : "rbind", m->rw ? "rw" : "ro",
+		 is_set(m->propagation) ? m->propagation : "rprivate");
+	if (!m->rw && !b->non_recursive && !b->read_only_non_recursive)
+		buf_adds(ret, ",rro");
+}
+
+static int tmpfs_options(const struct container_mount *m, const struct mount_tmpfs *asked,
+			 struct buf *ret, struct err *e)
+{
+	struct strs more = {0};
+	int rc = 0;
+
+	buf_addf(ret, "nosuid,nodev,noexec,%s", m->rw ? "rw" : "ro");
+	if (asked && asked->size_bytes)
+		buf_addf(ret, ",size=%lld", (long long)asked->size_bytes);
+	if (asked && asked->mode)
+		buf_addf(ret, ",mode=%o", asked->mode);
+	if (asked)
+		rc = mount_tmpfs_options(asked, &more, e);
+	STRS_EACH (option, &more)
+		buf_addf(ret, ",%s", option);
+	strs_done(&more);
+	return rc;
+}
+
+static int add_user_mount(const struct container_spec_input *in, size_t i, struct spec *s,
+			  struct err *e)
+{
+	const struct container_mount *m = &in->c->mounts.v[i];
+	const struct mount *asked = container_mount_asked(in->c, m->destination);
+	bool tmpfs = strcmp(m->type, "tmpfs") == 0;
+	bool part = container_mount_subpath(in->c, m) != NULL;
+	auto_free char *path = part ? run_dir_volume(in->files_dir, i) : NULL;
 	auto_buf options = BUF_INIT(1024);
+	int rc = 0;
 
 	drop_mount(s, m->destination);
-	if (strcmp(m->type, "tmpfs") != 0) {
-		buf_addf(&options, "rbind,%s,%s", m->rw ? "rw" : "ro",
-			 is_set(m->propagation) ? m->propagation : "rprivate");
-		spec_add_mount(s, m->destination, "bind", m->source, buf_text(&options));
-		return;
-	}
-	buf_addf(&options, "nosuid,nodev,%s", m->rw ? "rw" : "ro");
-	for (size_t i = 0; i < c->host.mounts.n; i++) {
-		const struct mount *in = &c->host.mounts.v[i];
-
-		if (!in->tmpfs || !in->target || strcmp(in->target, m->destination) != 0)
-			continue;
-		if (in->tmpfs->size_bytes)
-			buf_addf(&options, ",size=%lld", (long long)in->tmpfs->size_bytes);
-		if (in->tmpfs->mode)
-			buf_addf(&options, ",mode=%o", in->tmpfs->mode);
-	}
-	spec_add_mount(s, m->destination, "tmpfs", "tmpfs", buf_text(&options));
+	if (tmpfs)
+		rc = tmpfs_options(m, asked ? asked->tmpfs : NULL, &options, e);
+	else
+		bind_options(m, asked ? asked->bind : NULL, &options);
+	if (rc == 0)
+		spec_add_mount(s, m->destination, tmpfs ? "tmpfs" : "bind",
+			       tmpfs  ? "tmpfs"
+			       : part ? path
+				      : m->source,
+			       buf_text(&options));
+	return rc;
 }
 
 static size_t depth(const char *path)
@@ -332,7 +364,7 @@ static void add_files(const struct container_spec_input *in, struct spec *s)
 	}
 }
 
-static void set_mounts(const struct container_spec_input *in, struct spec *s)
+static int set_mounts(const struct container_spec_input *in, struct spec *s, struct err *e)
 {
 	const struct container *c = in->c;
 	const struct {
@@ -340,6 +372,7 @@ static void set_mounts(const struct container_spec_input *in, struct spec *s)
 	} files[] = {{c->resolv_path, "/etc/resolv.conf"},
 		     {c->hostname_path, "/etc/hostname"},
 		     {c->hosts_path, "/etc/hosts"}};
+	int rc = 0;
 
 	if (c->host.shm_size) {
 		auto_free char *options = xasprintf("nosuid,noexec,nodev,mode=1777,size=%lld",
@@ -360,12 +393,13 @@ static void set_mounts(const struct container_spec_input *in, struct spec *s)
 		drop_mount(s, c->host.tmpfs.v[i].key);
 		spec_add_mount(s, c->host.tmpfs.v[i].key, "tmpfs", "tmpfs", options);
 	}
-	LIST_EACH (m, &c->mounts)
-		add_user_mount(s, c, m);
+	for (size_t i = 0; rc == 0 && i < c->mounts.n; i++)
+		rc = add_user_mount(in, i, s, e);
 	add_files(in, s);
 	if (has_init(c) && in->init)
 		spec_add_mount(s, INIT_PATH, "bind", in->init, "bind,ro,rprivate");
 	sort_mounts(s);
+	return rc;
 }
 
 char *container_cgroup_path(const struct container *c, const char *parent)
@@ -434,8 +468,9 @@ int container_spec_make(const struct container_spec_input *in, struct spec *ret,
 	ret->process.user.gid = 0;
 	set_linux(in, ret);
 	set_resources(&in->c->host, ret);
-	set_mounts(in, ret);
-	rc = set_process(in->c, ret, e);
+	rc = set_mounts(in, ret, e);
+	if (rc == 0)
+		rc = set_process(in->c, ret, e);
 	if (rc == 0 && in->c->host.privileged)
 		rc = container_privileged(ret, e);
 	if (rc == 0)

@@ -216,6 +216,8 @@ static int prepare_files(struct start *s, struct err *e)
 	rc = set_filter(s, &spec, &shim, e);
 	if (rc == 0)
 		rc = run_dir_write(s->dir, &spec, &shim, e);
+	if (rc == 0)
+		rc = container_volumes_mount(s->copy, s->dir, e);
 	if (rc == 0 && s->files)
 		rc = run_dir_files(s->dir, s->files, e);
 	spec_done(&spec);
@@ -259,6 +261,7 @@ static void cleaned(void *arg)
 	struct container_live *l = s->op.live;
 
 	l->dirty = true;
+	atomic_fetch_add(&l->engine->starts, 1);
 	network_container_prepare(l->engine, l->c, prepared, s);
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -15,6 +16,7 @@
 #include "base/signal.h"
 #include "runtime/container/shim_client.h"
 #include "runtime/container/shim_config.h"
+#include "runtime/image/snapshot.h"
 
 struct networks; /* the networks' part's own */
 struct networks *engine_networks_of(struct engine *e);
@@ -56,6 +58,7 @@ struct engine {
 
 	struct kept_event events[LIMIT_EVENTS];
 	size_t events_at, n_events;                /* oldest, number */
+	_Atomic uint64_t starts;                   /* of containers that have begun */
 	struct walk *walks;                        /* the first one has its turn */
 	struct engine_watch *watches, *watch_next; /* the next one of a walk under way */
 
@@ -307,6 +310,25 @@ void execs_drop(struct container_live *l);   /* the container is removed */
 void execs_let_go(struct container_live *l); /* the daemon stops */
 void execs_free(struct container_live *l);   /* memory alone: they live on */
 void execs_restore(struct engine *e);
+
+/* container_volumes.c: on the pool, but for the last two. */
+int container_volumes_make(const struct container *c, const char *root, struct err *e);
+/*
+ * Copies what the image has where a volume that is empty still will stand, as docker does; not on
+ * kernels before 6.5.
+ */
+int container_volumes_fill(const struct container *c, const struct snapshot *s, struct err *e);
+/* What its volumes' options say, and parts of volumes below the runtime directory `dir`. */
+int container_volumes_mount(const struct container *c, const char *dir, struct err *e);
+/* Where the part for the mount of this index is; free() it. */
+char *run_dir_volume(const char *dir, size_t index);
+/* Takes those of the first `n` mounts away. */
+int run_dir_volumes_unmount(const char *dir, size_t n, struct err *e);
+/* It has given its runtime directory back: what it alone has mounted goes. */
+void container_volumes_release(struct container_live *l);
+/* Its entry in HostConfig.Mounts, NULL: it has none; and the part of the volume, NULL: all. */
+const struct mount *container_mount_asked(const struct container *c, const char *destination);
+const char *container_mount_subpath(const struct container *c, const struct container_mount *m);
 
 /* run_dir.c: config.json and shim.json of a runtime directory, which is made. On the pool. */
 int run_dir_write(const char *dir, const struct spec *spec, const struct shim_config *shim,

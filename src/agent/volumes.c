@@ -14,11 +14,11 @@
 
 #include "agent/container_spec.h"
 #include "agent/engine_impl.h"
+#include "agent/volume_local.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
-
-#define ABOUT "volume.json"
+#include "model/mount.h"
 
 #define T struct volume
 static const struct field volume_fields[] = {
@@ -104,8 +104,6 @@ static void got_done(struct job *j)
 static int volume_add(struct volume_job *v, const char *name)
 {
 	auto_free char *dir = xasprintf("%s/%s", v->root, name);
-	auto_free char *about = xasprintf("%s/" ABOUT, dir);
-	auto_buf text = BUF_INIT(LIMIT_JSON_BODY);
 	struct volume one = {0};
 	struct stat st;
 
@@ -113,9 +111,7 @@ static int volume_add(struct volume_job *v, const char *name)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOENT;
-	if (file_read_at(AT_FDCWD, about, &text) < 0 ||
-	    json_read(&volume_table, (const char *)text.p, text.len, &one, NULL) < 0) {
-		table_done(&volume_table, &one);
+	if (volume_read(dir, &one) < 0) {
 		one.created_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;
 	}
 	str_set(&one.name, name);
@@ -182,23 +178,6 @@ void engine_volumes(struct engine *e, engine_volumes_got done, void *arg)
 
 /* Making */
 
-static int make(struct volume_job *v, struct err *e)
-{
-	const char *name = v->made.name;
-	auto_free char *data = xasprintf("%s/%s/_data", v->root, name);
-	auto_free char *about = xasprintf("%s/%s/" ABOUT, v->root, name);
-	auto_buf text = BUF_INIT(LIMIT_JSON_BODY);
-	int rc = dir_make(data, 0755, e);
-
-	if (rc < 0)
-		return rc;
-	(void)json_write(&volume_table, &v->made, &text);
-	rc = buf_status(&text);
-	if (rc == 0)
-		rc = file_write_atomic(AT_FDCWD, about, text.p, text.len, 0600);
-	return rc < 0 ? err_set(e, rc, "cannot write %s: %s", about, strerror(-rc)) : 0;
-}
-
 /* One that is there already is the answer, as it is. */
 static void create_run(struct job *j)
 {
@@ -206,7 +185,7 @@ static void create_run(struct job *j)
 
 	if (j->status < 0 || volume_add(v, v->made.name) == 0)
 		return;
-	j->status = make(v, &j->err);
+	j->status = volume_make(v->root, &v->made, &j->err);
 	if (j->status == 0 && volume_add(v, v->made.name) < 0)
 		j->status = no_such(v->made.name, &j->err);
 }
@@ -226,6 +205,8 @@ void engine_volume_create(struct engine *e, const struct volume *spec, engine_vo
 		strmap_set(&v->made.labels, VOLUME_ANONYMOUS, "");
 	}
 	v->job.status = volume_name_check(v->made.name, &v->job.err);
+	if (v->job.status == 0)
+		v->job.status = volume_options_check(&v->made.options, &v->job.err);
 	volume_job_start(v, create_run, got_done);
 }
 
@@ -272,8 +253,13 @@ static void remove_run(struct job *j)
 
 	STRS_EACH (name, &v->names) {
 		auto_free char *dir = xasprintf("%s/%s", v->root, name);
-		int64_t bytes = bytes_below(dir);
+		int64_t bytes;
 
+		/* What is mounted there is not the volume's to be removed. */
+		j->status = volume_unmount(dir, &j->err);
+		if (j->status < 0)
+			return;
+		bytes = bytes_below(dir);
 		j->status = dir_remove(AT_FDCWD, dir, &j->err);
 		if (j->status < 0)
 			return;

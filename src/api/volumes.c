@@ -1,6 +1,6 @@
 /*
  * /volumes: list, create, inspect, remove and prune. Called by the router; asks the engine, which
- * works on the pool. The only driver is local, without options.
+ * works on the pool. The only driver is local.
  */
 #include <string.h>
 
@@ -131,12 +131,11 @@ static void volume_create(struct api_req *r)
 	else if (q.driver && *q.driver && strcmp(q.driver, "local") != 0)
 		api_reply_fail(r, -ENOSYS, "volume driver \"%.64s\" is not implemented: only local",
 			       q.driver);
-	else if (q.options.n)
-		api_reply_fail(r, -ENOSYS,
-			       "options of the volume driver local are not implemented");
 	else
-		engine_volume_create(r->ctx, &(struct volume){.name = q.name, .labels = q.labels},
-				     created, r);
+		engine_volume_create(
+			r->ctx,
+			&(struct volume){.name = q.name, .labels = q.labels, .options = q.options},
+			created, r);
 	table_done(&volume_request_table, &q);
 }
 

@@ -8,17 +8,40 @@
 #include "cli/service_spec.h"
 #include "cli/text.h"
 
+/*
+ * The next field of a list with commas, cut out of `*at`; NULL at the end. In quotes it may have
+ * commas itself, as in volume-opt's: "volume-opt=o=ro,soft".
+ */
+static char *field_next(char **at)
+{
+	char *start = *at, *to = *at, *from = *at;
+	bool quoted = false;
+
+	if (!start || !*start)
+		return NULL;
+	for (; *from && (quoted || *from != ','); from++) {
+		if (*from != '"')
+			*to++ = *from;
+		else if (quoted && from[1] == '"') /* doubled, it stands for itself */
+			*to++ = *from++;
+		else
+			quoted = !quoted;
+	}
+	*at = *from ? from + 1 : from;
+	*to = '\0';
+	return start;
+}
+
 /* Calls `take` for each "key=value" or "key" (value NULL) of a list with commas. */
 static int each_option(const char *text,
 		       int (*take)(const char *, const char *, void *, struct err *), void *data,
 		       struct err *e)
 {
 	auto_free char *copy = xstrdup(text);
-	char *save = NULL;
+	char *at = copy;
 	int rc = 0;
 
-	for (char *key = strtok_r(copy, ",", &save); key && rc == 0;
-	     key = strtok_r(NULL, ",", &save)) {
+	for (char *key; rc == 0 && (key = field_next(&at));) {
 		char *value = strchr(key, '=');
 
 		if (value)
@@ -38,6 +61,95 @@ static bool is_true(const char *value)
 	return !value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
 }
 
+static struct mount_bind *bind_of(struct mount *m)
+{
+	m->bind = m->bind ? m->bind : xcalloc(1, sizeof *m->bind);
+	return m->bind;
+}
+
+static struct mount_volume *volume_of(struct mount *m)
+{
+	m->volume = m->volume ? m->volume : xcalloc(1, sizeof *m->volume);
+	return m->volume;
+}
+
+static struct driver *driver_of(struct mount *m)
+{
+	struct mount_volume *v = volume_of(m);
+
+	v->driver = v->driver ? v->driver : xcalloc(1, sizeof *v->driver);
+	return v->driver;
+}
+
+static struct mount_tmpfs *tmpfs_of(struct mount *m)
+{
+	m->tmpfs = m->tmpfs ? m->tmpfs : xcalloc(1, sizeof *m->tmpfs);
+	return m->tmpfs;
+}
+
+static int unknown(const char *key, const char *value, struct err *e)
+{
+	return err_set(e, -EINVAL, "unexpected key '%s' in '%s=%s'", key, key, value);
+}
+
+static int bind_option(const char *key, const char *value, struct mount *m, struct err *e)
+{
+	if (strcmp(key, "bind-propagation") == 0)
+		str_set(&bind_of(m)->propagation, value);
+	else if (strcmp(key, "bind-nonrecursive") == 0)
+		bind_of(m)->non_recursive = is_true(value);
+	else if (strcmp(key, "bind-create-src") == 0)
+		bind_of(m)->create_mountpoint = is_true(value);
+	else if (strcmp(key, "bind-recursive") != 0)
+		return unknown(key, value, e);
+	else if (strcmp(value, "disabled") == 0)
+		bind_of(m)->non_recursive = true;
+	else if (strcmp(value, "writable") == 0)
+		bind_of(m)->read_only_non_recursive = true;
+	else if (strcmp(value, "readonly") == 0)
+		bind_of(m)->read_only_force_recursive = true;
+	else if (strcmp(value, "enabled") != 0)
+		return err_set(e, -EINVAL,
+			       "invalid value for bind-recursive: %s (must be \"enabled\", "
+			       "\"disabled\", \"writable\", or \"readonly\")",
+			       value);
+	return 0;
+}
+
+static int volume_option(const char *key, const char *value, struct mount *m, struct err *e)
+{
+	if (strcmp(key, "volume-nocopy") == 0)
+		volume_of(m)->no_copy = is_true(value);
+	else if (strcmp(key, "volume-label") == 0)
+		label_put(&volume_of(m)->labels, value);
+	else if (strcmp(key, "volume-subpath") == 0)
+		str_set(&volume_of(m)->subpath, value);
+	else if (strcmp(key, "volume-driver") == 0)
+		str_set(&driver_of(m)->name, value);
+	else if (strcmp(key, "volume-opt") == 0)
+		label_put(&driver_of(m)->options, value);
+	else
+		return unknown(key, value, e);
+	return 0;
+}
+
+static int tmpfs_option(const char *key, const char *value, struct mount *m, struct err *e)
+{
+	char *end;
+
+	if (strcmp(key, "tmpfs-size") == 0) {
+		if (size_parse(value, &tmpfs_of(m)->size_bytes) < 0)
+			return err_set(e, -EINVAL, "invalid value for tmpfs-size: %s", value);
+	} else if (strcmp(key, "tmpfs-mode") == 0) {
+		tmpfs_of(m)->mode = (uint32_t)strtoul(value, &end, 8);
+		if (*end || end == value)
+			return err_set(e, -EINVAL, "invalid value for tmpfs-mode: %s", value);
+	} else {
+		return unknown(key, value, e);
+	}
+	return 0;
+}
+
 static int mount_option(const char *key, const char *value, void *data, struct err *e)
 {
 	struct mount *m = data;
@@ -46,6 +158,8 @@ static int mount_option(const char *key, const char *value, void *data, struct e
 		m->read_only = is_true(value);
 		return 0;
 	}
+	if (!value && is_one_of(key, "volume-nocopy", "bind-nonrecursive", "bind-create-src"))
+		value = "true";
 	if (!value)
 		return err_set(e, -EINVAL, "invalid field '%s' must be a key=value pair", key);
 	if (strcmp(key, "type") == 0)
@@ -54,19 +168,12 @@ static int mount_option(const char *key, const char *value, void *data, struct e
 		str_set(&m->source, value);
 	else if (is_one_of(key, "target", "dst", "destination"))
 		str_set(&m->target, value);
-	else if (strcmp(key, "bind-propagation") == 0) {
-		m->bind = m->bind ? m->bind : xcalloc(1, sizeof *m->bind);
-		str_set(&m->bind->propagation, value);
-	} else if (strcmp(key, "volume-nocopy") == 0) {
-		m->volume = m->volume ? m->volume : xcalloc(1, sizeof *m->volume);
-		m->volume->no_copy = is_true(value);
-	} else if (strcmp(key, "tmpfs-size") == 0) {
-		m->tmpfs = m->tmpfs ? m->tmpfs : xcalloc(1, sizeof *m->tmpfs);
-		if (size_parse(value, &m->tmpfs->size_bytes) < 0)
-			return err_set(e, -EINVAL, "invalid value for tmpfs-size: %s", value);
-	} else {
-		return err_set(e, -EINVAL, "unexpected key '%s' in '%s=%s'", key, key, value);
-	}
+	else if (strncmp(key, "bind-", 5) == 0)
+		return bind_option(key, value, m, e);
+	else if (strncmp(key, "volume-", 7) == 0)
+		return volume_option(key, value, m, e);
+	else
+		return tmpfs_option(key, value, m, e);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "manager/control.h"
 #include "model/health.h"
+#include "model/mount.h"
 #include "model/placeholder.h"
 #include "model/seccomp_profile.h"
 #include "model/task_rights.h"
@@ -23,38 +24,6 @@
 static int missing(struct err *e, const char *what)
 {
 	return err_set(e, -ENOSYS, "%s is not implemented", what);
-}
-
-static int mount_check(const struct mount *m, struct err *e)
-{
-	const char *type = m->type ? m->type : "volume";
-
-	if (!m->target || m->target[0] != '/')
-		return err_set(e, -EINVAL, "invalid mount target \"%s\": must be an absolute path",
-			       m->target ? m->target : "");
-	if (strcmp(type, "bind") == 0 && (!m->source || m->source[0] != '/'))
-		return err_set(e, -EINVAL,
-			       "invalid bind mount source \"%s\": must be an absolute path",
-			       m->source ? m->source : "");
-	if (strcmp(type, "volume") == 0 && m->source && m->source[0] == '/')
-		return err_set(e, -EINVAL,
-			       "invalid volume mount source \"%s\": must not be an absolute path",
-			       m->source);
-	if (strcmp(type, "tmpfs") == 0 && m->source && *m->source)
-		return err_set(e, -EINVAL, "invalid tmpfs source \"%s\": source must be empty",
-			       m->source);
-	if (m->tmpfs && m->tmpfs->size_bytes < 0)
-		return err_set(e, -EINVAL, "invalid tmpfs size %" PRId64 " of mount %s",
-			       m->tmpfs->size_bytes, m->target);
-	if ((m->bind && strcmp(type, "bind") != 0) || (m->volume && strcmp(type, "volume") != 0) ||
-	    (m->tmpfs && strcmp(type, "tmpfs") != 0))
-		return err_set(e, -EINVAL,
-			       "invalid mount config for type \"%s\": mount %s has options of "
-			       "another type",
-			       type, m->target);
-	if (strcmp(type, "bind") != 0 && strcmp(type, "volume") != 0 && strcmp(type, "tmpfs") != 0)
-		return err_set(e, -EINVAL, "mounts of type \"%s\" are not implemented", type);
-	return 0;
 }
 
 /* What the container's specification may have that nothing carries out yet. */
@@ -277,7 +246,7 @@ int container_spec_check(const struct container_spec *s, struct err *e)
 	if (rc == 0)
 		task_rights_done(&rights);
 	for (size_t i = 0; rc == 0 && i < s->mounts.n; i++) {
-		rc = mount_check(&s->mounts.v[i], e);
+		rc = mount_check(&s->mounts.v[i], e) < 0 ? err_wrap(e, "ContainerSpec") : 0;
 		for (size_t k = 0; rc == 0 && k < i; k++)
 			if (strcmp(s->mounts.v[i].target, s->mounts.v[k].target) == 0)
 				rc = err_set(e, -EINVAL, "ContainerSpec: duplicate mount point: %s",

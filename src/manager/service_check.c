@@ -181,6 +181,12 @@ static int task_check(const struct task_spec *t, struct err *e)
 		rc = resources_check(r->limits, "Resources.Limits", e);
 	if (rc == 0 && r)
 		rc = resources_check(r->reservations, "Resources.Reservations", e);
+	LIST_EACH (a, &t->networks)
+		if (rc == 0 && a->driver_opts.n)
+			rc = err_set(e, -ENOSYS,
+				     "TaskTemplate.Networks.DriverOpts: the endpoint option %.100s "
+				     "is not implemented",
+				     a->driver_opts.v[0].key);
 	if (rc == 0)
 		rc = restart_check(t->restart, e);
 	if (rc == 0)

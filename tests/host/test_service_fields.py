@@ -105,6 +105,20 @@ INSIDE = {
     "Mounts tmpfs": ({"Mounts": [{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {
         "SizeBytes": MIB, "Mode": 0o1770}}]},
                      "stat -c %a /t; df -k /t | tail -1 | tr -s ' ' | cut -d' ' -f2", "1770\n1024"),
+    "Mounts tmpfs options": ({"Mounts": [
+        {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"Options": [["exec"]]}},
+        {"Type": "tmpfs", "Target": "/u"}]},
+                             "sed -n 's/.* \\(\\/[tu]\\) \\([^ ]*\\) .*/\\1 \\2/p' /proc/1/mountinfo",
+                             "/t rw,nosuid,nodev,relatime\n/u rw,nosuid,nodev,noexec,relatime"),
+    "Mounts volume of the driver": ({"Mounts": [
+        {"Type": "volume", "Source": "mem-{{.Task.Slot}}", "Target": "/m", "VolumeOptions": {
+            "DriverConfig": {"Name": "local", "Options": {
+                "type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=0750"}}}}]},
+                                    "stat -c %a /m; df -k /m | tail -1 | tr -s ' ' | cut -d' ' -f2",
+                                    "750\n1024"),
+    "Mounts bind made": ({"Mounts": [{"Type": "bind", "Source": "/tmp/shoal-fields/made",
+                                      "Target": "/b", "BindOptions": {"CreateMountpoint": True}}]},
+                         "[ -d /b ] && echo yes", "yes"),
     "Mounts bind": ({"Mounts": [{"Type": "bind", "Source": "/proc/version", "Target": "/v",
                                  "ReadOnly": True}]},
                     "grep -c ' /v .*ro' /proc/1/mountinfo; cut -c1-5 /v", "1\nLinux"),
@@ -173,6 +187,25 @@ REFUSED = {
                        "CredentialSpec"),
     "SELinuxContext": ({"ContainerSpec": {"Privileges": {"SELinuxContext": {"Level": "s0"}}}},
                        "SELinuxContext"),
+    "Volume driver": ({"ContainerSpec": {"Mounts": [
+        {"Type": "volume", "Source": "v", "Target": "/v", "VolumeOptions": {
+            "DriverConfig": {"Name": "rexray"}}}]}}, "rexray"),
+    "Volume option": ({"ContainerSpec": {"Mounts": [
+        {"Type": "volume", "Source": "v", "Target": "/v", "VolumeOptions": {
+            "DriverConfig": {"Options": {"what": "ever"}}}}]}}, "what"),
+    "Tmpfs option": ({"ContainerSpec": {"Mounts": [
+        {"Type": "tmpfs", "Target": "/v", "TmpfsOptions": {"Options": [["suid"]]}}]}}, "suid"),
+    "Tmpfs option with a value": ({"ContainerSpec": {"Mounts": [
+        {"Type": "tmpfs", "Target": "/v", "TmpfsOptions": {"Options": [["uid", "1"]]}}]}}, "uid"),
+    "Propagation": ({"ContainerSpec": {"Mounts": [
+        {"Type": "bind", "Source": "/", "Target": "/v", "BindOptions": {"Propagation": "x"}}]}},
+                    "propagation"),
+    "Options of another type": ({"ContainerSpec": {"Mounts": [
+        {"Type": "bind", "Source": "/", "Target": "/v", "VolumeOptions": {}}]}}, "VolumeOptions"),
+    "DriverOpts of a network": ({"Networks": [{"Target": "bridge", "DriverOpts": {"a.b": "c"}}]},
+                                "a.b"),
+    "Config of the runtime": ({"ContainerSpec": {"Configs": [
+        {"ConfigID": "x", "ConfigName": "x", "Runtime": {}}]}}, "Runtime"),
     "Mount of a cluster volume": ({"ContainerSpec": {"Mounts": [
         {"Type": "cluster", "Source": "v", "Target": "/v"}]}}, "cluster"),
     "LogDriver": ({"LogDriver": {"Name": "gelf"}}, "gelf"),
@@ -203,3 +236,14 @@ def test_refused_at_create(create, field):
     answer = create(task.pop("ContainerSpec", None), **task)
     assert answer.status_code in (400, 501), (answer.status_code, answer.text)
     assert text in answer.text
+
+
+@pytest.mark.parametrize("what", ["secret", "config"])
+def test_drivers_are_refused_by_name(daemon, what):
+    api = daemon.client().api
+    answer = api._post_json(api._url(f"/{what}s/create"), {
+        "Name": "driven", "Data": "", "Driver": {"Name": "vault"}})
+    assert answer.status_code == 501 and "vault" in answer.text
+    answer = api._post_json(api._url(f"/{what}s/create"), {
+        "Name": "templated", "Data": "YQ==", "Templating": {"Name": "jinja"}})
+    assert answer.status_code == 400 and "jinja" in answer.text

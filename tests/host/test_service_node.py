@@ -348,3 +348,21 @@ def test_settings_that_are_refused(tmp_path, settings, text):
                              f"unix://{tmp_path}/s"],
                             capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode != 0 and text in result.stderr + result.stdout
+
+
+def test_aliases_lead_to_the_service(node):
+    node.docker("network", "create", "-d", "overlay", "aliased")
+    try:
+        create(node, "web", "--network", "name=aliased,alias=shop,alias=cart", command=SERVE)
+        create(node, "asks", "--network", "aliased")
+        containers(node, "web", 1)
+        task = containers(node, "asks", 1)[0]
+        host = inside(node, containers(node, "web", 1)[0], "hostname")
+        for name in ("shop", "cart"):
+            assert wait_for(name, lambda n=name: inside(
+                node, task, f"wget -q -O - http://{n}/ 2>/dev/null; true")) == host
+    finally:
+        for name in ("web", "asks"):
+            node.docker("service", "rm", name)
+        wait_for("no containers", lambda: not node.docker("ps", "-aq"))
+        node.docker("network", "rm", "aliased")

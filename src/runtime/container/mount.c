@@ -355,7 +355,7 @@ static int overlay_classic(const struct shim_overlay_config *o, struct err *e)
  * "lowerdir+" takes one layer a call, from 6.5 on; before that fsconfig() would take the word
  * and the mount fail. No path of fsconfig() may be longer than 255 bytes.
  */
-static bool takes_single_layers(const struct shim_overlay_config *o)
+bool mount_overlay_is_detached(const struct shim_overlay_config *o)
 {
 	unsigned int major = 0, minor = 0;
 	struct utsname u;
@@ -376,7 +376,7 @@ int mount_overlay(const struct shim_overlay_config *o, struct err *e)
 	auto_close int fs = -1;
 	auto_free char *rest = xstrdup(o->options ? o->options : "");
 
-	if (!takes_single_layers(o))
+	if (!mount_overlay_is_detached(o))
 		return overlay_classic(o, e);
 	fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)

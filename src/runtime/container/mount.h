@@ -50,6 +50,8 @@ int mount_set_options(int fd, const struct mount_options *o, struct err *e);
 int mount_attach(int fd, int target_fd);
 
 struct shim_overlay_config;
+/* Whether mount_overlay() needs no place to mount it for a moment: then any process may call it. */
+bool mount_overlay_is_detached(const struct shim_overlay_config *o);
 /*
  * A detached overlay of the layers, as long as they want (one call a layer where the kernel has
  * it, 6.5 on).
