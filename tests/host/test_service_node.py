@@ -366,3 +366,22 @@ def test_aliases_lead_to_the_service(node):
             node.docker("service", "rm", name)
         wait_for("no containers", lambda: not node.docker("ps", "-aq"))
         node.docker("network", "rm", "aliased")
+
+
+def test_as_many_ports_as_there_may_be(node):
+    api = node.client().api
+
+    def post(n):
+        return api._post_json(api._url("/services/create"), {
+            "Name": "ports", "TaskTemplate": {"ContainerSpec": {"Image": IMAGE, "Command": [
+                "sleep", "1000"], "StopGracePeriod": 0}},
+            "EndpointSpec": {"Ports": [{"TargetPort": i, "PublishedPort": 20000 + i}
+                                       for i in range(1, n + 1)]}})
+
+    refused = post(1025)
+    assert refused.status_code == 400 and "1024" in refused.text
+    assert post(1024).status_code == 201
+    body = {"Image": IMAGE, "HostConfig": {"PortBindings": {
+        f"{i}/tcp": [{"HostPort": ""}] for i in range(1, 1026)}}}
+    refused = api._post_json(api._url("/containers/create"), body)
+    assert refused.status_code == 400 and "1024" in refused.text

@@ -56,11 +56,52 @@ static void bad_files_are_refused(void **state)
 	}
 }
 
+static void mounts_say_all_of_it(void **state)
+{
+	struct err e = ERR_INIT;
+	struct mount m = {0};
+
+	assert_ok(mount_parse("type=volume,src=a,dst=/b,volume-label=x=y,volume-subpath=c/d,"
+			      "volume-driver=local,volume-opt=type=nfs,"
+			      "\"volume-opt=o=addr=1.2.3.4,rw\",volume-nocopy",
+			      &m, &e),
+		  &e);
+	assert_string_equal(strmap_get(&m.volume->labels, "x"), "y");
+	assert_string_equal(m.volume->subpath, "c/d");
+	assert_string_equal(strmap_get(&m.volume->driver->options, "o"), "addr=1.2.3.4,rw");
+	assert_true(m.volume->no_copy);
+	table_done(&mount_table, &m);
+	m = (struct mount){0};
+	assert_ok(mount_parse("type=bind,\"src=/a\"\"b,c\",dst=/b,ro,bind-recursive=readonly", &m,
+			      &e),
+		  &e);
+	assert_string_equal(m.source, "/a\"b,c");
+	assert_true(m.read_only && m.bind->read_only_force_recursive);
+	table_done(&mount_table, &m);
+}
+
+static void bad_mounts_are_refused(void **state)
+{
+	static const char *const bad[] = {"type=bind,src=/a",    "dst=/b,bind-recursive=x",
+					  "dst=/b,tmpfs-mode=9", "dst=/b,tmpfs-size",
+					  "dst=/b,what=ever",    "dst=/b,bind-what=x",
+					  "dst=/b,volume-x=y"};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct mount m = {0};
+		struct err e = ERR_INIT;
+
+		if (mount_parse(bad[i], &m, &e) != -EINVAL)
+			fail_msg("%s was taken", bad[i]);
+		table_done(&mount_table, &m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(files_have_dockers_defaults),
-		TEST(files_say_all_of_it),
+		TEST(mounts_say_all_of_it),        TEST(bad_mounts_are_refused),
+		TEST(files_have_dockers_defaults), TEST(files_say_all_of_it),
 		TEST(bad_files_are_refused),
 	};
 
