@@ -339,6 +339,7 @@ def test_a_privileged_container_and_devices(node):
     ({"node-generic-resources": ["SSD=1", "SSD=a"]}, "names as well as a number"),
     ({"node-generic-resources": ["SSD=-1"]}, "between 0 and"),
     ({"allow-task-devices": ["fuse"]}, "--allow-task-device"),
+    ({"allow-task-devices": [f"/dev/x{i}" for i in range(65)]}, "more than 64"),
 ])
 def test_settings_that_are_refused(tmp_path, settings, text):
     config = tmp_path / "daemon.json"
