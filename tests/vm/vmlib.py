@@ -15,7 +15,7 @@ import vmimage
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("SHOAL_BUILD", vmimage.TOP / "build"))
-PROGRAMS = ["shoal", "shoald", "shoal-oci", "shoal-shim"]
+PROGRAMS = ["shoal", "shoald", "shoal-oci", "shoal-shim", "shoal-init"]
 # Of tests/host: what drives shoal-oci and shoald there does here.
 HOST_LIBS = ["ocilib.py", "shimlib.py", "test_oci.py", "test_shim.py", "test_shoald.py"]
 BOOT_S = 900  # bound of the whole life of a machine
