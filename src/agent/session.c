@@ -16,6 +16,7 @@
 #define BEATS_LOST 3
 #define RETRY_MIN_MS 500   /* a batch that nobody took by then is sent again, */
 #define RETRY_MAX_MS 8000  /* each time after twice as long */
+#define PASSING_MS 100     /* that a state waits for the next one, when it may be passed soon */
 #define REPORTS_BATCH 2000 /* statuses of one frame */
 #define HEARTBEAT_MS 5000  /* until a manager says otherwise */
 #define LEAVE_MS 2000      /* what a manager has to take the word that this node leaves */
@@ -26,6 +27,7 @@ struct pending {
 	struct task_status status;
 	uint64_t sequence; /* of the batch that carries it; 0: not sent */
 	uint64_t sent_ms;
+	uint64_t since_ms; /* from which on something of the task is not sent */
 	UT_hash_handle hh;
 };
 
@@ -78,12 +80,29 @@ static void unsend(struct session_client *c)
 		p->sequence = 0;
 }
 
+/*
+ * A state on the way to one that is waited for. It leaves together with that one, or when the task
+ * stays in it: most tasks pass it within milliseconds, and each report is a write of the managers.
+ */
+static bool is_passing(enum task_state state)
+{
+	return state < TASK_RUNNING && state != TASK_READY;
+}
+
+/* When it is to leave: now or earlier, unless it waits for its next state or for an answer. */
+static uint64_t pending_due_ms(const struct session_client *c, const struct pending *p)
+{
+	if (p->sequence)
+		return p->sent_ms + c->retry_ms;
+	return p->since_ms + (is_passing(p->status.state) ? PASSING_MS : 0);
+}
+
 static void flush_fire(uv_timer_t *t)
 {
 	struct session_client *c = t->data;
 	struct session_status message = {.sequence = c->sequence + 1};
+	uint64_t now = uv_now(c->config.loop), next_ms = UINT64_MAX;
 	struct pending *p, *next;
-	uint64_t now = uv_now(c->config.loop);
 	bool again = false;
 
 	if (!c->open || c->closing)
@@ -91,16 +110,19 @@ static void flush_fire(uv_timer_t *t)
 	HASH_ITER (hh, c->pending, p, next) {
 		struct session_report *r;
 
-		if (message.reports.n >= REPORTS_BATCH)
+		if (message.reports.n >= REPORTS_BATCH) {
+			next_ms = now;
 			break;
-		if (p->sequence && now - p->sent_ms < c->retry_ms)
-			continue;
-		again = again || p->sequence;
-		r = LIST_ADD(&message.reports); /* lent */
-		r->task = p->task;
-		r->status = p->status;
-		p->sequence = message.sequence;
-		p->sent_ms = now;
+		}
+		if (pending_due_ms(c, p) <= now) {
+			again = again || p->sequence;
+			r = LIST_ADD(&message.reports); /* lent */
+			r->task = p->task;
+			r->status = p->status;
+			p->sequence = message.sequence;
+			p->sent_ms = now;
+		}
+		next_ms = MIN_OF(next_ms, pending_due_ms(c, p));
 	}
 	if (again)
 		c->retry_ms = MIN_OF(2 * c->retry_ms, (uint64_t)RETRY_MAX_MS);
@@ -108,16 +130,16 @@ static void flush_fire(uv_timer_t *t)
 		c->sequence++;
 		message_send(c, SESSION_STATUS, &session_status_table, &message);
 	}
-	if (c->pending) /* more than one batch takes; or what nobody takes */
-		(void)uv_timer_start(t, flush_fire,
-				     message.reports.n >= REPORTS_BATCH ? 0 : c->retry_ms, 0);
+	if (c->pending) /* more than one batch takes; what waits; or what nobody takes */
+		(void)uv_timer_start(t, flush_fire, next_ms - now, 0);
 	free(message.reports.v);
 }
 
-static void flush_soon(struct session_client *c)
+/* 0: at the end of this turn of the loop, so that what happens together leaves together. */
+static void flush_within(struct session_client *c, uint64_t ms)
 {
-	/* At the end of this turn of the loop: what happens together leaves together. */
-	(void)uv_timer_start(&c->flush, flush_fire, 0, 0);
+	if (!uv_is_active((uv_handle_t *)&c->flush) || uv_timer_get_due_in(&c->flush) > ms)
+		(void)uv_timer_start(&c->flush, flush_fire, ms, 0);
 }
 
 static void pending_free(struct session_client *c, struct pending *p)
@@ -142,9 +164,11 @@ void session_client_report(struct session_client *c, const char *task,
 	}
 	table_done(&task_status_table, &p->status);
 	table_copy(&task_status_table, &p->status, status);
+	if (p->sequence || !p->since_ms)
+		p->since_ms = uv_now(c->config.loop);
 	p->sequence = 0;
 	if (c->open)
-		flush_soon(c);
+		flush_within(c, is_passing(status->state) ? PASSING_MS : 0);
 }
 
 /* What managers say */
@@ -363,7 +387,7 @@ static void session_open(struct stream *s, void *data)
 	unsend(c);
 	c->retry_ms = RETRY_MIN_MS;
 	c->config.ops->connected(c->config.arg, true);
-	flush_soon(c);
+	flush_within(c, 0);
 }
 
 static void session_lost(const struct err *why, bool was_open, uint32_t wait_ms, void *data)
