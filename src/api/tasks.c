@@ -2,7 +2,10 @@
  * /tasks: list and inspect. A task is shown whole, with its template's spec and its networks,
  * though the store keeps only references to them. See swarm.h.
  */
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "api/error.h"
 #include "api/query.h"
@@ -52,10 +55,10 @@ static const struct field attachment_view_fields[] = {
 #undef T
 static TABLE_DEFINE(attachment_view, attachment_view_fields);
 
-/* Its members are lent from the store. */
+/* Its members are lent from the store, but for `spec`. */
 struct task_view {
 	struct task t;
-	struct task_spec spec;
+	char *spec; /* JSON */
 	struct strmap labels;
 	LIST_OF(struct attachment_view) networks;
 };
@@ -66,7 +69,7 @@ static const struct field task_view_fields[] = {
 	FIELD_TIME(T, 0, t.o.created, "CreatedAt", 0),
 	FIELD_TIME(T, 0, t.o.updated, "UpdatedAt", 0),
 	FIELD_STRMAP(T, 0, labels, "Labels", 0),
-	FIELD_OBJ(T, 0, spec, "Spec", 0, task_spec),
+	FIELD_RAW(T, 0, spec, "Spec", 0),
 	FIELD_STR(T, 0, t.service, "ServiceID", FIELD_OMIT),
 	FIELD_U64(T, 0, t.slot, "Slot", FIELD_OMIT),
 	FIELD_STR(T, 0, t.node, "NodeID", FIELD_OMIT),
@@ -79,13 +82,66 @@ static const struct field task_view_fields[] = {
 #undef T
 static TABLE_DEFINE(task_view, task_view_fields);
 
-void api_task_write(const struct store *store, const struct task *t, const struct template *tpl,
-		    struct buf *ret)
-{
-	struct task_view view = {.t = *t};
+/*
+ * The specifications of a listing's tasks as JSON. Most tasks share theirs with many others, which
+ * lie anywhere in the list; a specification is most of what is written of a task.
+ */
+struct spec_key {
+	char service[ID_CLUSTER_LEN + 7]; /* without padding behind it: the bytes are hashed */
+	uint64_t template_version;
+};
 
-	if (tpl)
-		view.spec = tpl->spec;
+static_assert(sizeof(struct spec_key) == ID_CLUSTER_LEN + 7 + sizeof(uint64_t), "no padding");
+
+struct spec_text {
+	struct spec_key key;
+	char *json;
+	UT_hash_handle hh;
+};
+
+static char *spec_write(const struct template *tpl)
+{
+	static const struct task_spec none;
+	struct buf json = BUF_INIT(LIMIT_HTTP_ANSWER);
+
+	(void)json_write(&task_spec_table, tpl ? &tpl->spec : &none, &json);
+	return buf_take(&json);
+}
+
+static void specs_clear(struct spec_text **specs)
+{
+	struct spec_text *s, *next;
+
+	HASH_ITER (hh, *specs, s, next) {
+		HASH_DEL(*specs, s);
+		free(s->json);
+		free(s);
+	}
+}
+
+/* Belongs to `specs`, and may go with the next one. */
+static char *spec_text_of(struct spec_text **specs, const struct store *store, const struct task *t)
+{
+	struct spec_key key = {.template_version = t->template_version};
+	struct spec_text *s;
+
+	(void)snprintf(key.service, sizeof key.service, "%s", t->service);
+	HASH_FIND(hh, *specs, &key, sizeof key, s);
+	if (s)
+		return s->json;
+	if (HASH_COUNT(*specs) >= LIMIT_LIST_SPECS)
+		specs_clear(specs);
+	s = xcalloc(1, sizeof *s);
+	s->key = key;
+	s->json = spec_write(store_template(store, t->service, t->template_version));
+	HASH_ADD(hh, *specs, key, sizeof s->key, s);
+	return s->json;
+}
+
+static void task_write(const struct store *store, const struct task *t, char *spec, struct buf *ret)
+{
+	struct task_view view = {.t = *t, .spec = spec};
+
 	LIST_EACH (a, &t->networks) {
 		const struct network *n = store_network(store, a->network);
 		struct attachment_view *at = LIST_ADD(&view.networks);
@@ -104,21 +160,27 @@ void api_task_write(const struct store *store, const struct task *t, const struc
 	free(view.networks.v);
 }
 
-static void task_write(const struct store *store, const struct task *t, struct buf *ret)
+void api_task_write(const struct store *store, const struct task *t, const struct template *tpl,
+		    struct buf *ret)
 {
-	api_task_write(store, t, store_template(store, t->service, t->template_version), ret);
+	auto_free char *spec = spec_write(tpl);
+
+	task_write(store, t, spec, ret);
 }
 
 static void inspect_ready(struct api_req *r, struct manager *m)
 {
 	struct buf json = BUF_INIT(LIMIT_HTTP_ANSWER);
+	const struct task *t;
 	const struct object *o;
 
 	if (control_find(manager_store(m), KIND_TASK, r->vars[0], &o, &r->err) < 0) {
 		api_reply_error(r, &r->err);
 		return;
 	}
-	task_write(manager_store(m), (const struct task *)o, &json);
+	t = (const struct task *)o;
+	api_task_write(manager_store(m), t,
+		       store_template(manager_store(m), t->service, t->template_version), &json);
 	api_reply_json(r, 200, &json);
 }
 
@@ -131,6 +193,7 @@ struct list_state {
 	struct filters filters;
 	struct strs services; /* the filters' values, as full ids */
 	struct strs nodes;
+	struct spec_text *specs;
 	bool by_date, up_to_date;
 };
 
@@ -141,6 +204,7 @@ static void list_done(void *state)
 	filters_done(&s->filters);
 	strs_done(&s->services);
 	strs_done(&s->nodes);
+	specs_clear(&s->specs);
 	free(s);
 }
 
@@ -178,7 +242,7 @@ static bool labels_match(const struct filters *f, const struct store *store, con
 static bool list_write(void *state, const struct store *store, const struct object *o,
 		       struct buf *ret)
 {
-	const struct list_state *l = state;
+	struct list_state *l = state;
 	const struct task *t = (const struct task *)o;
 
 	if (!filters_match_prefix(&l->filters, "id", o->id) ||
@@ -188,7 +252,7 @@ static bool list_write(void *state, const struct store *store, const struct obje
 	    !name_matches(&l->filters, store, t) || !labels_match(&l->filters, store, t) ||
 	    (l->by_date && is_up_to_date(store, t) != l->up_to_date))
 		return false;
-	task_write(store, t, ret);
+	task_write(store, t, spec_text_of(&l->specs, store, t), ret);
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #define LIMIT_HTTP_ANSWER (64u << 20)  /* bytes of an answer rendered in one piece */
 #define LIMIT_HTTP_PIECE (256u << 10)  /* bytes of one piece of an answer */
 #define LIMIT_HTTP_STREAM (1u << 20)   /* bytes that wait on a stream for its client */
+#define LIMIT_LIST_SPECS 1024          /* of tasks, kept as text while tasks are listed */
 #define LIMIT_FILTER_VALUES 1024       /* values in the filters of one request */
 #define LIMIT_FILTER_PATTERN 128      /* characters of a name filter that is a regular expression */
 #define LIMIT_HTTP_ARGS 256           /* values in one query */

@@ -276,6 +276,7 @@ void store_walk_kind_after(struct store_walk *w, const struct store *s, enum obj
 	w->key = (struct store_key){.id = id};
 	tree_walk_start(&w->tree, s->now.kinds[kind],
 			&(struct tree_key){.match = match_after, .key = &w->key});
+	w->tree.key.match = NULL; /* what follows is behind it too */
 }
 
 /* Of an index whose rank is that of `key->id`. */
