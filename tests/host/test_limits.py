@@ -103,14 +103,13 @@ SERVICES = [
     ("no target", spec(container={"Mounts": [{"Type": "volume", "Source": "v"}]}),
      "invalid mount target"),
     ("relative bind", spec(container={"Mounts": [{**MOUNT, "Type": "bind"}]}),
-     "invalid bind mount source"),
+     "mount path must be absolute"),
     ("absolute volume", spec(container={"Mounts": [{**MOUNT, "Source": "/v"}]}),
-     "must not be an absolute path"),
+     "the source of a volume is its name, not a path"),
     ("tmpfs with a source", spec(container={"Mounts": [{**MOUNT, "Type": "tmpfs"}]}),
-     "source must be empty"),
+     "source cannot be specified"),
     ("options of another type", spec(container={"Mounts": [{
-        **MOUNT, "BindOptions": {"Propagation": "rshared"}}]}), "options of another type"),
-    ("kind of mount", spec(container={"Mounts": [{**MOUNT, "Type": "npipe"}]}), "npipe"),
+        **MOUNT, "BindOptions": {"Propagation": "rshared"}}]}), "field BindOptions must not be specified"),
     # resources
     ("cpu below 0.001", spec(task={"Resources": {"Limits": {"NanoCPUs": 999_999}}}),
      "must be at least 0.001"),
@@ -152,9 +151,9 @@ SERVICES = [
         {"TargetPort": 1, "PublishedPort": 80}, {"TargetPort": 2, "PublishedPort": 80}]}),
      "duplicate published ports"),
     ("port without a target", spec(EndpointSpec={"Ports": [{"PublishedPort": 80}]}),
-     "the target is 1 to 65535"),
+     "a target port is between 1 and 65535"),
     ("port too high", spec(EndpointSpec={"Ports": [{"TargetPort": 65536}]}),
-     "the target is 1 to 65535"),
+     "a target port is between 1 and 65535"),
     ("published port in dnsrr mode", spec(EndpointSpec={"Mode": "dnsrr", "Ports": [
         {"TargetPort": 80, "PublishedPort": 80}]}), "can't be used with dnsrr mode"),
     ("endpoint mode", spec(EndpointSpec={"Mode": "best"}), "best"),
@@ -184,6 +183,12 @@ def test_services_that_are_refused(api, what, body, said):
     assert status == 400, answer
     assert said in answer["message"]
     assert api("GET", "/services") == (200, [])
+
+
+def test_what_is_not_there_is_named(api):
+    status, answer = api("POST", "/services/create",
+                         spec(container={"Mounts": [{**MOUNT, "Type": "npipe"}]}))
+    assert status == 501 and 'mounts of type "npipe"' in answer["message"]
 
 
 def test_what_is_there_no_more(api):
