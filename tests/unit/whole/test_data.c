@@ -589,7 +589,10 @@ int main(void)
 		TEST(input_of_a_process),
 		TEST(ends_of_a_process),
 	};
+	int failed;
 
 	log_set_level(LOG_LEVEL_ERROR);
-	return RUN_TESTS(tests);
+	failed = RUN_TESTS(tests);
+	uv_library_shutdown();
+	return failed;
 }
