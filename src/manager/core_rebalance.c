@@ -194,7 +194,8 @@ static void sums_shift(struct core_rebalance *c, const struct store *store, bool
 		struct sched_group g;
 		bool active;
 
-		if (!move_is_coming(new) || !core_task_holds(store, old, &g, &active) || !active)
+		if (!old || !move_is_coming(new) || !core_task_holds(store, old, &g, &active) ||
+		    !active)
 			continue;
 		if (there)
 			scheduler_release(c->s, &g, old->node, true);
@@ -380,9 +381,9 @@ static void task_event(struct core *core, const struct store *s, const struct ta
 	bool has = core_task_holds(s, new, &holds, &is_active);
 	const struct task *t = new ? new : old;
 
-	if (has && !(had && was_active == is_active))
+	if (new &&has && !(had && was_active == is_active))
 		scheduler_hold(c->s, &holds, new->node, is_active);
-	if (had && !(has && was_active == is_active))
+	if (old && had && !(has && was_active == is_active))
 		scheduler_release(c->s, &held, old->node, was_active);
 	if (old && new && !task_state_final(old->status.state) &&
 	    task_state_final(new->status.state))
