@@ -90,12 +90,13 @@ static void task_report(const struct plan *p, const struct task *old, const stru
 	if (!row)
 		return;
 	row->action = action;
-	row->slot = (old ? old : new)->slot;
 	if (old) {
+		row->slot = old->slot;
 		row->task = xstrdup(old->o.id);
 		node_name(p->before, old, &row->from, &row->from_hostname);
 	}
 	if (new) {
+		row->slot = new->slot;
 		node_name(p->store, new, &row->to, &row->to_hostname);
 		if (has_no_place(new))
 			str_set(&row->err, new->status.err ? new->status.err : "it is not placed");
