@@ -367,6 +367,22 @@ struct engine_stats *engine_stats(struct engine *e, struct container *c,
 /* No callback follows; also from within one. */
 void engine_stats_close(struct engine_stats *s);
 
+/* A task's container since it was made; `known` is false when it ended before it was read. */
+struct container_use {
+	char *task, *container;
+	bool known;
+	int64_t mono_ns; /* when that was, by the monotonic clock */
+	uint64_t cpu_ns;
+	uint64_t memory; /* bytes, without the page cache that lies idle */
+};
+struct container_uses {
+	struct container_use *v;
+	size_t n;
+};
+typedef void (*engine_used)(void *arg, const struct container_uses *uses);
+/* Reads those of the tasks (ids, copied) that run, all in one job; the answer lives in `done`. */
+void engine_container_uses(struct engine *e, const struct strs *tasks, engine_used done, void *arg);
+
 /* ---- Images: see runtime/image/store.h, here on the pool ---- */
 
 struct image_store *engine_images(struct engine *e);

@@ -260,6 +260,16 @@ static void cert_read_answer(struct session_client *c, const struct frame_view *
 	table_done(&session_cert_table, &cert);
 }
 
+static void measure_read(struct session_client *c, const struct frame_view *f)
+{
+	struct session_measure m = {0};
+
+	if (!c->config.ops->measure || !frame_read(c, f, &session_measure_table, &m))
+		return;
+	c->config.ops->measure(c->config.arg, &m);
+	table_done(&session_measure_table, &m);
+}
+
 static void data_read(struct session_client *c, const struct frame_view *f)
 {
 	struct data_request r = {0};
@@ -330,6 +340,9 @@ static void session_recv(struct stream *s, const struct frame_view *f, void *dat
 		break;
 	case SESSION_LEAVE:
 		left_soon(c);
+		break;
+	case SESSION_MEASURE:
+		measure_read(c, f);
 		break;
 	default: /* a beat; or of a later version */
 		break;
@@ -434,6 +447,12 @@ void session_client_certify(struct session_client *c, const struct session_cert_
 {
 	if (c->open)
 		message_send(c, SESSION_CERT_REQUEST, &session_cert_request_table, r);
+}
+
+void session_client_measured(struct session_client *c, const struct session_measured *m)
+{
+	if (c->open && !c->closing)
+		message_send(c, SESSION_MEASURED, &session_measured_table, m);
 }
 
 struct session_client *session_client_new(const struct session_client_config *config,

@@ -25,6 +25,8 @@ struct session_client_ops {
 	int (*peers)(void *arg, const struct session_peers *p);
 	/* The answer to session_client_certify(). */
 	void (*certificate)(void *arg, const struct session_cert *c);
+	/* What is to be measured from now on; an empty one ends it. May be NULL. */
+	void (*measure)(void *arg, const struct session_measure *m);
 	/* A manager wants a data stream (model/data.h). May be NULL. */
 	void (*data)(void *arg, const struct data_request *r);
 	/* A manager did not let this node in, or the dial failed: for the log. */
@@ -55,5 +57,7 @@ void session_client_certify(struct session_client *c, const struct session_cert_
  * no session.
  */
 void session_client_leave(struct session_client *c, void (*left)(void *arg), void *arg);
+/* What was measured; dropped without a session, as the next comes soon. */
+void session_client_measured(struct session_client *c, const struct session_measured *m);
 /* The host has changed, or a table is not known any more: describes again. */
 void session_client_describe(struct session_client *c);

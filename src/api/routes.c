@@ -98,12 +98,13 @@ const struct api_route_name api_all_routes[] = {
 	{"DELETE", "/services/{id}", "ServiceDelete"},
 	{"POST", "/services/{id}/update", "ServiceUpdate"},
 	{"GET", "/services/{id}/logs", "ServiceLogs"},
-	/* These are not docker's: docs/plan.md, docs/rebalance.md. */
+	/* These are not docker's: docs/plan.md, docs/rebalance.md, docs/autoscale.md. */
 	{"POST", "/services/{id}/rebalance", "ServiceRebalance"},
 	{"POST", "/services/{id}/plan", "ServiceUpdatePlan"},
 	{"POST", "/services/plan", "ServiceCreatePlan"},
 	{"POST", "/plan", "Plan"},
 	{"POST", "/plan/check", "PlanCheck"},
+	{"GET", "/services/{id}/autoscale", "ServiceAutoscale"},
 	{"GET", "/tasks", "TaskList"},
 	{"GET", "/tasks/{id}", "TaskInspect"},
 	{"GET", "/tasks/{id}/logs", "TaskLogs"},

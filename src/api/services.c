@@ -39,6 +39,7 @@ static const struct field service_view_fields[] = {
 	FIELD_OBJ(T, 0, s.endpoint, "Endpoint", 0, endpoint),
 	FIELD_PTR(T, 0, s.update_status, "UpdateStatus", FIELD_OMIT, update_status),
 	FIELD_PTR(T, 0, s.rebalance, "RebalanceStatus", FIELD_OMIT, rebalance_status),
+	FIELD_PTR(T, 0, s.autoscale, "Autoscale", FIELD_OMIT, autoscale_status),
 	FIELD_PTR(T, 0, s.job, "JobStatus", FIELD_OMIT, job_status),
 	FIELD_PTR(T, 0, status, "ServiceStatus", FIELD_OMIT, service_status),
 };
@@ -297,6 +298,20 @@ static void service_inspect(struct api_req *r)
 	api_manager_read(r, inspect_ready);
 }
 
+static void autoscale_write(const struct control_answer *answer, struct buf *ret)
+{
+	(void)json_write(&autoscale_view_table, answer->autoscale, ret);
+}
+
+/* The leader alone knows it. */
+static void service_autoscale(struct api_req *r)
+{
+	struct control_request request = {.op = CONTROL_TASKS_MEASURED,
+					  .id = (char *)(uintptr_t)r->vars[0]};
+
+	api_control(r, &request, 200, autoscale_write);
+}
+
 struct list_state {
 	struct filters filters;
 	bool status;
@@ -359,6 +374,7 @@ static const struct api_route routes[] = {
 	{"POST", "/services/create", service_create, API_BODY_JSON, 0, 0},
 	{"GET", "/services/{id}", service_inspect, API_BODY_NONE, 0, 0},
 	{"DELETE", "/services/{id}", service_remove, API_BODY_NONE, 0, 0},
+	{"GET", "/services/{id}/autoscale", service_autoscale, API_BODY_NONE, 0, 0},
 	{"GET", "/services/{id}/logs", service_logs_handler, API_BODY_NONE, 0, 0},
 	{"POST", "/services/{id}/rebalance", service_rebalance, API_BODY_NONE, 0, 0},
 	{"POST", "/services/{id}/update", service_update, API_BODY_JSON, 0, 0},

@@ -88,6 +88,9 @@ static void service_attributes(const struct service *old, const struct service *
 	pair_set(ret, "updatestate", update_state_of(old), update_state_of(new));
 	if (!update_state_of(old)) /* as docker has it: there was none */
 		strmap_remove(ret, "updatestate.old");
+	if (new->autoscale &&new->autoscale->reason &&
+	    (!old->autoscale || old->autoscale->decided != new->autoscale->decided))
+		strmap_set(ret, "reason", new->autoscale->reason);
 }
 
 static void network_attributes(const struct network *n, struct strmap *ret)

@@ -170,6 +170,21 @@
 #define LIMIT_TASK_DEVICES 64u            /* devices of one task, or of one node's permission */
 #define LIMIT_PRIVILEGED_DEVICES 4096u    /* devices of the host that a privileged container has */
 #define LIMIT_SERVICE_PORTS 1024u         /* ports of one service, or of one container */
+/* Autoscaling */
+#define LIMIT_AUTOSCALE_WINDOW_S 3600LL /* seconds that a decision may be made to wait */
+#define LIMIT_AUTOSCALE_MS 5000         /* milliseconds between two measurements, and two looks */
+#define LIMIT_AUTOSCALE_STALE 3         /* of these, after which a value says nothing any more */
+#define LIMIT_AUTOSCALE_LOADS 10000     /* tasks of one report to the leader */
+#define LIMIT_AUTOSCALE_ERROR 160       /* characters of why a task has no metric */
+#define LIMIT_METRIC_TEXT 256           /* characters of a metric's name with labels; of its path */
+#define LIMIT_METRIC_LABELS 64          /* labels of one sample */
+#define LIMIT_METRIC_VALUE 1000000000000000LL /* the largest value of any kind, in its own unit */
+#define LIMIT_METRIC_HEAD (8u << 10)          /* bytes of the headers of an answer with metrics */
+#define LIMIT_METRIC_BYTES (4 << 20)          /* bytes of its body, */
+#define LIMIT_METRIC_LINES 50000              /* lines in it, */
+#define LIMIT_METRIC_LINE (16 << 10)          /* and bytes of one */
+#define LIMIT_SCRAPES 16                      /* metrics that a node reads at the same time, */
+#define LIMIT_SCRAPE_MS 2000                  /* and milliseconds that one may take */
 
 /* Secrets and configs */
 #define LIMIT_SECRET_NAME 64            /* characters of a name */

@@ -94,6 +94,7 @@ CLI_HANDLER(cli_node_promote);
 CLI_HANDLER(cli_node_ps);
 CLI_HANDLER(cli_node_rm);
 CLI_HANDLER(cli_node_update);
+CLI_HANDLER(cli_service_autoscale);
 CLI_HANDLER(cli_service_create);
 CLI_HANDLER(cli_service_inspect);
 CLI_HANDLER(cli_service_logs);

@@ -165,6 +165,8 @@ static const struct flag join_token_flags[] = {
 /* What `service create` and `service update` both take. */
 #define SERVICE_FLAGS                                                                              \
 	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},           \
+		{"autoscale", 0, FLAG_STRING,                                                      \
+		 "Replicas by load (min=1,max=5,cpu=70,memory=,metric=...; off)"},                 \
 		HEALTH_FLAGS, {"hostname", 0, FLAG_STRING, "Container hostname"},                  \
 		{"init", 0, FLAG_BOOL, "Use an init inside each service container"},               \
 		{"privileged", 0, FLAG_BOOL,                                                       \
@@ -549,6 +551,8 @@ const struct command cli_commands[] = {
 	 cli_secret_ls, F(list_flags), 0, 0, false},
 	{"secret rm", "secret remove", "SECRET [SECRET...]", "Remove one or more secrets",
 	 cli_secret_rm, NO_FLAGS, 1, -1, false},
+	{"service autoscale", NULL, "SERVICE", "Show how a service is scaled by its load",
+	 cli_service_autoscale, NO_FLAGS, 1, 1, false},
 	{"service create", NULL, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new service",
 	 cli_service_create, F(create_flags), 1, -1, true},
 	{"service inspect", NULL, "[OPTIONS] SERVICE [SERVICE...]",

@@ -312,9 +312,9 @@ int service_spec_fill(const struct flags *f, struct service_spec *ret, struct er
 	t->container = xcalloc(1, sizeof *t->container);
 	service_update_config(ret, f);
 	service_deadline(&ret->labels, f);
-	if (task_fill(f, t, e) < 0 || container_fill(f, t->container, t, e) < 0 ||
-	    service_restart(t, f, e) < 0 || mode_fill(f, &ret->mode, e) < 0 ||
-	    endpoint_fill(f, ret, e) < 0)
+	if (service_autoscale(&ret->labels, f, e) < 0 || task_fill(f, t, e) < 0 ||
+	    container_fill(f, t->container, t, e) < 0 || service_restart(t, f, e) < 0 ||
+	    mode_fill(f, &ret->mode, e) < 0 || endpoint_fill(f, ret, e) < 0)
 		return e->code;
 	return 0;
 }

@@ -29,6 +29,8 @@ void service_update_config(struct service_spec *s, const struct flags *f);
 /* Bounds how long a new task may take to come up, unless the service says so already. */
 #define UPDATE_DEADLINE_DEFAULT "5m"
 void service_deadline(struct strmap *labels, const struct flags *f);
+/* --autoscale "max=5,cpu=70" as labels; "off" takes them away. -EINVAL for another form. */
+int service_autoscale(struct strmap *labels, const struct flags *f, struct err *e);
 
 /*
  * The service that `service update` names, and the body that its flags ask for; `ret` is to be

@@ -208,6 +208,8 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 		return e->code;
 	service_update_config(s, f);
 	service_deadline(&s->labels, f);
+	if (service_autoscale(&s->labels, f, e) < 0)
+		return e->code;
 	if (flag_true(f, "force"))
 		t->force_update++;
 	if (container_change(t->container, f, e) < 0 || service_restart(t, f, e) < 0 ||

@@ -203,6 +203,8 @@ static void stop_manager(void *arg)
 		data_logs_free(TAKE_PTR(s->logs));
 	if (s->execs)
 		data_execs_free(TAKE_PTR(s->execs));
+	if (s->measurer)
+		measurer_free(TAKE_PTR(s->measurer));
 	if (s->worker)
 		worker_close(TAKE_PTR(s->worker));
 	if (s->listener)

@@ -99,6 +99,8 @@ static void on_connected(void *arg, bool connected)
 
 	log_info("this node's session with the managers %s", connected ? "is open" : "was lost");
 	worker_connected(s->worker, connected);
+	if (!connected) /* a new session says it anew */
+		measurer_set(s->measurer, &(struct session_measure){0});
 	if (connected)
 		worker_report_all(s->worker);
 }
@@ -171,6 +173,19 @@ static void on_data(void *arg, const struct data_request *r)
 		data_execs_ask(s->execs, r);
 }
 
+static void on_measure(void *arg, const struct session_measure *m)
+{
+	measurer_set(((struct swarm *)arg)->measurer, m);
+}
+
+static void on_measured(void *arg, const struct session_measured *m)
+{
+	struct swarm *s = arg;
+
+	if (s->session)
+		session_client_measured(s->session, m);
+}
+
 static void on_refused(void *arg, const struct err *why)
 {
 	(void)arg;
@@ -186,6 +201,7 @@ const struct session_client_ops swarm_session_ops = {
 	.peers = on_peers,
 	.certificate = on_certificate,
 	.data = on_data,
+	.measure = on_measure,
 	.refused = on_refused,
 };
 
@@ -248,6 +264,7 @@ int swarm_agent_start(struct swarm *s, struct err *e)
 	}
 	s->logs = data_logs_new(s->config.engine, s->hub);
 	s->execs = data_execs_new(s->config.engine, s->hub);
+	s->measurer = measurer_new(s->config.engine, on_measured, s);
 	s->session = session_client_new(&session, s->state.managers.v, s->state.managers.n);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "agent/data_exec.h"
 #include "agent/data_logs.h"
+#include "agent/measure.h"
 #include "agent/runner_engine.h"
 #include "agent/session.h"
 #include "agent/worker.h"
@@ -48,6 +49,7 @@ struct swarm {
 	bool changing; /* what runs is stopped, to be started in another role */
 	struct data_logs *logs;
 	struct data_execs *execs;
+	struct measurer *measurer;
 	/* The init, join or leave that is to be answered. */
 	swarm_done done;
 	void *done_arg;

@@ -36,6 +36,7 @@ static const struct field control_request_fields[] = {
 	FIELD_U32(T, 41, kind, NULL, 0),
 	FIELD_U64(T, 42, check, NULL, 0),
 	FIELD_BOOL(T, 43, stop, NULL, 0),
+	FIELD_LIST(T, 46, loads, NULL, 0, task_load),
 };
 #undef T
 TABLE_DEFINE(control_request, control_request_fields, TABLE_REST(control_request));
@@ -45,6 +46,7 @@ static const struct field control_answer_fields[] = {
 	FIELD_STR(T, 1, id, "ID", 0),
 	FIELD_U64(T, 2, version, NULL, 0),
 	FIELD_STRS(T, 3, warnings, "Warnings", FIELD_OMIT),
+	FIELD_PTR(T, 46, autoscale, NULL, 0, autoscale_view),
 };
 #undef T
 TABLE_DEFINE(control_answer, control_answer_fields, TABLE_REST(control_answer));

@@ -38,7 +38,9 @@ enum control_op {
 	CONTROL_SECRET_UPDATE = 19,
 	CONTROL_SECRET_REMOVE = 20,
 	CONTROL_SERVICE_REBALANCE = 21,
-	CONTROL_PLAN_CHECK = 22,   /* changes nothing: whether what was planned still holds */
+	CONTROL_PLAN_CHECK = 22, /* changes nothing: whether what was planned still holds */
+	CONTROL_TASKS_MEASURED =
+		24, /* `loads`, or with `id` how a service's scaling stands. Changes nothing */
 	CONTROL_NODE_LEFT = 30,    /* an agent has gone on purpose; none of its tasks runs */
 	CONTROL_NODE_CERTIFY = 34, /* a node is about to get a certificate for a new key */
 	CONTROL_OP_MAX
@@ -71,6 +73,7 @@ struct control_request {
 	uint32_t kind;              /* SECRET_*: KIND_SECRET or KIND_CONFIG */
 	uint64_t check;             /* SERVICE_CREATE, SERVICE_UPDATE, PLAN_CHECK: a plan's index */
 	bool stop;                  /* SERVICE_REBALANCE: the one that goes on */
+	LIST_OF(struct task_load) loads; /* TASKS_MEASURED */
 	struct table_rest *rest;
 };
 extern const struct table control_request_table;
@@ -80,6 +83,7 @@ struct control_answer {
 	char *id;         /* of the object */
 	uint64_t version; /* the store's once it is applied: readers elsewhere wait for it */
 	struct strs warnings;
+	struct autoscale_view *autoscale; /* of TASKS_MEASURED */
 	struct table_rest *rest;
 };
 extern const struct table control_answer_table;

@@ -8,6 +8,7 @@
 #include "manager/control.h"
 #include "manager/plan.h"
 #include "manager/service_depends.h"
+#include "manager/service_autoscale.h"
 #include "manager/service_spec.h"
 #include "model/depends.h"
 #include "model/schedule.h"
@@ -233,6 +234,7 @@ int control_service_create(struct control *c, const struct control_request *r, s
 	s->spec_version = s->template_version = store_version(c->view);
 	if (service_is_job(&s->spec))
 		job_create(s, c->now_ns);
+	service_autoscale_fit(s, true, &s->spec, &c->answer->warnings);
 	if (s->spec.endpoint)
 		table_copy(&endpoint_spec_table, &s->endpoint.spec, s->spec.endpoint);
 	changes_create(c->out, &s->o);
@@ -339,8 +341,10 @@ static int spec_update(struct control *c, struct service *s, const struct servic
 	if (rc == 0 && strcmp(mode_name(&s->spec.mode), mode_name(&spec.mode)) != 0)
 		rc = err_set(e, -EINVAL, "the mode of service %s cannot change from %s to %s",
 			     s->spec.name, mode_name(&s->spec.mode), mode_name(&spec.mode));
-	if (rc == 0)
+	if (rc == 0) {
+		service_autoscale_fit(s, false, &spec, &c->answer->warnings);
 		spec_change(c, s, &spec);
+	}
 	table_done(&service_spec_table, &spec);
 	return rc;
 }

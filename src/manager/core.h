@@ -14,6 +14,8 @@
 
 #define CORE_IDLE INT64_MAX
 
+struct measures;
+
 /* What a step is given besides the store. */
 struct core_step {
 	const struct store *store;
@@ -21,6 +23,7 @@ struct core_step {
 	/* A fresh object id; the proposer's randomness. */
 	void (*new_id)(void *arg, char ret[ID_CLUSTER_LEN + 1]);
 	void *new_id_arg;
+	const struct measures *measures; /* of tasks, by their agents; NULL: there are none */
 	struct changes *out; /* stop adding when changes_fit() says so; the rest comes next step */
 	bool behind;         /* the core's own: its events lag behind the store it was given */
 };
@@ -81,6 +84,7 @@ struct core *core_global_new(void);     /* a task on each node that fits: global
 struct core *core_job_new(void);        /* completions of replicated jobs */
 struct core *core_cron_new(void);       /* iterations of scheduled jobs */
 struct core *core_depends_new(void);    /* whether what a service waits for has come */
+struct core *core_autoscale_new(void);  /* replicas by what tasks use */
 struct core *core_restart_new(void);    /* failed tasks: policy, delay, attempts, window */
 struct core *core_reaper_new(void);     /* old finished tasks, unused templates, removed services */
 struct core *core_enforcer_new(void);   /* constraints and reservations that no longer hold */

@@ -346,6 +346,17 @@ static void cert_read_request(struct session *s, const struct frame_view *f)
 	table_done(&session_cert_request_table, &r);
 }
 
+static void measured_read(struct session *s, const struct frame_view *f)
+{
+	struct session_measured m = {0};
+
+	if (tlv_read(&session_measured_table, f->payload, f->len, &m, NULL) < 0)
+		stream_close(s->stream, -EPROTO, "a damaged message");
+	else
+		session_measured(s, &m);
+	table_done(&session_measured_table, &m);
+}
+
 static void session_recv(struct stream *stream, const struct frame_view *f, void *data)
 {
 	struct session *s = data;
@@ -364,6 +375,9 @@ static void session_recv(struct stream *stream, const struct frame_view *f, void
 		break;
 	case SESSION_STATUS:
 		status_read(s, f);
+		break;
+	case SESSION_MEASURED:
+		measured_read(s, f);
 		break;
 	case SESSION_CERT_REQUEST:
 		cert_read_request(s, f);
@@ -487,6 +501,9 @@ static void on_changed(void *arg, const struct object *old, const struct object 
 		session_task_changed(d, (const struct task *)old, (const struct task *)new);
 	else if (kind == KIND_NODE)
 		node_event(d, (const struct node *)old, (const struct node *)new);
+	else if (kind == KIND_SERVICE)
+		measure_service_changed(d, (const struct service *)old,
+					(const struct service *)new);
 	else if (kind == KIND_CLUSTER)
 		cluster_event(d, (const struct cluster *)old, (const struct cluster *)new);
 }
@@ -545,6 +562,7 @@ static void check_fire(struct world_timer *t)
 	}
 	if (digest)
 		d->last_digest_ms = now;
+	loads_send(d);
 	world_timer_start(manager_world(d->manager), t, CHECK_MS);
 }
 
@@ -601,6 +619,7 @@ void dispatcher_free(struct dispatcher *d)
 		manager_cancel(r->call);
 		free(r);
 	}
+	loads_clear(d);
 	liveness_free(d->liveness);
 	netmap_free(d->netmap);
 	free(d);

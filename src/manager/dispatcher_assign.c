@@ -73,6 +73,7 @@ void session_task_changed(struct dispatcher *d, const struct task *old, const st
 	if (!s || !s->opened)
 		return;
 	names_add(&s->dirty, (new ? new : old)->o.id);
+	s->measure_due = true;
 	session_queue(s);
 }
 
@@ -343,8 +344,11 @@ void session_flush(struct session *s)
 
 	if (!s->opened || !stream_writable(s->stream))
 		return; /* `drain` queues it again */
+	s->measure_due |= s->complete_due;
 	if (s->complete_due || s->dirty)
 		assignments_send(s);
+	if (s->measure_due)
+		session_measure_send(s);
 	secrets_send(s);
 	paced = session_due_ms(s) > now;
 	HASH_ITER (hh, s->nets, n, next) {

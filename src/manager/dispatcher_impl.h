@@ -36,6 +36,8 @@ struct session {
 	uint64_t last_beat_ms;
 	uint64_t last_tables_ms; /* when network tables were sent; 0: never */
 	struct name *dirty;      /* tasks that have changed */
+	bool measure_due;        /* what is to be measured there may have changed */
+	bool measures;           /* it was asked for something */
 	struct name *secrets;    /* and configs, to be sent once the stream takes them */
 	struct session_net *nets;
 	struct control_request *seen; /* what it says of itself, until the leader has it */
@@ -64,6 +66,7 @@ struct dispatcher {
 	uint64_t untouched_from_ms; /* since when there is no leader; 0: there is one */
 	uint64_t last_digest_ms;
 	uint64_t last_serial;
+	struct loads *loads; /* what agents have measured, for the leader (dispatcher_measure.c) */
 	struct report *reports; /* on their way; see dispatcher.c */
 };
 
@@ -86,6 +89,14 @@ uint64_t session_due_ms(const struct session *s);
 void session_flush(struct session *s);
 /* Notes what a change of the store means for sessions. */
 void session_task_changed(struct dispatcher *d, const struct task *old, const struct task *new);
+/* What is to be measured of a session's tasks, and what was (dispatcher_measure.c). */
+void measure_service_changed(struct dispatcher *d, const struct service *old,
+			     const struct service *new);
+void session_measure_send(struct session *s);
+void session_measured(struct session *s, const struct session_measured *m);
+/* Hands on what has come since the last time. */
+void loads_send(struct dispatcher *d);
+void loads_clear(struct dispatcher *d);
 /* Sends the digests of its tables. */
 void session_digests(struct session *s);
 void session_nets_clear(struct session *s);

@@ -255,7 +255,25 @@ void manager_calls_applied(struct manager *m, uint64_t version)
 /* What changes nothing stored, and is for the leader's memory alone. */
 static bool call_is_news(const struct control_request *r)
 {
-	return r->op == CONTROL_NODES_ALIVE;
+	return r->op == CONTROL_NODES_ALIVE || r->op == CONTROL_TASKS_MEASURED;
+}
+
+static int call_news(struct manager_call *c, const struct control_request *r, struct err *e)
+{
+	struct manager *m = c->manager;
+	struct autoscale_view view = {0};
+	int rc;
+
+	if (r->op == CONTROL_NODES_ALIVE)
+		dispatcher_alive(m->dispatcher, &r->ids);
+	else
+		replica_measured(m->replica, r->loads.v, r->loads.n);
+	if (r->op == CONTROL_NODES_ALIVE || !r->id)
+		return 0;
+	rc = replica_autoscale(m->replica, r->id, &view, e);
+	if (rc == 0)
+		c->answer.autoscale = xmemdup(&view, sizeof view);
+	return rc;
 }
 
 static void connect_late(struct world_timer *t);
@@ -340,8 +358,8 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 	int rc;
 
 	if (call_is_news(r) && raft_node_is_leader(replica_raft(m->replica)) && !m->closing) {
-		dispatcher_alive(m->dispatcher, &r->ids);
-		call_end(c, 0, NULL);
+		rc = call_news(c, r, &e);
+		call_end(c, rc, &e);
 		return call_entered(c, 0, NULL);
 	}
 	c->state = CALL_SENT;

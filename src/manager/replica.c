@@ -5,15 +5,17 @@
 #include "manager/replica.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/id.h"
 #include "base/mem.h"
-#include "manager/core.h"
+#include "manager/core_autoscale.h"
+#include "manager/measures.h"
 
 #define COLLECT_MS 5 /* between two rounds of freeing what a big change dropped */
 
-#define REPLICA_CORES 12
+#define REPLICA_CORES 13
 
 struct replica {
 	const struct world *world;
@@ -24,6 +26,8 @@ struct replica {
 	struct proposer *proposer;
 	struct core *cores[REPLICA_CORES];
 	size_t n_cores;
+	struct core *autoscale; /* among them */
+	struct measures measures;
 	size_t core_next; /* whose turn is first: a busy core must not starve the others */
 	bool leading, closing, cores_fresh;
 	bool timed;        /* `step_time` is of this term */
@@ -194,6 +198,25 @@ int replica_barrier(struct replica *r, struct proposer_read *read, struct err *e
 	return proposer_read(r->proposer, read, e);
 }
 
+void replica_measured(struct replica *r, const struct task_load *loads, size_t n)
+{
+	int64_t now = step_time(r);
+
+	if (!r->leading)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (loads[i].task && store_task(r->store, loads[i].task))
+			measures_put(&r->measures, &loads[i], now);
+}
+
+int replica_autoscale(const struct replica *r, const char *service, struct autoscale_view *ret,
+		      struct err *e)
+{
+	if (!r->leading || !r->cores_fresh)
+		return err_set(e, -EAGAIN, "this manager is about to lead: ask again");
+	return core_autoscale_view(r->autoscale, r->store, service, ret, e);
+}
+
 void replica_wake(struct replica *r)
 {
 	proposer_wake(r->proposer);
@@ -222,6 +245,7 @@ static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
 				 .now_ns = step_time(r),
 				 .new_id = replica_new_id,
 				 .new_id_arg = r,
+				 .measures = &r->measures,
 				 .out = &v->changes};
 	struct err e = ERR_INIT;
 
@@ -359,6 +383,7 @@ static void on_leadership(void *arg, bool leader, uint64_t term)
 	struct replica *r = arg;
 
 	r->timed = false;
+	measures_clear(&r->measures);
 	if (!leader && r->leading) {
 		r->leading = false;
 		r->cores_fresh = false;
@@ -401,11 +426,13 @@ static void cores_make(struct replica *r)
 		core_replicated_new, core_global_new,    core_job_new,       core_cron_new,
 		core_update_new,     core_rebalance_new, core_restart_new,   core_enforcer_new,
 		core_reaper_new,     core_depends_new,   core_allocator_new, core_scheduler_new,
+		core_autoscale_new,
 	};
 
 	static_assert(ARRAY_LEN(make) == REPLICA_CORES, "one place a core");
 	for (size_t i = 0; i < ARRAY_LEN(make); i++)
 		r->cores[r->n_cores++] = make[i]();
+	r->autoscale = r->cores[r->n_cores - 1];
 }
 
 /* The first step of a term comes after the barrier: from here on this manager leads. */
@@ -501,6 +528,7 @@ static void raft_closed(void *arg)
 	world_timer_stop(r->world, &r->collect);
 	for (size_t i = 0; i < r->n_cores; i++)
 		core_free(r->cores[i]);
+	measures_clear(&r->measures);
 	store_free(r->store);
 	free(r);
 	if (closed)

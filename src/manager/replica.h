@@ -74,5 +74,11 @@ bool replica_cancel(struct replica *r, struct replica_op *op);
 /* See proposer_read(): what was acknowledged anywhere before is applied here when it is done. */
 int replica_barrier(struct replica *r, struct proposer_read *read, struct err *e);
 
+/* What agents have measured of tasks: kept while this manager leads. */
+void replica_measured(struct replica *r, const struct task_load *loads, size_t n);
+/* How a service's scaling stands; for the leader alone. See core_autoscale_view(). */
+int replica_autoscale(const struct replica *r, const char *service, struct autoscale_view *ret,
+		      struct err *e);
+
 /* The cores should look again soon, though nothing in the store has changed. */
 void replica_wake(struct replica *r);

@@ -243,5 +243,7 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 		rc = schedule_check(spec, e);
 	if (rc == 0)
 		rc = rebalance_check(&spec->labels, spec->mode.replicated != NULL, e);
+	if (rc == 0)
+		rc = autoscale_check(&spec->labels, spec->mode.replicated, e);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include "manager/service_spec.h"
 
 #include "base/mem.h"
+#include "manager/service_autoscale.h"
 #include "model/schedule.h"
 #include "scheduler/constraint.h"
 
@@ -96,6 +97,7 @@ void service_spec_roll_back(struct service *s, bool swap, const struct store *vi
 
 	if (swap)
 		s->previous_spec = table_dup(&service_spec_table, &s->spec);
+	service_autoscale_keep(s, to);
 	service_spec_set(s, to, view, now_ns, out);
 	table_free(&service_spec_table, to);
 }

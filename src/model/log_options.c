@@ -8,32 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-
-/* "10m", "1g", "512" as in a log driver's max-size. */
-static int size_parse(const char *text, int64_t *ret)
-{
-	static const char units[] = "kmgt";
-	char *end;
-	long long n = strtoll(text, &end, 10);
-	int shift = 0;
-
-	if (end == text || n < 0 || n > 1LL << 40)
-		return -EINVAL;
-	if (*end && *end != 'b' && *end != 'B') {
-		const char *unit = strchr(units, *end | 0x20);
-
-		if (!unit)
-			return -EINVAL;
-		shift = 10 * (int)(unit - units + 1);
-		end++;
-	}
-	if (*end == 'b' || *end == 'B')
-		end++;
-	if (*end || n > (INT64_MAX >> shift))
-		return -EINVAL;
-	*ret = (int64_t)n << shift;
-	return 0;
-}
+#include "model/size.h"
 
 int log_options_read(const struct strmap *options, struct log_options *ret, struct err *e)
 {
@@ -46,7 +21,7 @@ int log_options_read(const struct strmap *options, struct log_options *ret, stru
 		if (strcmp(key, "max-size") == 0) {
 			if (strcmp(value, "-1") == 0)
 				continue;
-			if (size_parse(value, &ret->max_size) < 0)
+			if (size_text_read(value, &ret->max_size) < 0)
 				return err_set(e, -EINVAL, "invalid max-size of the log: %.64s",
 					       value);
 		} else if (strcmp(key, "max-file") == 0) {

@@ -226,6 +226,7 @@ static const struct field service_fields[] = {
 	FIELD_OBJ(T, 21, update, NULL, 0, update_run),
 	FIELD_PTR(T, 22, rebalance, "RebalanceStatus", FIELD_OMIT, rebalance_status),
 	FIELD_U64(T, 23, balanced_nodes, NULL, 0),
+	FIELD_PTR(T, 24, autoscale, "Autoscale", FIELD_OMIT, autoscale_status),
 	FIELD_PTR(T, 25, job, "JobStatus", FIELD_OMIT, job_status),
 	FIELD_PTR(T, 30, gate, NULL, 0, service_gate),
 };

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "model/generic.h"
+#include "model/autoscale.h"
 #include "model/object.h"
 #include "model/rebalance.h"
 #include "model/update.h"
@@ -395,6 +396,7 @@ struct service {
 	 */
 	uint64_t balanced_nodes;
 	struct service_gate *gate; /* of those that wait for others */
+	struct autoscale_status *autoscale;
 	struct table_rest *rest;
 };
 extern const struct table service_table;

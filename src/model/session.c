@@ -123,3 +123,28 @@ static const struct field session_secret_fields[] = {
 };
 #undef T
 TABLE_DEFINE(session_secret, session_secret_fields, TABLE_REST(session_secret));
+
+#define T struct session_measure_group
+static const struct field session_measure_group_fields[] = {
+	FIELD_STRS(T, 1, tasks, NULL, 0), FIELD_BOOL(T, 2, use, NULL, 0),
+	FIELD_STR(T, 3, metric, NULL, 0), FIELD_U32(T, 4, port, NULL, 0),
+	FIELD_STR(T, 5, path, NULL, 0),
+};
+#undef T
+TABLE_DEFINE(session_measure_group, session_measure_group_fields,
+	     TABLE_REST(session_measure_group));
+
+#define T struct session_measure
+static const struct field session_measure_fields[] = {
+	FIELD_U32(T, 1, period_ms, NULL, 0),
+	FIELD_LIST(T, 2, groups, NULL, 0, session_measure_group),
+};
+#undef T
+TABLE_DEFINE(session_measure, session_measure_fields, TABLE_REST(session_measure));
+
+#define T struct session_measured
+static const struct field session_measured_fields[] = {
+	FIELD_LIST(T, 1, loads, NULL, 0, task_load),
+};
+#undef T
+TABLE_DEFINE(session_measured, session_measured_fields, TABLE_REST(session_measured));

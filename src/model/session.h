@@ -12,6 +12,8 @@
  *   BEAT                          ->    (answered by BEAT)
  *   STATUS n                      ->
  *                                 <-    STATUS_TAKEN n, once committed
+ *                                 <-    MEASURE, of tasks whose service is scaled by it
+ *   MEASURED                      ->    every so often
  *   CERT_REQUEST                  ->    (its certificate grows old, or its role is another now)
  *                                 <-    CERT
  *   LEAVE                         ->    (it leaves the swarm; none of its tasks is left)
@@ -37,9 +39,11 @@ enum session_frame {
 	SESSION_DESCRIBE = 9, /* a session_open again: the host has changed */
 	SESSION_CERT_REQUEST = 20,
 	SESSION_CERT = 21,
-	SESSION_LEAVE = 26,  /* no payload; both ways */
-	SESSION_DATA = 15,   /* to the agent, a data_request: dial a manager with a ticket */
-	SESSION_SECRET = 10, /* one secret or config of a task that is assigned */
+	SESSION_LEAVE = 26,    /* no payload; both ways */
+	SESSION_DATA = 15,     /* to the agent, a data_request: dial a manager with a ticket */
+	SESSION_SECRET = 10,   /* one secret or config of a task that is assigned */
+	SESSION_MEASURE = 11,  /* a session_measure: what is to be measured from now on */
+	SESSION_MEASURED = 12, /* from the agent, a session_measured */
 };
 
 /* A version of a network's table that the agent still holds from an earlier session. */
@@ -172,3 +176,28 @@ struct session_peers {
 	struct table_rest *rest;
 };
 extern const struct table session_peers_table;
+
+/* Tasks of one service of which the same is measured. */
+struct session_measure_group {
+	struct strs tasks;
+	bool use;     /* of processors and memory */
+	char *metric; /* as in the label; empty: none */
+	uint32_t port;
+	char *path;
+	struct table_rest *rest;
+};
+extern const struct table session_measure_group_table;
+
+/* In place of what was asked for before; an empty one ends it. */
+struct session_measure {
+	uint32_t period_ms;
+	LIST_OF(struct session_measure_group) groups;
+	struct table_rest *rest;
+};
+extern const struct table session_measure_table;
+
+struct session_measured {
+	LIST_OF(struct task_load) loads;
+	struct table_rest *rest;
+};
+extern const struct table session_measured_table;

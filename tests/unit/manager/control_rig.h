@@ -21,6 +21,7 @@ static inline void next_id(void *arg, char ret[ID_CLUSTER_LEN + 1])
 }
 
 static struct err last;
+static char last_warning[256];
 
 /* Builds and applies a request; returns its status, the error in `last`, the id in `ret_id`. */
 static inline int ask(struct store *s, const struct control_request *r, char **ret_id)
@@ -48,6 +49,8 @@ static inline int ask(struct store *s, const struct control_request *r, char **r
 	}
 	if (ret_id)
 		*ret_id = xstrdup(answer.id);
+	(void)snprintf(last_warning, sizeof last_warning, "%s",
+		       answer.warnings.n ? answer.warnings.v[0] : "");
 	table_done(&control_answer_table, &answer);
 	changes_done(&changes);
 	store_free(fork);

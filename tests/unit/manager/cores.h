@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "manager/core.h"
+#include "manager/measures.h"
 #include "manager/service_spec.h"
 
 enum which_core {
@@ -28,6 +29,7 @@ enum which_core {
 	SCHEDULER,
 	ENFORCER,
 	REAPER,
+	AUTOSCALE,
 	CORES
 };
 
@@ -37,6 +39,7 @@ enum which_core {
 struct cores {
 	struct store *store;
 	struct core *core[CORES];
+	struct measures measures; /* the leader's */
 	struct store_watch watch;
 	int64_t now;
 	uint64_t ids;
@@ -268,6 +271,7 @@ static inline struct cores *cores_new(uint64_t seed)
 		core_replicated_new, core_rebalance_new, core_global_new,   core_job_new,
 		core_update_new,     core_cron_new,      core_restart_new,  core_depends_new,
 		core_allocator_new,  core_scheduler_new, core_enforcer_new, core_reaper_new,
+		core_autoscale_new,
 	};
 	struct cores *c = xcalloc(1, sizeof *c);
 
@@ -287,6 +291,7 @@ static inline void cores_free(struct cores *c)
 {
 	for (int i = 0; i < CORES; i++)
 		core_free(c->core[i]);
+	measures_clear(&c->measures);
 	store_watch_remove(c->store, &c->watch);
 	store_free(c->store);
 	free(c);
@@ -314,6 +319,7 @@ static inline bool cores_step(struct cores *c, enum which_core which, int64_t *r
 				 .now_ns = c->now,
 				 .new_id = cores_new_id,
 				 .new_id_arg = c,
+				 .measures = &c->measures,
 				 .out = &batch};
 	int64_t wish;
 

@@ -69,12 +69,24 @@ static void random_wait(struct cores *c, struct service *s)
 	strmap_set(&s->spec.labels, DEPENDS_LABEL, label);
 }
 
+static void random_scaling(struct cores *c, struct service *s)
+{
+	char most[8];
+
+	snprintf(most, sizeof most, "%d", (int)(1 + cores_random(c, 8)));
+	strmap_set(&s->spec.labels, "shoal.autoscale.max", most);
+	strmap_set(&s->spec.labels, "shoal.autoscale.cpu", "50");
+	strmap_set(&s->spec.labels, "shoal.autoscale.window", cores_random(c, 2) ? "5s" : "1m");
+}
+
 static struct service *random_service(struct cores *c, const char *id)
 {
 	struct service *s = random_mode(c, id);
 
 	random_wait(c, s);
 
+	if (s->spec.mode.replicated && cores_random(c, 3) == 0)
+		random_scaling(c, s);
 	service_restart(s, cores_random(c, 6) ? RESTART_ANY : RESTART_ON_FAILURE,
 			(int64_t)cores_random(c, 4) * NS_PER_SEC, 0, 0);
 	if (cores_random(c, 2))
@@ -224,6 +236,22 @@ static void some_agents(struct cores *c)
 	strs_done(&ids);
 }
 
+static void some_loads(struct cores *c)
+{
+	const struct task *t;
+	struct store_walk w;
+
+	store_walk_kind(&w, c->store, KIND_TASK);
+	while ((t = store_walk_next(&w))) {
+		int64_t cpu = (int64_t)cores_random(c, 200) * (CPU / 100);
+		struct task_load load = {.task = (char *)(uintptr_t)t->o.id,
+					 .value = {&cpu, NULL, NULL}};
+
+		if (cores_random(c, 4))
+			measures_put(&c->measures, &load, c->now);
+	}
+}
+
 /* A step whose batch never arrives. */
 static void lost_step(struct cores *c)
 {
@@ -232,6 +260,7 @@ static void lost_step(struct cores *c)
 				 .now_ns = c->now,
 				 .new_id = cores_new_id,
 				 .new_id_arg = c,
+				 .measures = &c->measures,
 				 .out = &batch};
 	struct core *core = c->core[cores_random(c, CORES)];
 
@@ -249,6 +278,7 @@ static void forked_step(struct cores *c)
 				 .now_ns = c->now,
 				 .new_id = cores_new_id,
 				 .new_id_arg = c,
+				 .measures = &c->measures,
 				 .out = &batch};
 	struct store_result r;
 	uint64_t first = cores_random(c, CORES);
@@ -273,7 +303,7 @@ static void forked_step(struct cores *c)
 
 static void one_op(struct cores *c)
 {
-	switch (cores_random(c, 16)) {
+	switch (cores_random(c, 17)) {
 	case 0:
 	case 1:
 		service_op(c);
@@ -305,6 +335,9 @@ static void one_op(struct cores *c)
 		break;
 	case 11:
 		(void)cores_settle(c);
+		break;
+	case 12:
+		some_loads(c);
 		break;
 	default:
 		(void)cores_step(c, (enum which_core)cores_random(c, CORES), NULL);
@@ -452,6 +485,16 @@ static void wait_no_more(struct cores *c)
 	}
 }
 
+/* To one replica, whatever its load. */
+static void scale_back(struct cores *c, const char *id)
+{
+	struct service *s = cores_edit(c, KIND_SERVICE, id);
+
+	strmap_done(&s->spec.labels);
+	*s->spec.mode.replicated->replicas = 1;
+	service_change(c, s);
+}
+
 static void one_life(uint64_t seed, size_t steps)
 {
 	struct cores *c = cores_new(seed);
@@ -476,7 +519,7 @@ static void one_life(uint64_t seed, size_t steps)
 
 		snprintf(id, sizeof id, "svc%d", i);
 		if (service_is_there(c, id) && store_service(c->store, id)->spec.mode.replicated)
-			service_scale(c, id, 1);
+			scale_back(c, id);
 		else if (service_is_there(c, id) && store_service(c->store, id)->spec.mode.global)
 			service_force(c, id); /* an update may have paused */
 	}

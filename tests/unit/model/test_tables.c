@@ -31,6 +31,9 @@ static const struct table *const messages[] = {
 	&session_cert_table,
 	&data_exec_table,
 	&data_exit_table,
+	&session_measure_table,
+	&session_measured_table,
+	&autoscale_view_table,
 };
 
 static void tables_are_sound(void **state)

@@ -63,6 +63,8 @@ struct host {
 	uint64_t net_version;
 	struct strs peers; /* tasks */
 	unsigned nets_gone, deltas, stale;
+	struct session_measure measure; /* what it was asked to measure last */
+	unsigned measure_asks;
 };
 
 struct rig {
@@ -522,6 +524,15 @@ static inline void fake_data(void *arg, const struct data_request *r)
 	h->data_asked++;
 }
 
+static inline void fake_measure(void *arg, const struct session_measure *m)
+{
+	struct host *h = arg;
+
+	h->measure_asks++;
+	table_done(&session_measure_table, &h->measure);
+	table_copy(&session_measure_table, &h->measure, m);
+}
+
 static inline void fake_refused(void *arg, const struct err *why)
 {
 	((struct host *)arg)->refused = why->code;
@@ -535,6 +546,7 @@ static const struct session_client_ops fake_ops = {
 	.secret = fake_secret,
 	.data = fake_data,
 	.peers = fake_peers,
+	.measure = fake_measure,
 	.refused = fake_refused,
 };
 
@@ -764,6 +776,7 @@ static inline void rig_done(struct rig *r)
 		strs_done(&h->peers);
 		strs_done(&h->secrets);
 		table_done(&data_request_table, &h->data);
+		table_done(&session_measure_table, &h->measure);
 		tls_identity_unref(h->identity);
 		pkey_unref(h->key);
 	}
