@@ -183,6 +183,9 @@ static void task_add(struct worker *w, const struct session_assign *a, const str
 
 	if (!tpl)
 		tpl = template_known(w, t);
+	/* Of one that was evicted the managers wait to hear that nothing of it is left here. */
+	if (t->evicted && task_state_final(t->status.state))
+		w->config.report(w->config.arg, t->o.id, &t->status);
 	if (!tpl || task_state_final(t->status.state))
 		return; /* it ended before this node's record of it began */
 	work = xcalloc(1, sizeof *work);

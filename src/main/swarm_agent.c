@@ -140,7 +140,7 @@ static void on_welcome(void *arg, const struct session_welcome *w)
 	}
 	if (w->managers.n && !managers_same(s, w))
 		managers_keep(s, w);
-	swarm_role_wanted(s, w->spec.role);
+	swarm_role_wanted(s, w->spec.role, w->raft_id);
 }
 
 static void on_certificate(void *arg, const struct session_cert *c)

@@ -18,6 +18,7 @@
 #define LOOK_MS 3600000   /* between two looks at the clock: it may be set */
 #define ASK_AGAIN_MS 5000 /* an answer that does not come by then is asked for again */
 #define CHANGE_AGAIN_MS 5000
+#define STRAY_MS 3000 /* as another member than it is to be, before it gives that up */
 #define PACE_MS 60000 /* between two certificates, where the managers' clocks are others */
 
 static int own_cert(const struct swarm *s, struct cert **ret)
@@ -82,9 +83,32 @@ static void renew_fire(struct world_timer *t)
 		renew_arm(s, 0);
 }
 
-void swarm_role_wanted(struct swarm *s, enum node_role role)
+/*
+ * Demoted and promoted again before it heard of it, say: the group knows it as another member, or
+ * as none, and nothing would ever reach it. Not at once, as whoever says it may lag behind.
+ */
+static void stray_look(struct swarm *s, enum node_role role, uint64_t raft_id)
+{
+	if (role == ROLE_MANAGER && s->state.role == ROLE_MANAGER && raft_id != 0 &&
+	    raft_id != s->state.raft_id)
+		world_timer_start(&s->world, &s->stray, STRAY_MS);
+	else
+		world_timer_stop(&s->world, &s->stray);
+}
+
+static void stray_fire(struct world_timer *t)
+{
+	struct swarm *s = container_of(t, struct swarm, stray);
+
+	if (s->phase == SWARM_ACTIVE && s->new_key.len == 0 && s->state.role == ROLE_MANAGER)
+		swarm_demoted(s); /* as a worker it asks for its new place */
+}
+
+void swarm_role_wanted(struct swarm *s, enum node_role role, uint64_t raft_id)
 {
 	auto_cert *cert = NULL;
+
+	stray_look(s, role, raft_id);
 
 	if (s->phase != SWARM_ACTIVE || s->new_key.len > 0 || own_cert(s, &cert) < 0)
 		return;
@@ -281,12 +305,14 @@ void swarm_cert_init(struct swarm *s)
 {
 	s->new_key = BUF_INIT(LIMIT_PEM);
 	s->renew.fire = renew_fire;
+	s->stray.fire = stray_fire;
 	s->change.fire = change_fire;
 }
 
 void swarm_cert_stop(struct swarm *s)
 {
 	world_timer_stop(&s->world, &s->renew);
+	world_timer_stop(&s->world, &s->stray);
 	world_timer_stop(&s->world, &s->change);
 	buf_burn(&s->new_key);
 }

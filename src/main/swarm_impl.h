@@ -45,7 +45,7 @@ struct swarm {
 	struct session_client *session;
 	struct buf new_key; /* PEM, of a certificate that is asked for */
 	int64_t renew_ns;   /* wall clock at which the certificate is to be renewed */
-	struct world_timer renew, change;
+	struct world_timer renew, change, stray;
 	bool changing; /* what runs is stopped, to be started in another role */
 	struct data_logs *logs;
 	struct data_execs *execs;
@@ -84,8 +84,11 @@ void swarm_leave_begin(void *arg, bool force, swarm_done done, void *done_arg);
  */
 int swarm_key_make(struct buf *ret_key, struct buf *ret_csr, struct err *e);
 
-/* The role that the managers want of this node. */
-void swarm_role_wanted(struct swarm *s, enum node_role role);
+/*
+ * The role that the managers want of this node, and which member of their raft group it is to be:
+ * 0 is unknown.
+ */
+void swarm_role_wanted(struct swarm *s, enum node_role role, uint64_t raft_id);
 void swarm_cert_taken(struct swarm *s, const struct session_cert *c);
 /* This node is no manager any more, as the others say. */
 void swarm_demoted(struct swarm *s);

@@ -77,11 +77,17 @@ static void job_fill(struct core_step *step, const struct service *svc,
 	for (uint64_t slot = 0; slot < total; slot++)
 		busy += is_under_way(current_of(svc, tasks, slot));
 	for (uint64_t slot = 0; slot < total && core_fits(step, start); slot++) {
+		bool idle = !tasks || slot >= tasks->n ||
+			    core_slot_is_idle(step->store, &tasks->v[slot], service_iteration(svc),
+					      NULL);
+
 		if (busy >= job_concurrency(&svc->spec))
 			return;
 		if (!is_open(step, svc, tasks, slot))
 			continue;
-		changes_create(step->out, &core_task_new(step, svc, slot, TASK_RUNNING)->o);
+		changes_create(
+			step->out,
+			&core_task_new(step, svc, slot, idle ? TASK_RUNNING : TASK_READY)->o);
 		busy++;
 	}
 }

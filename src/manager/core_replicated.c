@@ -99,9 +99,16 @@ static void grow(const struct slot_service *tasks, const struct service *svc, si
 		 struct core_step *step, size_t start)
 {
 	for (uint64_t slot = 1; missing && core_fits(step, start); slot++) {
-		if (tasks && slot < tasks->n && tasks->v[slot].kept)
+		const struct slot *had = tasks && slot < tasks->n ? &tasks->v[slot] : NULL;
+		bool idle = !had || core_slot_is_idle(step->store, had, 0, NULL);
+
+		if (had && had->kept)
 			continue;
-		changes_create(step->out, &core_task_new(step, svc, slot, TASK_RUNNING)->o);
+		/* What was removed there may still run: the restart supervisor waits for its end.
+		 */
+		changes_create(
+			step->out,
+			&core_task_new(step, svc, slot, idle ? TASK_RUNNING : TASK_READY)->o);
 		missing--;
 	}
 }

@@ -88,6 +88,16 @@ static void restart(struct core_step *step, const struct slot *slot, const struc
 			      node_is_lost(step, t) ? held_ns(step, t) : rules.delay);
 }
 
+/* A job's task that was to leave its node, and ended well before it heard of it. */
+static bool is_completed(const struct slot *slot, uint64_t iteration)
+{
+	for (size_t i = 0; i < slot->n; i++)
+		if (slot_task(slot, i)->status.state == TASK_COMPLETE &&
+		    task_iteration(slot_task(slot, i)) == iteration)
+			return true;
+	return false;
+}
+
 /* Starts a task held at READY when it is time; else says when to look again. */
 static void raise_when_due(struct core_restart *c, struct core_step *step, const struct slot *slot,
 			   const struct service *svc, const struct task *t)
@@ -96,7 +106,9 @@ static void raise_when_due(struct core_restart *c, struct core_step *step, const
 
 	if (!core_slot_is_idle(step->store, slot, task_iteration(t), t))
 		due = MAX_OF(due, t->o.created + OLD_TASK_WAIT_NS);
-	if (step->now_ns < due)
+	if (service_is_job(&svc->spec) && is_completed(slot, task_iteration(t)))
+		core_task_desire(step, t, TASK_REMOVE); /* nothing is left to be done in the slot */
+	else if (step->now_ns < due)
 		wakes_set(&c->wakes, t->o.id, due);
 	else
 		core_task_desire(step, t, core_task_goal(svc));

@@ -70,21 +70,26 @@ static void roll_back(struct update_step *s)
 void update_judge(struct update_step *s)
 {
 	const struct update_run *run = &s->edit->update;
-	bool back = is_rollback(s->svc), possible = s->svc->previous_spec != NULL;
+	bool back = is_rollback(s->svc), rolls = s->rules.action == UPDATE_ROLL_BACK && !back;
+	const struct service_spec *previous = s->svc->previous_spec;
+	struct err hindered = ERR_INIT;
 	auto_free char *why = NULL;
 
 	if (s->rules.action == UPDATE_CONTINUE ||
 	    (double)run->failed <= s->rules.max_failure_ratio * (double)run->total)
 		return;
-	if (s->rules.action == UPDATE_ROLL_BACK && !back && possible) {
+	if (rolls && !previous)
+		(void)err_set(&hindered, -ENOENT, "no previous spec is available");
+	else if (rolls)
+		(void)service_spec_holds(s->step->store, previous, &hindered);
+	if (rolls && !hindered.code) {
 		roll_back(s);
 		return;
 	}
-	why = xasprintf("%s paused due to failure or early termination of task %s%s",
+	why = xasprintf("%s paused due to failure or early termination of task %s%s%s",
 			back ? "rollback" : "update", s->failed,
-			s->rules.action == UPDATE_ROLL_BACK && !back
-				? ": cannot roll back service because no previous spec is available"
-				: "");
+			rolls ? ": cannot roll back service because " : "",
+			rolls ? err_text(&hindered) : "");
 	status_set(update_edit(s), back ? UPDATE_ROLLBACK_PAUSED : UPDATE_PAUSED, why);
 }
 

@@ -58,6 +58,21 @@ void session_send(struct session *s, enum session_frame type, const struct table
 		stream_close(s->stream, -ENOBUFS, "the agent does not take what is sent");
 }
 
+/*
+ * As which member the node counts: while it still does as another than it is to be, that one, as it
+ * throws its log away when it hears that it is another.
+ */
+static uint64_t member_now(struct manager *m, const struct node *n)
+{
+	const struct raft_member *v;
+	size_t count = raft_node_members(manager_raft(m), &v);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(v[i].node, n->o.id) == 0)
+			return v[i].id;
+	return n->manager ? n->manager->raft_id : SESSION_NO_MEMBER;
+}
+
 static void welcome_send(struct session *s, enum session_frame type)
 {
 	struct store *store = manager_store(s->dispatcher->manager);
@@ -69,6 +84,8 @@ static void welcome_send(struct session *s, enum session_frame type)
 	managers_list(store, &w.managers.v, &w.managers.n);
 	if (n)
 		table_copy(&node_spec_table, &w.spec, &n->spec);
+	if (n && n->spec.role == ROLE_MANAGER)
+		w.raft_id = member_now(s->dispatcher->manager, n);
 	session_send(s, type, &session_welcome_table, &w);
 	table_done(&session_welcome_table, &w);
 }
@@ -461,6 +478,11 @@ static bool managers_changed(const struct node *old, const struct node *new)
 	return !was != !is || (was && strcmp(was, is) != 0);
 }
 
+static uint64_t member_of(const struct node *n)
+{
+	return n->manager ? n->manager->raft_id : 0;
+}
+
 static void node_event(struct dispatcher *d, const struct node *old, const struct node *new)
 {
 	struct session *s, *next;
@@ -468,9 +490,22 @@ static void node_event(struct dispatcher *d, const struct node *old, const struc
 
 	HASH_ITER (hh, d->sessions, s, next) {
 		bool own = new &&strcmp(s->node, new->o.id) == 0 && old &&
-			   !table_equal(&node_spec_table, &old->spec, &new->spec);
+			   (member_of(old) != member_of(new) ||
+			    !table_equal(&node_spec_table, &old->spec, &new->spec));
 
 		if (s->opened && (all || own))
+			welcome_send(s, SESSION_MANAGERS);
+	}
+}
+
+void dispatcher_members(struct dispatcher *d)
+{
+	struct session *s, *next;
+
+	HASH_ITER (hh, d->sessions, s, next) {
+		const struct node *n = store_node(manager_store(d->manager), s->node);
+
+		if (s->opened && n && n->spec.role == ROLE_MANAGER)
 			welcome_send(s, SESSION_MANAGERS);
 	}
 }

@@ -20,6 +20,8 @@ void dispatcher_accept(struct dispatcher *d, struct stream *s, const struct stre
 /* Tells a node what it is asked for, if its agent is in session here (model/data.h). */
 void dispatcher_data(struct dispatcher *d, const char *node, const struct data_request *r);
 
+/* The raft group has changed: managers are told as which of its members they count. */
+void dispatcher_members(struct dispatcher *d);
 /* This manager leads from now on, or no more. */
 void dispatcher_leading(struct dispatcher *d, bool leading);
 /* Another manager leads; NULL: none is known to, or this one does. */

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "manager/dispatcher_impl.h"
+#include "manager/secret_use.h"
 #include "model/secret.h"
 
 #define ASSIGN_BYTES (1u << 20) /* of one frame of assignments, about */
@@ -39,12 +40,6 @@ void names_clear(struct name **set)
 		HASH_DEL(*set, n);
 		free(n);
 	}
-}
-
-/* An agent is told of a task from its assignment until the task is deleted. */
-static bool task_is_for(const struct task *t, const char *node)
-{
-	return t && t->node && strcmp(t->node, node) == 0 && t->status.state >= TASK_ASSIGNED;
 }
 
 /*
@@ -149,51 +144,11 @@ static void assign_template(struct assign *a, const struct task *t)
 	assign_count(a, &template_table, tpl);
 }
 
-/* What its secrets and configs are called in the set of those to be sent: by id. */
-static void assign_secrets(struct session *s, const struct template *tpl)
+static void secret_want(void *arg, const char *id)
 {
-	const struct container_spec *c = tpl ? tpl->spec.container : NULL;
+	struct session *s = arg;
 
-	if (!c)
-		return;
-	LIST_EACH (r, &c->secrets)
-		names_add(&s->secrets, r->id);
-	LIST_EACH (r, &c->configs)
-		names_add(&s->secrets, r->id);
-}
-
-static bool template_uses(const struct template *tpl, const char *id)
-{
-	const struct container_spec *c = tpl ? tpl->spec.container : NULL;
-
-	if (!c)
-		return false;
-	LIST_EACH (r, &c->secrets)
-		if (strcmp(r->id, id) == 0)
-			return true;
-	LIST_EACH (r, &c->configs)
-		if (strcmp(r->id, id) == 0)
-			return true;
-	return false;
-}
-
-static bool task_may_use(const struct task *t, const char *node)
-{
-	return task_is_for(t, node) && task_is_wanted(t) && !task_state_final(t->status.state);
-}
-
-/* Whether a task on the node uses it now: it may have ended while the stream was busy. */
-static bool secret_is_for(const struct store *store, const char *node, const char *id)
-{
-	const struct task *t;
-	struct store_walk w;
-
-	store_walk_node_tasks(&w, store, node);
-	while ((t = store_walk_next(&w)))
-		if (task_may_use(t, node) &&
-		    template_uses(store_template(store, t->service, t->template_version), id))
-			return true;
-	return false;
+	names_add(&s->secrets, id);
 }
 
 static void secret_send(struct session *s, const struct secret *secret)
@@ -243,9 +198,7 @@ static void assign_task(struct assign *a, const struct task *t)
 		assign_send(a, true);
 	if (a->message.complete || t->status.state == TASK_ASSIGNED) {
 		assign_template(a, t);
-		if (task_may_use(t, a->session->node))
-			assign_secrets(a->session,
-				       store_template(a->store, t->service, t->template_version));
+		secrets_of_task(a->store, t, a->session->node, secret_want, a->session);
 	}
 	if (!task_state_final(t->status.state))
 		LIST_EACH (at, &t->networks)

@@ -189,8 +189,10 @@ static void on_members(void *arg)
 {
 	struct manager *m = arg;
 
-	if (!m->closing)
-		membership_wake(m->membership);
+	if (m->closing)
+		return;
+	membership_wake(m->membership);
+	dispatcher_members(m->dispatcher);
 }
 
 static void manager_reach(struct manager *m, const struct node *n)

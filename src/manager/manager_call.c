@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "manager/dispatcher.h"
 #include "manager/manager_impl.h"
+#include "manager/membership.h"
 
 /* How long an answer of the leader may wait for this manager to catch up. */
 #define CATCH_UP_MS 10000
@@ -21,6 +22,7 @@
 enum call_state {
 	CALL_WRITE,   /* in the queue here */
 	CALL_CONNECT, /* waits for a connection to the leader */
+	CALL_UNVOTE,  /* waits until the manager that is to be demoted votes no more */
 	CALL_SENT,    /* at the leader */
 	CALL_CATCHUP, /* answered by the leader; not applied here yet */
 	CALL_READ,    /* waits for a barrier here */
@@ -39,6 +41,7 @@ struct manager_call {
 	uint64_t sent_id;
 	bool entering; /* the asker's call has not returned yet */
 	bool ended;    /* and was answered meanwhile */
+	bool unvoting; /* a manager has no vote until this has ended */
 	struct world_timer timer;
 	struct manager_call *prev, *next;
 };
@@ -64,6 +67,8 @@ static void call_free(struct manager_call *c)
 
 	world_timer_stop(m->config.world, &c->timer);
 	m->calls_waiting -= c->state == CALL_CONNECT;
+	if (c->unvoting)
+		membership_unvote_end(m->membership);
 	if (m->calls_next == c)
 		m->calls_next = c->next;
 	if (m->calls == c)
@@ -215,6 +220,40 @@ static int call_write(struct manager_call *c, const struct control_request *r, s
 	return replica_write(c->manager->replica, &c->op, e);
 }
 
+static void call_unvoted(void *arg, int status, const struct err *e)
+{
+	struct manager_call *c = arg;
+	struct err why = ERR_INIT;
+
+	if (status == 0) {
+		c->entering = true;
+		status = call_write(c, c->request, &why);
+		(void)call_entered(c, status, &why);
+	} else {
+		call_end(c, status, e);
+	}
+}
+
+/* 1 when the call waits for it. */
+static int call_unvote(struct manager_call *c, const struct control_request *r, struct err *e)
+{
+	const struct node *n = demoted_node(c->manager, r);
+	int rc;
+
+	if (!n || !n->manager || n->o.version.index != r->version ||
+	    strcmp(n->o.id, c->manager->node) == 0)
+		return 0; /* nothing to take away, or to be refused */
+	rc = membership_unvote(c->manager->membership, n->o.id, n->manager->raft_id, call_unvoted,
+			       c, e);
+	if (rc < 0)
+		return rc;
+	if (!c->request)
+		c->request = table_dup(&control_request_table, r);
+	c->state = CALL_UNVOTE;
+	c->unvoting = true;
+	return 1;
+}
+
 /* At the leader */
 
 static void catch_up_late(struct world_timer *t)
@@ -309,6 +348,8 @@ static int call_route(struct manager_call *c, const struct control_request *r, s
 		rc = call_is_about_me(m, r, e);
 		if (rc == 0)
 			rc = call_yield(c, r, e);
+		if (rc == 0)
+			rc = call_unvote(c, r, e);
 		return rc == 0 ? call_write(c, r, e) : rc;
 	}
 	rc = manager_readable(m, e);
@@ -414,6 +455,7 @@ void manager_cancel(struct manager_call *c)
 		break;
 	case CALL_READ:
 	case CALL_YIELD:
+	case CALL_UNVOTE:
 		break;
 	}
 }

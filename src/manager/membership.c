@@ -4,18 +4,29 @@
  */
 #include "manager/membership.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 
 #define MEMBERSHIP_RETRY_MS 500
+#define UNVOTE_MS 10000 /* so long it waits for other changes to end */
+
+/* A manager that is about to be demoted. */
+struct unvote {
+	char node[ID_CLUSTER_LEN + 1]; /* "": none */
+	uint64_t raft_id, until_ms;
+	membership_done done; /* NULL once called */
+	void *arg;
+};
 
 struct membership {
 	const struct world *world;
 	struct replica *replica;
 	struct world_timer timer;
 	bool busy, stopped;
+	struct unvote unvote;
 	char after[ID_CLUSTER_LEN + 1]; /* the manager that was worked on last: others' turn */
 };
 
@@ -66,7 +77,7 @@ static const struct node *candidate_after(struct membership *m, const char *afte
 	while ((node = store_walk_next(&w))) {
 		const struct raft_member *member;
 
-		if (!is_manager(node))
+		if (!is_manager(node) || strcmp(node->o.id, m->unvote.node) == 0)
 			continue;
 		member = member_of(v, n, node->manager->raft_id);
 		if (!member || member->role != RAFT_NODE_VOTER)
@@ -111,6 +122,67 @@ static int member_drop(struct membership *m, const struct raft_member *v, size_t
 	return 0;
 }
 
+static void unvote_done(struct membership *m, int status, const struct err *e)
+{
+	membership_done done = m->unvote.done;
+
+	m->unvote.done = NULL;
+	if (done)
+		done(m->unvote.arg, status, e);
+}
+
+/* 1 when a change was begun, or it is over; else why it has to wait. */
+static int unvote_step(struct membership *m, const struct raft_member *v, size_t n, struct err *e)
+{
+	const struct raft_member *member = member_of(v, n, m->unvote.raft_id);
+	int rc;
+
+	if (!member || member->role != RAFT_NODE_VOTER) {
+		m->busy = false;
+		unvote_done(m, 0, NULL);
+		return 1;
+	}
+	rc = raft_node_demote(replica_raft(m->replica), member->id, change_done, m, e);
+	if (rc >= 0)
+		return 1;
+	if (world_mono_ms(m->world) < m->unvote.until_ms)
+		return rc;
+	m->busy = false;
+	unvote_done(m, rc, e);
+	return 1;
+}
+
+int membership_unvote(struct membership *m, const char *node, uint64_t raft_id,
+		      membership_done done, void *arg, struct err *e)
+{
+	struct unvote *u = &m->unvote;
+
+	if (u->node[0] || m->stopped)
+		return err_set(e, -EBUSY,
+			       "another manager is being demoted: try again when that is done");
+	*u = (struct unvote){.raft_id = raft_id,
+			     .until_ms = world_mono_ms(m->world) + UNVOTE_MS,
+			     .done = done,
+			     .arg = arg};
+	(void)snprintf(u->node, sizeof u->node, "%s", node);
+	membership_wake(m);
+	return 0;
+}
+
+void membership_unvote_end(struct membership *m)
+{
+	m->unvote = (struct unvote){0};
+	membership_wake(m);
+}
+
+static void unvote_fail(struct membership *m, int status, const char *why)
+{
+	struct err e = ERR_INIT;
+
+	if (m->unvote.done)
+		unvote_done(m, err_set(&e, status, "%s", why), &e);
+}
+
 static void membership_step(struct membership *m)
 {
 	const struct raft_member *v;
@@ -118,12 +190,16 @@ static void membership_step(struct membership *m)
 	size_t n;
 	int rc;
 
-	if (m->busy || m->stopped || !replica_is_leading(m->replica))
+	if (m->busy || m->stopped)
 		return;
+	if (!replica_is_leading(m->replica)) {
+		unvote_fail(m, -EHOSTUNREACH, "this manager leads the swarm no more: try again");
+		return;
+	}
 	n = raft_node_members(replica_raft(m->replica), &v);
 	m->busy = true; /* the answer may come before the call returns */
-	rc = member_drop(m, v, n, &e);
-	if (rc == 0)
+	rc = m->unvote.done ? unvote_step(m, v, n, &e) : member_drop(m, v, n, &e);
+	if (rc == 0 && !m->unvote.done)
 		rc = manager_add(m, v, n, &e);
 	if (rc <= 0)
 		m->busy = false;
@@ -149,6 +225,8 @@ struct membership *membership_new(const struct world *world, struct replica *r)
 
 void membership_stop(struct membership *m)
 {
+	if (!m->stopped)
+		unvote_fail(m, -ECANCELED, "this manager stops");
 	m->stopped = true;
 	world_timer_stop(m->world, &m->timer);
 }

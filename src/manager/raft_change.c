@@ -105,12 +105,33 @@ void node_change_poll(struct raft_node *n)
 	}
 }
 
+/*
+ * Whether the leader has committed an entry of its own term. Before that it may know of a change
+ * that a leader of before has begun and of none that another has, and two groups of which each has
+ * a majority could come to be (the flaw in single-server changes that Ongaro found in 2015).
+ */
+static bool has_committed(const struct raft *r)
+{
+	const struct raft_trail *t = &r->trail;
+
+	if (r->commit_index <= t->offset)
+		return t->snapshot.index == r->commit_index && t->snapshot.term == r->current_term;
+	for (unsigned i = t->front; i != t->back; i = (i + 1) % t->size)
+		if (r->commit_index <= t->records[i].index)
+			return t->records[i].term == r->current_term;
+	return false;
+}
+
 /* What must hold before any change; libraft leaves dangling requests where it refuses late. */
 static int may_change(const struct raft_node *n, struct err *e)
 {
 	if (!n->started || n->closing || n->raft.state != RAFT_LEADER)
 		return err_set(e, -EHOSTUNREACH,
 			       "this manager is not the leader: only the leader changes members");
+	if (!has_committed(&n->raft))
+		return err_set(
+			e, -EBUSY,
+			"this manager has just begun to lead the swarm; try again in a moment");
 	if (n->change.kind != CHANGE_NONE || n->raft.configuration_uncommitted_index != 0 ||
 	    n->raft.leader_state.promotee_id != 0 || n->raft.leader_state.transferee != 0)
 		return err_set(e, -EBUSY,

@@ -464,6 +464,39 @@ static void note_contact(struct raft_node *n, const struct raft_msg *msg)
 	}
 }
 
+/*
+ * Who counts as a voter is for the candidate to know: this member may not have received yet that it
+ * is one by now, and the candidate's group may have no majority without it. libraft 0.22.1 grants
+ * nothing as a spare, so that a group whose leader dies while it promotes a member would have no
+ * leader ever after. A vote that does not count is not counted by the candidate. Nor does libraft
+ * let a spare forget a leader that it has not heard of for long, for whose sake it would refuse.
+ */
+static void receive_as_voter(struct raft_node *n, struct raft_msg *msg)
+{
+	struct raft_configuration *c = &n->raft.configuration;
+	struct raft_server *servers = c->servers;
+	unsigned i = 0;
+	int role;
+
+	while (i < c->n && c->servers[i].id != n->raft.id)
+		i++;
+	if (msg->kind != RAFT_MSG_VOTE || i == c->n || servers[i].role == RAFT_VOTER) {
+		n->recv(&n->io, &msg->message);
+		return;
+	}
+	if (n->raft.state == RAFT_FOLLOWER && n->raft.follower_state.current_leader.id &&
+	    world_mono_ms(n->world) - n->contact_ms >= n->options.election_ms) {
+		raft_free(n->raft.follower_state.current_leader.address);
+		n->raft.follower_state.current_leader.address = NULL;
+		n->raft.follower_state.current_leader.id = 0;
+	}
+	role = servers[i].role;
+	servers[i].role = RAFT_VOTER;
+	n->recv(&n->io, &msg->message);
+	if (c->servers == servers) /* a vote changes no group */
+		servers[i].role = role;
+}
+
 int raft_node_receive(struct raft_node *n, const char *peer, const void *p, size_t len,
 		      struct err *e)
 {
@@ -490,7 +523,7 @@ int raft_node_receive(struct raft_node *n, const char *peer, const void *p, size
 		note_capacity(n, msg.from, msg.message.append_entries_result.capacity);
 	msg.message.server_address = peer;
 	node_enter(n);
-	n->recv(&n->io, &msg.message);
+	receive_as_voter(n, &msg);
 	node_leave(n);
 	return 0;
 }

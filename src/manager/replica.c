@@ -118,15 +118,17 @@ static int view_take(struct proposal *p, size_t from, struct err *e)
 	return changes_encode_from(&v->changes, from, &p->bytes);
 }
 
-/* The latest time that the leaders before this one have written. */
+/* The latest time that the leaders before this one have written where moments are waited for. */
 static int64_t written_time(const struct store *s)
 {
-	const struct task *t;
+	static const enum object_kind kinds[] = {KIND_TASK, KIND_SERVICE, KIND_NODE};
+	const struct object *o;
 	struct store_walk w;
 	int64_t ret = 0;
 
-	for (store_walk_kind(&w, s, KIND_TASK); (t = store_walk_next(&w));)
-		ret = MAX_OF(ret, t->o.updated);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		for (store_walk_kind(&w, s, kinds[i]); (o = store_walk_next(&w));)
+			ret = MAX_OF(ret, o->updated);
 	return ret;
 }
 

@@ -102,6 +102,30 @@ void service_spec_roll_back(struct service *s, bool swap, const struct store *vi
 	table_free(&service_spec_table, to);
 }
 
+static int gone(const char *what, const char *which, struct err *e)
+{
+	return err_set(e, -ENOENT, "%s %s, which the previous spec uses, is gone", what, which);
+}
+
+int service_spec_holds(const struct store *view, const struct service_spec *s, struct err *e)
+{
+	LIST_EACH (a, &s->task.networks) {
+		const struct network *n = store_network(view, a->target);
+
+		if (!n || n->pending_delete)
+			return gone("network", a->target, e);
+	}
+	if (!s->task.container)
+		return 0;
+	LIST_EACH (r, &s->task.container->secrets)
+		if (!store_get(view, KIND_SECRET, r->id))
+			return gone("secret", r->name, e);
+	LIST_EACH (r, &s->task.container->configs)
+		if (!store_get(view, KIND_CONFIG, r->id))
+			return gone("config", r->name, e);
+	return 0;
+}
+
 enum template_fit service_template_fit(const struct service *s, const struct template *old)
 {
 	struct task_spec a, b;

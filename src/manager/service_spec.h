@@ -24,6 +24,12 @@ void service_spec_roll_back(struct service *s, bool swap, const struct store *vi
 /* A template of the service as it is now. */
 struct object *service_template_make(const struct service *s, int64_t now_ns);
 
+/*
+ * Whether what an older specification names is still there: networks, secrets, configs. 0, or
+ * -ENOENT with a sentence that names what is gone.
+ */
+int service_spec_holds(const struct store *view, const struct service_spec *s, struct err *e);
+
 enum template_fit {
 	TEMPLATE_DIFFERS,
 	TEMPLATE_MOVES, /* only where tasks may be placed differs */

@@ -34,6 +34,7 @@ static const struct field session_welcome_fields[] = {
 	FIELD_U32(T, 2, data_port, NULL, 0),
 	FIELD_LIST(T, 3, managers, NULL, 0, session_manager),
 	FIELD_OBJ(T, 4, spec, NULL, 0, node_spec),
+	FIELD_U64(T, 25, raft_id, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(session_welcome, session_welcome_fields, TABLE_REST(session_welcome));

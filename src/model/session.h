@@ -69,10 +69,17 @@ struct session_manager {
 };
 extern const struct table session_manager_table;
 
+#define SESSION_NO_MEMBER UINT64_MAX /* ids of members have 63 bits */
+
 struct session_welcome {
 	uint32_t heartbeat_ms; /* the agent beats this often; silence for three of them is death */
 	uint32_t data_port;    /* UDP port of VXLAN */
 	LIST_OF(struct session_manager) managers;
+	/*
+	 * Of a node whose role is that of a manager: its member of the raft group, or
+	 * SESSION_NO_MEMBER while it has none. 0: a manager of before does not say it.
+	 */
+	uint64_t raft_id;
 	struct node_spec spec; /* labels, availability and role as the managers have them */
 	struct table_rest *rest;
 };

@@ -42,7 +42,7 @@ def all_vote(swarm):
     """Every manager has contact with a leader, and the leader with every manager."""
     for node in swarm.managers:
         try:
-            managers = [n["ManagerStatus"] for n in swarm.get(node, "/nodes")]
+            managers = [n["ManagerStatus"] for n in swarm.get(node, "/nodes") if "ManagerStatus" in n]
         except (OSError, http.client.HTTPException, Refused):
             return False
         if sum(m.get("Leader", False) for m in managers) != 1:

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from swarmlib import BIN, Cluster, Refused, wait_for
+from test_leader_kills import all_vote
 
 if os.geteuid() != 0:
     pytest.skip("needs root: it makes namespaces", allow_module_level=True)
@@ -127,6 +128,31 @@ def test_the_leader_demotes_itself(swarm):
     wait_worker(swarm, "w1", "m1")
     service = swarm.service("w1", "after", 3)
     swarm.wait_running("w2", service, 3)
+
+
+def test_demoted_and_promoted_while_it_slept(swarm):
+    """It never hears that it was a worker; its place in the group is another's by then."""
+    promote(swarm, "m1", "w1", "w2")
+    leader = swarm.leader()
+    sleeper = next(w for w in ("w1", "w2") if w != leader)
+    swarm.tool("pause", sleeper)
+    wait_for(
+        "it is unreachable",
+        lambda: managers(swarm, leader)[sleeper]["Reachability"] == "unreachable",
+        60,
+    )
+    set_role(swarm, leader, sleeper, "worker")
+    wait_for("it is no manager", lambda: sleeper not in managers(swarm, leader))
+    set_role(swarm, leader, sleeper, "manager")
+    swarm.tool("resume", sleeper)
+    wait_manager(swarm, leader, sleeper)
+    # It counts again: without one of the others it makes a majority.
+    other = next(m for m in swarm.managers if m not in (leader, sleeper))
+    wait_for("three vote", lambda: all_vote(swarm))
+    swarm.tool("crash", other)
+    swarm.managers.remove(other)
+    service = swarm.service(swarm.leader(), "voted", 0)
+    wait_for("it reads it", lambda: swarm.get(sleeper, f"/services/{service}"))
 
 
 def test_the_last_manager_stays(swarm):

@@ -26,6 +26,16 @@ enum sim_fault {
 	SIM_FAULT_ACK_BEFORE_DURABLE,
 	SIM_FAULT_OLD_TERM_COMMIT,
 	SIM_FAULT_ALLOCATOR_FORGETS,
+	SIM_FAULT_UPDATE_TOO_MANY,    /* one more than parallelism says */
+	SIM_FAULT_UPDATE_ORDER,       /* always start-first */
+	SIM_FAULT_ROLLBACK_ELSEWHERE, /* not to the specification that was */
+	SIM_FAULT_JOB_TOO_OFTEN,      /* one completion more */
+	SIM_FAULT_SECRET_TO_ALL,      /* to whatever node has had a task once */
+	SIM_FAULT_SECRET_STAYS,       /* its removal removes nothing */
+	SIM_FAULT_SECRET_MISSING,     /* services may name what is not there */
+	SIM_FAULT_SLOT_NOT_IDLE,      /* a task starts before the one before has ended */
+	SIM_FAULT_CRON_TWICE,         /* a time is meant more than once */
+	SIM_FAULT_CRON_OVERLAP,       /* whatever the policy says */
 };
 
 struct sim_options {

@@ -457,6 +457,7 @@ const struct sim_workload lists_workload = {
 	.program = &lists_program,
 	.options = {.snapshot_bytes = 16384, .trailing_bytes = 4096, .install_ms = 1000},
 	.wall_spread_ns = 1ull << 60,
+	.chaos_ms = 8000,
 	.calm_ms = 3000,
 	.heal_ms = 30000,
 	.prepare = lists_prepare,

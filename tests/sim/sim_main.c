@@ -2,8 +2,8 @@
  * shoal-sim: runs seeds of the simulation, each in a process of its own, and prints those that
  * fail; a seed replays exactly.
  *
- *   shoal-sim --seeds A..B [--workload lists|services] [--nodes 3|5] [--fault NAME [--expect]]
- *             [--trace] [--twice] [--inside]
+ *   shoal-sim --seeds A..B [--workload lists|services|schedules] [--nodes 3|5]
+ *             [--fault NAME [--expect]] [--trace] [--twice] [--inside]
  */
 #include <errno.h>
 #include <getopt.h>
@@ -31,9 +31,8 @@ struct args {
 };
 
 static const char usage[] =
-	"usage: shoal-sim --seeds A..B [--workload lists|services] [--nodes 3|5]\n"
-	"                 [--fault ack-before-durable|old-term-commit|allocator-forgets]\n"
-	"                 [--expect] [--twice] [--trace] [--inside]\n";
+	"usage: shoal-sim --seeds A..B [--workload lists|services|schedules] [--nodes 3|5]\n"
+	"                 [--fault NAME [--expect]] [--twice] [--trace] [--inside]\n";
 
 static int parse_seeds(const char *text, struct args *a)
 {
@@ -48,23 +47,37 @@ static int parse_seeds(const char *text, struct args *a)
 	return end == text || *end || errno || a->last < a->first ? -EINVAL : 0;
 }
 
+/* Those after the second are the services workloads'. */
+static const char *const faults[] = {
+	[SIM_FAULT_ACK_BEFORE_DURABLE] = "ack-before-durable",
+	[SIM_FAULT_OLD_TERM_COMMIT] = "old-term-commit",
+	[SIM_FAULT_ALLOCATOR_FORGETS] = "allocator-forgets",
+	[SIM_FAULT_UPDATE_TOO_MANY] = "update-too-many",
+	[SIM_FAULT_UPDATE_ORDER] = "update-order",
+	[SIM_FAULT_ROLLBACK_ELSEWHERE] = "rollback-elsewhere",
+	[SIM_FAULT_JOB_TOO_OFTEN] = "job-too-often",
+	[SIM_FAULT_SECRET_TO_ALL] = "secret-to-all",
+	[SIM_FAULT_SECRET_STAYS] = "secret-stays",
+	[SIM_FAULT_SECRET_MISSING] = "secret-missing",
+	[SIM_FAULT_SLOT_NOT_IDLE] = "slot-not-idle",
+	[SIM_FAULT_CRON_TWICE] = "cron-twice",
+	[SIM_FAULT_CRON_OVERLAP] = "cron-overlap",
+};
+
 static int parse_fault(const char *text, struct args *a)
 {
-	if (strcmp(text, "ack-before-durable") == 0)
-		a->fault = SIM_FAULT_ACK_BEFORE_DURABLE;
-	else if (strcmp(text, "old-term-commit") == 0)
-		a->fault = SIM_FAULT_OLD_TERM_COMMIT;
-	else if (strcmp(text, "allocator-forgets") == 0)
-		a->fault = SIM_FAULT_ALLOCATOR_FORGETS;
-	else
-		return -EINVAL;
-	return 0;
+	for (size_t i = 1; i < ARRAY_LEN(faults); i++)
+		if (strcmp(text, faults[i]) == 0)
+			a->fault = (enum sim_fault)i;
+	return a->fault ? 0 : -EINVAL;
 }
 
 static int parse_workload(const char *text, struct args *a)
 {
 	if (strcmp(text, services_workload.name) == 0)
 		a->workload = &services_workload;
+	else if (strcmp(text, schedules_workload.name) == 0)
+		a->workload = &schedules_workload;
 	else if (strcmp(text, lists_workload.name) == 0)
 		a->workload = &lists_workload;
 	else

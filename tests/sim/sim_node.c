@@ -300,6 +300,8 @@ void sim_node_start(struct sim_node *n, bool bootstrap)
 	struct raft_node_config config;
 	struct err e = ERR_INIT;
 
+	if (n->retired)
+		return;
 	sim_trace(n->sim, "%s starts", n->name);
 	sim_world_init(&n->world, n->sim, n);
 	if (n->program->open) {

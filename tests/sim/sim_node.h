@@ -39,6 +39,7 @@ struct sim_node {
 	unsigned place;
 	char name[ID_CLUSTER_LEN + 1];
 	uint64_t raft_id;
+	bool retired;       /* no manager at present: it does not start */
 	uint64_t committed; /* as far as the record knows this life */
 	struct sim_disk *disk;
 	struct raft_node_options options;

@@ -12,7 +12,6 @@
 #include "sim/sim_workload.h"
 
 #define FORM_MS 20000 /* to form a group without any trouble */
-#define CHAOS_MS 8000 /* of trouble */
 
 /* What a seed is about. */
 enum mood {
@@ -353,12 +352,23 @@ static void chaos(struct run *r)
 	struct sim *s = &r->sim;
 
 	r->workload->start(r->history);
-	r->chaos_end = s->now + (r->mood == MOOD_TERMS ? 4 : 1) * CHAOS_MS * SIM_MS;
+	r->chaos_end = s->now + (r->mood == MOOD_TERMS ? 4 : 1) * r->workload->chaos_ms * SIM_MS;
 	(void)sim_after(s, 100 * SIM_MS, NULL, on_trouble, NULL, r);
 	sim_run(s, r->chaos_end);
 }
 
 /* After it: everything is well again, and stays so. */
+
+static void describe_members(struct run *r, struct sim_node *of)
+{
+	static const char *const roles[] = {"spare", "voter"};
+	const struct raft_member *m;
+	size_t n = of->raft ? raft_node_members(of->raft, &m) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		sim_trace(&r->sim, "%s knows member %llu, %s: a %s", of->name,
+			  (unsigned long long)m[i].id, m[i].node, roles[m[i].role]);
+}
 
 static void describe(struct run *r)
 {
@@ -366,6 +376,7 @@ static void describe(struct run *r)
 		struct sim_node *n = r->sim.nodes[i];
 		struct raft_node_stats st = {0};
 
+		describe_members(r, n);
 		if (n->raft)
 			raft_node_stats(n->raft, &st);
 		sim_trace(&r->sim,
@@ -399,10 +410,15 @@ static void heal(struct run *r)
 	sim_run(s, s->now + w->calm_ms * SIM_MS);
 	w->stop(r->history);
 	while (!s->failure[0] && !formed(r)) {
-		if (s->now > until)
+		if (s->now > until) {
+			describe(r);
 			sim_fail(s, "the group has not all its voters %u ms after all was well",
 				 w->heal_ms);
-		form_step(r);
+		}
+		if (w->form_step)
+			w->form_step(r->history);
+		else
+			form_step(r);
 		sim_run(s, s->now + 100 * SIM_MS);
 	}
 	while (!s->failure[0] && !w->at_rest(r->history)) {

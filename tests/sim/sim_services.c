@@ -66,6 +66,7 @@ static void on_liveness(void *arg)
 	struct store_walk w;
 
 	(void)sim_after(m->services->sim, LIVENESS_MS * SIM_MS, m->node, on_liveness, NULL, m);
+	roles_wake(m);
 	if (!m->leading_us)
 		return;
 	for (store_walk_kind(&w, replica_store(m->replica), KIND_NODE);
@@ -103,18 +104,25 @@ static void on_leading(void *arg, bool leading)
 	sim_trace(m->services->sim, "%s %s", m->node->name,
 		  leading ? "is ready to lead" : "leads no more");
 	m->leading_us = leading ? m->services->sim->now : 0;
+	roles_wake(m);
+}
+
+static void on_members(void *arg)
+{
+	roles_wake(arg);
 }
 
 static void program_open(struct sim_node *n, bool bootstrap)
 {
 	struct manager_life *m = xcalloc(1, sizeof *m);
-	struct replica_config config = {.world = &n->world.world,
-					.io = sim_disk_open(n->disk),
-					.raft_id = n->raft_id,
-					.node = n->name,
-					.transport = sim_net_transport(n),
-					.options = n->options,
-					.events = {.arg = m, .leading = on_leading}};
+	struct replica_config config = {
+		.world = &n->world.world,
+		.io = sim_disk_open(n->disk),
+		.raft_id = n->raft_id,
+		.node = n->name,
+		.transport = sim_net_transport(n),
+		.options = n->options,
+		.events = {.arg = m, .leading = on_leading, .members = on_members}};
 	struct err e = ERR_INIT;
 
 	m->services = current;
@@ -127,6 +135,7 @@ static void program_open(struct sim_node *n, bool bootstrap)
 		return;
 	}
 	store_watch_add(replica_store(m->replica), &m->watch);
+	m->membership = membership_new(&n->world.world, m->replica);
 	n->raft = replica_raft(m->replica);
 	if ((bootstrap && replica_bootstrap(m->replica, &e) < 0) ||
 	    replica_start(m->replica, &e) < 0)
@@ -136,7 +145,10 @@ static void program_open(struct sim_node *n, bool bootstrap)
 
 static void on_closed(void *arg)
 {
-	free(arg);
+	struct manager_life *m = arg;
+
+	membership_free(m->membership);
+	free(m);
 }
 
 static void program_close(struct sim_node *n)
@@ -144,6 +156,7 @@ static void program_close(struct sim_node *n)
 	struct manager_life *m = n->self;
 
 	store_watch_remove(replica_store(m->replica), &m->watch);
+	membership_stop(m->membership);
 	replica_close(m->replica, on_closed, m);
 }
 
@@ -156,7 +169,16 @@ static void *services_prepare(struct sim *s)
 	current = xcalloc(1, sizeof *current);
 	current->sim = s;
 	allocator_forgets(s->options.fault == SIM_FAULT_ALLOCATOR_FORGETS);
+	flaw_set(s->options.fault);
 	return current;
+}
+
+static void *schedules_prepare(struct sim *s)
+{
+	struct services *v = services_prepare(s);
+
+	v->schedules = true;
+	return v;
 }
 
 static void services_start(void *self)
@@ -164,6 +186,7 @@ static void services_start(void *self)
 	struct services *v = self;
 
 	v->trouble = true;
+	roles_start(v);
 	users_start(v);
 	agents_start(v);
 }
@@ -177,7 +200,8 @@ static void services_trouble(void *self)
 	if (sim_once_in(v->sim, 2))
 		agents_trouble(v);
 	if (sim_once_in(v->sim, 8))
-		any->wall_offset_ns = (int64_t)sim_random(v->sim, services_workload.wall_spread_ns);
+		any->wall_offset_ns =
+			(int64_t)sim_random(v->sim, v->sim->options.workload->wall_spread_ns);
 }
 
 static void services_heal(void *self)
@@ -213,6 +237,11 @@ static struct manager_life *settled(struct services *v, const char **ret_why)
 	}
 	*ret_why = check_converged(v, replica_store(leader->replica));
 	return *ret_why ? NULL : leader;
+}
+
+static void services_form_step(void *self)
+{
+	admin_turn(self);
 }
 
 static bool services_at_rest(void *self)
@@ -297,6 +326,8 @@ static void services_free(void *self)
 		users_free(v);
 	if (v->agents)
 		agents_free(v);
+	slots_free(v);
+	crons_free(v);
 	free(v->versions);
 	free(v->writes);
 	free(v);
@@ -308,12 +339,37 @@ const struct sim_workload services_workload = {
 	.program = &services_program,
 	.options = {.snapshot_bytes = 32768, .trailing_bytes = 8192, .install_ms = 1000},
 	.wall_spread_ns = 1ull << 60,
+	.chaos_ms = 8000,
 	.calm_ms = 3000,
 	.heal_ms = 90000,
 	.prepare = services_prepare,
 	.start = services_start,
 	.trouble = services_trouble,
 	.heal = services_heal,
+	.form_step = services_form_step,
+	.stop = services_stop,
+	.at_rest = services_at_rest,
+	.why = services_why,
+	.judge = services_judge,
+	.acknowledged = services_acknowledged,
+	.free = services_free,
+};
+
+/* Scheduled jobs alone, for as long as some of their times come, with clocks that are off by a
+ * minute. */
+const struct sim_workload schedules_workload = {
+	.name = "schedules",
+	.program = &services_program,
+	.options = {.snapshot_bytes = 32768, .trailing_bytes = 8192, .install_ms = 1000},
+	.wall_spread_ns = 90 * NS_PER_SEC,
+	.chaos_ms = 150000,
+	.calm_ms = 20000,
+	.heal_ms = 120000,
+	.prepare = schedules_prepare,
+	.start = services_start,
+	.trouble = services_trouble,
+	.heal = services_heal,
+	.form_step = services_form_step,
 	.stop = services_stop,
 	.at_rest = services_at_rest,
 	.why = services_why,

@@ -30,6 +30,7 @@ struct agent {
 	struct sim_event *patience;
 	struct container *containers;
 	size_t n, cap;
+	struct agent_secrets secrets;
 };
 
 int agent_place(const char *node)
@@ -98,8 +99,38 @@ static void container_fail(struct agent *a, struct container *c)
 		container_set(a, c, sim_once_in(s, 3) ? TASK_COMPLETE : TASK_FAILED);
 }
 
+bool agent_runs(const struct services *v, const struct task *t)
+{
+	int place = t->node ? agent_place(t->node) : -1;
+	const struct container *c =
+		place < 0 ? NULL : container_of_task(&v->agents[place], t->o.id);
+
+	return c && c->state == TASK_RUNNING && !v->agents[place].down;
+}
+
+static void container_step(struct agent *a, struct container *c, const struct store *view,
+			   const struct task *t)
+{
+	enum task_state next = next_state(c->state);
+
+	if (next == TASK_READY && !secrets_are_held(&a->secrets, view, t))
+		return;
+	if (next == TASK_RUNNING)
+		check_runs(a->services, view, t);
+	container_set(a, c, next);
+}
+
+/* A scheduled job takes long enough for its next time to come. */
+static bool job_ends(const struct agent *a)
+{
+	struct services *v = a->services;
+
+	return sim_once_in(v->sim, v->schedules && v->trouble ? 700 : 3);
+}
+
 /* One turn of a container as the manager wants it. */
-static void container_turn(struct agent *a, struct container *c, const struct task *t)
+static void container_turn(struct agent *a, struct container *c, const struct store *view,
+			   const struct task *t)
 {
 	struct sim *s = a->services->sim;
 	enum task_state goal = t->desired == TASK_READY ? TASK_READY : TASK_RUNNING;
@@ -109,13 +140,13 @@ static void container_turn(struct agent *a, struct container *c, const struct ta
 	if (a->services->trouble && sim_once_in(s, 150)) {
 		container_fail(a, c);
 	} else if (t->desired == TASK_COMPLETE && c->state == TASK_RUNNING) {
-		if (sim_once_in(s, 3)) /* a job's task ends by itself */
+		if (job_ends(a))
 			container_set(a, c, TASK_COMPLETE);
 	} else if (!task_is_wanted(t) || task_state_final(t->status.state)) {
 		if (!sim_once_in(s, 3))
 			container_set(a, c, TASK_SHUTDOWN);
 	} else if (c->state < goal && !sim_once_in(s, 3)) {
-		container_set(a, c, next_state(c->state));
+		container_step(a, c, view, t);
 	}
 }
 
@@ -137,7 +168,7 @@ static void assignments_take(struct agent *a, const struct store *view)
 		if (!c)
 			c = container_add(a, t);
 		c->here = true;
-		container_turn(a, c, t);
+		container_turn(a, c, view, t);
 	}
 	for (size_t i = 0; i < a->n; i++)
 		if (a->containers[i].here)
@@ -341,6 +372,7 @@ static void on_turn(void *arg)
 	m = connected(a) ? svc_reader(v, a->manager) : NULL;
 	if (!m)
 		return;
+	secrets_turn(v, &a->secrets, a->id, replica_store(m->replica));
 	assignments_take(a, replica_store(m->replica));
 	leader = leader_through(a);
 	if (leader)
@@ -360,6 +392,7 @@ static void crash(struct agent *a)
 	sim_trace(a->services->sim, "agent %u crashes", a->place);
 	a->down = true;
 	a->manager = NULL;
+	secrets_forget(&a->secrets);
 	/* Its tasks end with it; or it even forgets that it had them. */
 	if (sim_once_in(a->services->sim, 4))
 		a->n = 0;
@@ -420,7 +453,9 @@ void agents_start(struct services *v)
 
 void agents_free(struct services *v)
 {
-	for (unsigned i = 0; i < SVC_AGENTS; i++)
+	for (unsigned i = 0; i < SVC_AGENTS; i++) {
 		free(v->agents[i].containers);
+		secrets_forget(&v->agents[i].secrets);
+	}
 	free(v->agents);
 }

@@ -10,6 +10,8 @@
 
 static void call_free(struct call *call)
 {
+	if (call->unvoting)
+		membership_unvote_end(call->unvoting);
 	table_done(&control_request_table, &call->request);
 	table_done(&control_answer_table, &call->answer);
 	free(call);
@@ -27,12 +29,29 @@ static int on_build(struct replica_op *op, struct control *c, struct err *e)
 	return control_build(c, &container_of(op, struct call, op)->request, e);
 }
 
+/* What others may have done meanwhile. */
+static bool may_be_refused(const struct call *call, const char *why)
+{
+	switch (call->request.op) {
+	case CONTROL_NETWORK_CREATE: /* a subnet may be that of a network which is not gone yet */
+		return true;
+	case CONTROL_SERVICE_CREATE:
+	case CONTROL_SERVICE_UPDATE:
+		return strstr(why, "must belong together") != NULL;
+	case CONTROL_SECRET_REMOVE:
+		return strstr(why, "in use by the following service") != NULL;
+	case CONTROL_NODE_UPDATE:
+		return strstr(why, "last manager") != NULL;
+	default:
+		return false;
+	}
+}
+
 static void on_done(struct replica_op *op, int status, uint64_t version, const struct err *e)
 {
 	struct call *call = container_of(op, struct call, op);
 
-	/* A subnet may be that of a network which is not gone yet. */
-	if (status == -ENOSYS || (status == -EINVAL && call->request.op != CONTROL_NETWORK_CREATE))
+	if (status == -ENOSYS || (status == -EINVAL && !may_be_refused(call, e ? e->msg : "")))
 		sim_fail(call->services->sim, "request %u was refused: %s", call->request.op,
 			 e ? e->msg : "");
 	call_end(call, status, version);
@@ -47,20 +66,59 @@ static void on_lost(void *arg)
 	call_end(call, -ECONNRESET, 0);
 }
 
+static void call_write(struct call *call, struct manager_life *m)
+{
+	int rc;
+
+	call->sent = true;
+	rc = replica_write(m->replica, &call->op, NULL);
+	if (rc < 0)
+		call_end(call, rc, 0);
+}
+
+static void on_unvoted(void *arg, int status, const struct err *e)
+{
+	struct call *call = arg;
+
+	(void)e;
+	if (status == 0)
+		call_write(call, call->life);
+	else
+		call_end(call, status, 0);
+}
+
+/* What a manager does that is asked to demote another: see membership_unvote(). */
+static bool role_unvote(struct manager_life *m, struct call *call)
+{
+	const struct control_request *r = &call->request;
+	const struct node *n =
+		r->op == CONTROL_NODE_UPDATE ? store_node(replica_store(m->replica), r->id) : NULL;
+	int rc;
+
+	if (!n || !n->manager || r->node->role != ROLE_WORKER || n->o.version.index != r->version ||
+	    !replica_is_leading(m->replica))
+		return false;
+	call->life = m;
+	rc = membership_unvote(m->membership, n->o.id, n->manager->raft_id, on_unvoted, call, NULL);
+	if (rc < 0)
+		call_end(call, rc, 0);
+	else
+		call->unvoting = m->membership;
+	return true;
+}
+
 static void on_arrival(void *arg)
 {
 	struct call *call = arg;
 	struct manager_life *m = svc_life(call->target);
-	int rc;
 
 	if (!m) {
 		on_lost(call);
 		return;
 	}
-	call->sent = true;
-	rc = replica_write(m->replica, &call->op, NULL);
-	if (rc < 0)
-		call_end(call, rc, 0);
+	if (role_unvote(m, call))
+		return;
+	call_write(call, m);
 }
 
 struct call *call_new(struct services *v, enum control_op op)

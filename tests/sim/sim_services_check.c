@@ -50,6 +50,9 @@ static void check_task(struct manager_life *m, const struct task *old, const str
 		sim_fail(s, "task %s goes back from %s (%s) to %s (%s)", new->o.id,
 			 task_state_name(old->status.state), task_state_name(old->desired),
 			 task_state_name(new->status.state), task_state_name(new->desired));
+	if (new->status.state == TASK_COMPLETE &&
+	    old->status.state != TASK_COMPLETE &&new->o.version.index > m->services->highest)
+		check_completed(m->services, store, new);
 	if (new->slot != old->slot || new->global != old->global ||
 	    task_iteration(new) != task_iteration(old) ||
 	    new->template_version != old->template_version ||
@@ -74,7 +77,13 @@ static void note_write(struct manager_life *m, const struct strmap *labels, uint
 		v->writes[number].applied = version;
 }
 
-/* A service or network is marked for removal: all open removals of it may have been this one. */
+static bool is_removal(const struct write *w)
+{
+	return w->op == CONTROL_SERVICE_REMOVE || w->op == CONTROL_NETWORK_REMOVE ||
+	       w->op == CONTROL_SECRET_REMOVE;
+}
+
+/* Marked for removal, or gone: all open removals of it may have been this one. */
 static void note_removal(struct manager_life *m, const char *id, uint64_t version)
 {
 	struct services *v = m->services;
@@ -82,10 +91,25 @@ static void note_removal(struct manager_life *m, const char *id, uint64_t versio
 	for (size_t i = 0; i < v->n_writes; i++) {
 		struct write *w = &v->writes[i];
 
-		if ((w->op == CONTROL_SERVICE_REMOVE || w->op == CONTROL_NETWORK_REMOVE) &&
-		    w->applied == 0 && strcmp(w->id, id) == 0)
+		if (is_removal(w) && w->applied == 0 && strcmp(w->id, id) == 0)
 			w->applied = version;
 	}
+}
+
+static void note_node(struct manager_life *m, const struct node *old, const struct node *new)
+{
+	struct services *v = m->services;
+
+	roles_changed(m, old, new);
+	if (!new || new->o.version.index > v->highest)
+		slots_node_changed(v, replica_store(m->replica), old, new);
+}
+
+/* The version in which something went is told once the batch is over. */
+static void note_gone(struct manager_life *m, const char *id)
+{
+	m->gone = true;
+	strs_add(&m->services->gone, id);
 }
 
 void check_change(struct manager_life *m, const struct object *old, const struct object *new)
@@ -98,6 +122,10 @@ void check_change(struct manager_life *m, const struct object *old, const struct
 		m->batch = hash_bytes(m->batch, bytes.p, bytes.len);
 	if (o->kind == KIND_TASK)
 		check_task(m, (const struct task *)old, (const struct task *)new);
+	if (o->kind == KIND_NODE)
+		note_node(m, (const struct node *)old, (const struct node *)new);
+	if (!new && (o->kind == KIND_SECRET || o->kind == KIND_CONFIG))
+		note_gone(m, o->id);
 	if (!new || new->version.index <= m->services->highest)
 		return;
 	if (o->kind == KIND_SERVICE) {
@@ -105,6 +133,7 @@ void check_change(struct manager_life *m, const struct object *old, const struct
 		const struct service *svc = (const struct service *)new;
 
 		note_write(m, &svc->spec.labels, new->version.index);
+		slots_service_changed(m->services, was, svc);
 		if (svc->pending_delete && !(was && was->pending_delete))
 			note_removal(m, o->id, new->version.index);
 	} else if (o->kind == KIND_NETWORK) {
@@ -114,6 +143,8 @@ void check_change(struct manager_life *m, const struct object *old, const struct
 		note_write(m, &net->spec.labels, new->version.index);
 		if (net->pending_delete && !(was && was->pending_delete))
 			note_removal(m, o->id, new->version.index);
+	} else if (o->kind == KIND_SECRET || o->kind == KIND_CONFIG) {
+		note_write(m, &((const struct secret *)new)->spec.labels, new->version.index);
 	}
 }
 
@@ -172,7 +203,7 @@ static bool starts_first(const struct store *s, const struct task *t)
 	const struct update_status *u = svc ? svc->update_status : NULL;
 	struct update_rules rules;
 
-	update_rules_of(svc ? svc->spec.update : NULL, &rules);
+	__real_update_rules_of(svc ? svc->spec.update : NULL, &rules);
 	return rules.start_first &&
 	       !(u && (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED));
 }
@@ -238,7 +269,7 @@ static void check_update(struct sim *sim, const struct store *s, const struct se
 	struct store_walk w;
 	uint64_t n = 0;
 
-	update_rules_of(back ? svc->spec.rollback : svc->spec.update, &rules);
+	__real_update_rules_of(back ? svc->spec.rollback : svc->spec.update, &rules);
 	restart_rules_of(&svc->spec.task, &restart);
 	/*
 	 * Only with this policy is a task tried again until it runs. On a node that could not have
@@ -324,9 +355,16 @@ void check_version(struct manager_life *m, uint64_t version)
 		record->whole = whole;
 	}
 	m->batch = 0;
+	if (m->gone && version > v->highest)
+		STRS_EACH (id, &v->gone)
+			note_removal(m, id, version);
+	strs_done(&v->gone);
+	m->gone = false;
 	if (version <= v->highest)
 		return;
 	v->highest = version;
+	check_secrets(v->sim, replica_store(m->replica));
+	check_crons(v, replica_store(m->replica));
 	check_nothing_twice(v->sim, replica_store(m->replica));
 	check_updates(v->sim, replica_store(m->replica));
 	check_moves(v->sim, replica_store(m->replica));
@@ -334,13 +372,34 @@ void check_version(struct manager_life *m, uint64_t version)
 
 /* Writes */
 
-size_t write_ask(struct services *v, enum control_op op)
+static enum object_kind kind_of(const struct control_request *r)
 {
+	switch (r->op) {
+	case CONTROL_NETWORK_CREATE:
+	case CONTROL_NETWORK_REMOVE:
+		return KIND_NETWORK;
+	case CONTROL_SECRET_CREATE:
+	case CONTROL_SECRET_UPDATE:
+	case CONTROL_SECRET_REMOVE:
+		return (enum object_kind)r->kind;
+	default:
+		return KIND_SERVICE;
+	}
+}
+
+size_t write_ask(struct services *v, const struct control_request *r)
+{
+	struct write *w;
+
 	if (v->n_writes == v->cap_writes) {
 		v->cap_writes = v->cap_writes ? v->cap_writes * 2 : 256;
 		v->writes = xreallocarray(v->writes, v->cap_writes, sizeof *v->writes);
 	}
-	v->writes[v->n_writes] = (struct write){.op = op, .after = v->acknowledged_version};
+	w = &v->writes[v->n_writes];
+	*w = (struct write){
+		.op = (enum control_op)r->op, .kind = kind_of(r), .after = v->acknowledged_version};
+	if (is_removal(w))
+		(void)snprintf(w->id, sizeof w->id, "%s", r->id);
 	return v->n_writes++;
 }
 
@@ -399,7 +458,7 @@ static uint64_t places_wanted(const struct service *svc)
 {
 	if (service_is_global(&svc->spec))
 		return SVC_AGENTS;
-	return svc->spec.mode.replicated_job ? job_completions(&svc->spec)
+	return svc->spec.mode.replicated_job ? __real_job_completions(&svc->spec)
 					     : service_replicas(&svc->spec);
 }
 
@@ -502,10 +561,12 @@ const char *check_converged(struct services *v, const struct store *s)
 	const char *what;
 	struct store_walk w;
 
-	if (store_count(s, KIND_NODE) != SVC_AGENTS)
+	if (store_count(s, KIND_NODE) != SVC_AGENTS + v->sim->options.nodes)
 		return "not all nodes have joined";
 	for (store_walk_kind(&w, s, KIND_NODE); (n = store_walk_next(&w));)
-		if (n->status.state != NODE_READY || n->spec.availability != AVAILABILITY_ACTIVE)
+		if (agent_place(n->o.id) < 0 ? n->spec.role != ROLE_MANAGER
+					     : n->status.state != NODE_READY ||
+						       n->spec.availability != AVAILABILITY_ACTIVE)
 			return because("node %s has state %d, availability %d", n->o.id,
 				       (int)n->status.state, (int)n->spec.availability);
 	for (store_walk_kind(&w, s, KIND_SERVICE); (svc = store_walk_next(&w));) {
@@ -515,16 +576,15 @@ const char *check_converged(struct services *v, const struct store *s)
 		if (what)
 			return what;
 	}
-	(void)v;
+	if (schedule_left(s))
+		return "a job is scheduled";
 	return leftovers(s);
 }
 
 static bool removal_was_asked(const struct services *v, const char *id)
 {
 	for (size_t i = 0; i < v->n_writes; i++)
-		if ((v->writes[i].op == CONTROL_SERVICE_REMOVE ||
-		     v->writes[i].op == CONTROL_NETWORK_REMOVE) &&
-		    strcmp(v->writes[i].id, id) == 0)
+		if (is_removal(&v->writes[i]) && strcmp(v->writes[i].id, id) == 0)
 			return true;
 	return false;
 }
@@ -536,19 +596,15 @@ void check_writes(struct services *v, const struct store *s)
 			 v->highest, store_version(s));
 	for (size_t i = 0; i < v->n_writes && !v->sim->failure[0]; i++) {
 		const struct write *w = &v->writes[i];
-		bool removal = w->op == CONTROL_SERVICE_REMOVE || w->op == CONTROL_NETWORK_REMOVE;
-		enum object_kind kind =
-			w->op == CONTROL_NETWORK_CREATE || w->op == CONTROL_NETWORK_REMOVE
-				? KIND_NETWORK
-				: KIND_SERVICE;
+		bool removal = is_removal(w);
 
 		if (w->status == WRITE_REFUSED && w->applied != 0 && !removal)
 			sim_fail(v->sim, "write %zu was refused, and made", i);
 		if (w->status != WRITE_OK || w->op == CONTROL_NODE_UPDATE)
 			continue;
-		if (removal && store_get(s, kind, w->id))
+		if (removal && store_get(s, w->kind, w->id))
 			sim_fail(v->sim, "what write %zu removed is there: %s", i, w->id);
-		if (!removal && !removal_was_asked(v, w->id) && !store_get(s, kind, w->id))
+		if (!removal && !removal_was_asked(v, w->id) && !store_get(s, w->kind, w->id))
 			sim_fail(v->sim, "what write %zu made is gone: %s", i, w->id);
 	}
 }

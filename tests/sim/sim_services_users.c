@@ -24,10 +24,11 @@ static void on_turn(void *arg);
 static void next_turn(struct user *u)
 {
 	struct sim *s = u->services->sim;
+	uint64_t pause_ms = u->services->schedules ? 6000 : 150;
 
 	if (!u->services->stopped)
-		(void)sim_after(s, 10 * SIM_MS + sim_random(s, 150 * SIM_MS), NULL, on_turn, NULL,
-				u);
+		(void)sim_after(s, 10 * SIM_MS + sim_random(s, pause_ms * SIM_MS), NULL, on_turn,
+				NULL, u);
 }
 
 static void on_answer(void *arg, struct call *call, int status, uint64_t version)
@@ -105,11 +106,11 @@ static struct update_config *update_make(struct sim *s, const char *name, const 
 }
 
 /* What runs on each node reserves nothing: there might be no room on one of them. */
-static void mode_make(struct sim *s, struct service_spec *spec)
+static void mode_make(struct sim *s, struct service_spec *spec, bool scheduled)
 {
 	uint64_t n = sim_random(s, SVC_REPLICAS + 1), few = 1 + sim_random(s, 3);
 
-	switch (sim_random(s, 6)) {
+	switch (scheduled ? 1 + sim_random(s, 2) : sim_random(s, 6)) {
 	case 0:
 		spec->mode.global = xcalloc(1, sizeof *spec->mode.global);
 		return;
@@ -137,9 +138,13 @@ static struct service_spec *service_make(struct services *v, const struct store 
 	char network[8];
 
 	spec->name = xstrdup(name);
-	mode_make(s, spec);
+	mode_make(s, spec, v->schedules);
 	spec->task.container = xcalloc(1, sizeof *spec->task.container);
 	spec->task.container->image = xstrdup("busybox:latest");
+	if (v->schedules)
+		schedule_choose(v, &spec->labels);
+	if (sim_once_in(s, 2))
+		secrets_choose(v, view, spec->task.container);
 	spec->task.restart = restart_make(s);
 	service_constrain(s, &spec->task);
 	if (!service_is_job(spec)) {
@@ -154,7 +159,8 @@ static struct service_spec *service_make(struct services *v, const struct store 
 	return spec;
 }
 
-static struct call *service_change(struct user *u, const struct service *old)
+static struct call *service_change(struct user *u, const struct store *view,
+				   const struct service *old)
 {
 	struct sim *s = u->services->sim;
 	struct call *call;
@@ -180,6 +186,10 @@ static struct call *service_change(struct user *u, const struct service *old)
 	spec = call->request.service = table_dup(&service_spec_table, &old->spec);
 	if (spec->mode.replicated && !sim_once_in(s, 3))
 		*spec->mode.replicated->replicas = sim_random(s, SVC_REPLICAS + 1);
+	else if (u->services->schedules && sim_once_in(s, 2))
+		schedule_choose(u->services, &spec->labels);
+	else if (sim_once_in(s, 3))
+		secrets_choose(u->services, view, spec->task.container);
 	else if (sim_once_in(s, 2))
 		spec->task.force_update++;
 	else
@@ -197,7 +207,7 @@ static struct call *service_call(struct user *u, const struct store *view)
 		       (unsigned)sim_random(u->services->sim, SVC_SERVICES));
 	old = (const struct service *)store_named(view, KIND_SERVICE, name);
 	if (old)
-		return service_change(u, old);
+		return service_change(u, view, old);
 	call = call_new(u->services, CONTROL_SERVICE_CREATE);
 	call->request.service = service_make(u->services, view, name);
 	return call;
@@ -258,12 +268,17 @@ static const struct node *any_node(struct services *v, const struct store *view)
 
 static struct call *choose_call(struct user *u, const struct store *view)
 {
-	uint64_t dice = sim_random(u->services->sim, 10);
+	uint64_t dice = sim_random(u->services->sim, 12);
 	const struct node *node = dice == 0 ? any_node(u->services, view) : NULL;
+	struct call *call = dice == 1 ? role_call(u->services, view) : NULL;
 
-	if (node)
+	if (call)
+		return call;
+	if (node && agent_place(node->o.id) >= 0)
 		return node_call(u->services, node, false);
-	return dice <= 2 ? network_call(u, view) : service_call(u, view);
+	if (dice == 2)
+		return secret_call(u->services, view);
+	return dice <= 4 ? network_call(u, view) : service_call(u, view);
 }
 
 /* Asking */
@@ -288,15 +303,15 @@ static void ask(struct user *u, struct call *call, struct sim_node *target)
 	struct sim *s = v->sim;
 	struct control_request *r = &call->request;
 
-	u->number = write_ask(v, (enum control_op)r->op);
+	u->number = write_ask(v, r);
 	v->writes[u->number].unmarked =
 		r->op == CONTROL_NODE_UPDATE || r->rollback || r->op == CONTROL_SERVICE_REBALANCE;
 	if (r->service)
 		label(&r->service->labels, u->number);
 	if (r->network)
 		label(&r->network->labels, u->number);
-	if (r->op == CONTROL_SERVICE_REMOVE || r->op == CONTROL_NETWORK_REMOVE)
-		(void)snprintf(v->writes[u->number].id, sizeof v->writes[0].id, "%s", r->id);
+	if (r->secret)
+		label(&r->secret->labels, u->number);
 	sim_trace(s, "user %u asks %s: write %zu, request %u, %s", u->id, target->name, u->number,
 		  r->op,
 		  r->id        ? r->id
@@ -348,6 +363,21 @@ static struct call *resume_call(struct services *v, const struct store *view)
 	return NULL;
 }
 
+/* What runs again and again never rests: it goes, once nothing of it is late. */
+static struct call *schedule_end_call(struct services *v, struct manager_life *leader)
+{
+	const struct store *view = replica_store(leader->replica);
+	const struct service *svc = schedule_left(view);
+	struct call *call;
+
+	if (!svc || !schedules_are_decided(view, replica_now_ns(leader->replica)))
+		return NULL;
+	call = call_new(v, CONTROL_SERVICE_REMOVE);
+	call->request.id = xstrdup(svc->o.id);
+	(void)write_ask(v, &call->request);
+	return call;
+}
+
 static void on_admin(void *arg, struct call *call, int status, uint64_t version)
 {
 	struct services *v = arg;
@@ -373,6 +403,7 @@ void admin_turn(struct services *v)
 	struct manager_life *leader = svc_leader(v);
 	const struct node *n;
 	struct store_walk w;
+	struct call *call;
 
 	if (v->admin || !leader)
 		return;
@@ -380,13 +411,20 @@ void admin_turn(struct services *v)
 	     (n = store_walk_next(&w));) {
 		const char *zone = strmap_get(&n->spec.labels, "zone");
 
+		if (agent_place(n->o.id) < 0)
+			continue;
 		if (n->spec.availability == AVAILABILITY_ACTIVE &&
 		    (!zone || strcmp(zone, "east") == 0))
 			continue;
 		admin_ask(v, node_call(v, n, true), leader->node);
 		return;
 	}
-	admin_ask(v, resume_call(v, replica_store(leader->replica)), leader->node);
+	call = role_admin_call(v, replica_store(leader->replica));
+	if (!call)
+		call = resume_call(v, replica_store(leader->replica));
+	if (!call)
+		call = schedule_end_call(v, leader);
+	admin_ask(v, call, leader->node);
 }
 
 void users_start(struct services *v)

@@ -12,6 +12,7 @@ struct sim_workload {
 	const struct sim_program *program;
 	struct raft_node_options options;
 	uint64_t wall_spread_ns; /* how far the managers' clocks are set wrong */
+	unsigned chaos_ms;       /* of trouble */
 	unsigned calm_ms;        /* its users go on for so long after all is well again */
 	unsigned heal_ms;        /* in which all must come to rest after that */
 	/* Before there is any manager. */
@@ -20,6 +21,8 @@ struct sim_workload {
 	void (*start)(void *self);
 	void (*trouble)(void *self); /* one of its own; may be NULL */
 	void (*heal)(void *self);    /* what it has broken itself is well again; may be NULL */
+	/* Brings a member back that is none; NULL: raft's members are the driver's. */
+	void (*form_step)(void *self);
 	/* Nobody asks for anything new. */
 	void (*stop)(void *self);
 	/* All has come to rest, and the managers agree. */
@@ -31,4 +34,4 @@ struct sim_workload {
 	void (*free)(void *self);
 };
 
-extern const struct sim_workload lists_workload, services_workload;
+extern const struct sim_workload lists_workload, services_workload, schedules_workload;
