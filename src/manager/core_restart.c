@@ -147,8 +147,9 @@ static bool drain(struct core_restart *c, struct core_step *step, const struct s
 	for (size_t i = 0; i < slot->n; i++) {
 		const struct move_mark *m = slot_task(slot, i)->move;
 
+		/* Whoever has a move under way in the slot has to be done with it first. */
 		if (!core_is_current(step, &slot_task(slot, i)->o) ||
-		    is_drain_move(slot_task(slot, i)))
+		    move_is_coming(slot_task(slot, i)) || is_drain_move(slot_task(slot, i)))
 			return true;
 		if (m && m->of && m->failed && strcmp(m->of, t->o.id) == 0)
 			again = MAX_OF(again, m->failed + rules.again);

@@ -424,6 +424,35 @@ static void drain_stuck(void **state)
 	drain_stuck_run(moved_hang, LIMIT_MOVE_WAIT_MS * NS_PER_MS * 2, true);
 }
 
+/*
+ * Where the rebalance moved a task to is drained before that is settled: one of the two is at it,
+ * and the slot has never more than the old task and one that takes its place.
+ */
+static void drain_moved(void **state)
+{
+	struct cores *c = crowded(NULL, 1, false);
+	struct service *s = cores_edit(c, KIND_SERVICE, "web");
+	size_t before;
+
+	table_free(&update_config_table, s->spec.update);
+	s->spec.update = update_make(1, "pause", "start-first");
+	service_change(c, s);
+	(void)cores_quiet(c);
+	join(c);
+	service_rebalance(c, "web");
+	(void)cores_settle(c);
+	(void)agents_run(c);
+	before = tasks_count(c, "web", is_any);
+	assert_int_equal(before, 7);
+	node_availability(c, "n2", AVAILABILITY_DRAIN);
+	node_availability(c, "n3", AVAILABILITY_DRAIN);
+	(void)cores_step(c, RESTART, NULL);
+	assert_int_equal(tasks_count(c, "web", is_any), before);
+	cores_pass(c, 900 * NS_PER_SEC);
+	assert_spread(c, 6, 0, 0);
+	cores_free(c);
+}
+
 /* The node dies, an update comes, the last node is drained: in the middle of it. */
 static void drain_between(void **state)
 {
@@ -461,9 +490,10 @@ static void drain_between(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ask),       TEST(one_at_a_time),  TEST(automatic),   TEST(stuck),
-		TEST(both_fail), TEST(update_between), TEST(no_room),     TEST(many_services),
-		TEST(shrunk),    TEST(drain),          TEST(drain_stuck), TEST(drain_between),
+		TEST(ask),           TEST(one_at_a_time),  TEST(automatic),   TEST(stuck),
+		TEST(both_fail),     TEST(update_between), TEST(no_room),     TEST(many_services),
+		TEST(shrunk),        TEST(drain),          TEST(drain_stuck), TEST(drain_moved),
+		TEST(drain_between),
 	};
 
 	return RUN_TESTS(tests);
