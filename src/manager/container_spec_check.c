@@ -26,6 +26,18 @@ static int missing(struct err *e, const char *what)
 	return err_set(e, -ENOSYS, "%s is not implemented", what);
 }
 
+static bool is_set(const char *text)
+{
+	return text && *text;
+}
+
+/* No label is ever set here: asking for none, as SDKs do in so many words, is asking for nothing.
+ */
+static bool selinux_asks(const struct selinux_context *c)
+{
+	return is_set(c->user) || is_set(c->role) || is_set(c->type) || is_set(c->level);
+}
+
 /* What the container's specification may have that nothing carries out yet. */
 static int container_features_check(const struct container_spec *s, struct err *e)
 {
@@ -37,7 +49,7 @@ static int container_features_check(const struct container_spec *s, struct err *
 	}
 	if (p && p->credential_spec)
 		return missing(e, "ContainerSpec.Privileges.CredentialSpec");
-	if (p && p->selinux)
+	if (p && p->selinux && selinux_asks(p->selinux))
 		return missing(e, "ContainerSpec.Privileges.SELinuxContext");
 	if (s->isolation && *s->isolation && strcmp(s->isolation, "default") != 0)
 		return missing(e, "ContainerSpec.Isolation");

@@ -93,6 +93,8 @@ INSIDE = {
     "OomScoreAdj": ({"OomScoreAdj": 321}, "cat /proc/1/oom_score_adj", "321"),
     "Privileges.NoNewPrivileges": ({"Privileges": {"NoNewPrivileges": True}},
                                    "grep NoNewPrivs /proc/1/status | cut -f2", "1"),
+    "Privileges.SELinuxContext": ({"Privileges": {"SELinuxContext": {"Disable": True, "Level": ""}}},
+                                  "echo no label", "no label"),
     "Privileges.Seccomp": ({"Privileges": {"Seccomp": {"Mode": "unconfined"}}},
                            "grep Seccomp: /proc/1/status | cut -f2", "0"),
     "Privileges.Seccomp.Profile": (
