@@ -23,6 +23,7 @@ static int order(const void *a, const void *b)
 static void measure(struct engine_socket *s, const char *name, const char *path, size_t times)
 {
 	int64_t took[TIMES_MAX];
+	size_t middle;
 
 	(void)engine_socket_size(s, path); /* to warm up */
 	for (size_t i = 0; i < times; i++) {
@@ -32,7 +33,8 @@ static void measure(struct engine_socket *s, const char *name, const char *path,
 		took[i] = clock_mono_ns() - from;
 	}
 	qsort(took, times, sizeof took[0], order);
-	(void)printf("%s %.3f ms\n", name, (double)took[times / 2] / 1e6);
+	middle = times / 2;
+	(void)printf("%s %.3f ms\n", name, (double)took[middle] / 1e6);
 }
 
 int main(int argc, char **argv)

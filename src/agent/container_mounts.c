@@ -194,7 +194,7 @@ static int add_mount(struct container *c, const struct mount *in, const char *ro
 {
 	const char *type = in->type ? in->type : "";
 	bool bind = strcmp(type, "bind") == 0;
-	struct container_mount *m;
+	struct container_mount *m = NULL;
 	int rc = mount_check(in, e);
 
 	if (rc == 0)

@@ -285,8 +285,10 @@ static void data_read(struct session_client *c, const struct frame_view *f)
 static void left_fire(uv_timer_t *t)
 {
 	struct session_client *c = t->data;
+	void (*left)(void *arg) = c->left;
 
-	c->left(c->left_arg);
+	c->left = NULL; /* once: the session may be lost on the way out */
+	left(c->left_arg);
 }
 
 /* Not from within the stream's own call: the session is closed then. */

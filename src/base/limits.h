@@ -166,7 +166,7 @@
 /* What a node offers to tasks and what they ask of it */
 #define LIMIT_GENERICS 256u               /* generic resources of a node, or of a service */
 #define LIMIT_GENERIC_NAME 128u           /* characters of a kind, or of a name of one */
-#define LIMIT_GENERIC_NUMBER 1000000000ll /* so many of a kind */
+#define LIMIT_GENERIC_NUMBER 1000000000LL /* so many of a kind */
 #define LIMIT_TASK_DEVICES 64u            /* devices of one task, or of one node's permission */
 #define LIMIT_PRIVILEGED_DEVICES 4096u    /* devices of the host that a privileged container has */
 #define LIMIT_SERVICE_PORTS 1024u         /* ports of one service, or of one container */

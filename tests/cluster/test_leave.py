@@ -45,6 +45,23 @@ def test_tasks_of_a_node_that_leaves_are_replaced_at_once(swarm, name):
         swarm.get("m1", f"/nodes/{node}")
 
 
+def test_the_leader_leaves():
+    """Its session ends on the way, as it hands its leadership over."""
+    swarm = FaultCluster(2, 1)
+    try:
+        service = swarm.service("m1", "led", 4)
+        swarm.wait_running("m1", service, 4)
+        leader = swarm.leader()
+        other = next(m for m in swarm.managers if m != leader)
+        swarm.ask(leader, "POST", "/swarm/leave?force=1")
+        assert swarm.get(leader, "/info")["Swarm"]["LocalNodeState"] == "inactive"
+        swarm.managers.remove(leader)
+        assert swarm.leader() == other
+        swarm.wait_running(other, service, 4)
+    finally:
+        swarm.down()
+
+
 def test_a_node_leaves_though_no_manager_answers(swarm):
     """It waits two seconds for the managers, and no longer."""
     swarm.tool("pause", "m1")
