@@ -2,6 +2,7 @@
  * The mounts of a container as a user writes them, taken apart: see container_spec.h. Pure but for
  * the names of volumes without one.
  */
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -201,6 +202,7 @@ static int add_mount(struct container *c, const struct mount *in, const char *ro
 		rc = add(c, in->target, &m, e);
 	if (rc < 0)
 		return rc;
+	assert(m);
 	m->rw = !in->read_only;
 	if (strcmp(type, "tmpfs") == 0) {
 		m->type = xstrdup("tmpfs");
