@@ -121,7 +121,7 @@ static void leader_changed(void *arg, const struct object *old, const struct obj
 	struct leader *l = arg;
 
 	for (int i = 0; i < CORES; i++)
-		l->core[i]->class->event(l->core[i], l->store, old, new);
+		core_event(l->core[i], l->store, old, new);
 }
 
 static void leader_apply(struct leader *l, struct changes *c)
@@ -257,7 +257,7 @@ static struct leader *leader_new(void)
 	l->store = store_new();
 	for (int i = 0; i < CORES; i++) {
 		l->core[i] = makers[i]();
-		l->core[i]->class->reset(l->core[i], l->store);
+		core_reset(l->core[i], l->store);
 	}
 	l->watch.changed = leader_changed;
 	l->watch.arg = l;
@@ -268,7 +268,7 @@ static struct leader *leader_new(void)
 static void leader_free(struct leader *l)
 {
 	for (int i = 0; i < CORES; i++)
-		l->core[i]->class->free(l->core[i]);
+		core_free(l->core[i]);
 	store_watch_remove(l->store, &l->watch);
 	store_free(l->store);
 	free(l);
@@ -314,7 +314,7 @@ static void bench_cores(const char *name, size_t services)
 	tasks_run(l);
 	with_cores = memory_used() - before;
 	for (int i = 0; i < CORES; i++) {
-		l->core[i]->class->free(l->core[i]);
+		core_free(l->core[i]);
 		l->core[i] = (struct core * (*[])(void)){core_replicated_new, core_allocator_new,
 							 core_scheduler_new,  core_restart_new,
 							 core_enforcer_new,   core_reaper_new}[i]();

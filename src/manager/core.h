@@ -2,8 +2,8 @@
  * The shape of the manager's cores: orchestrators, restart supervisor, allocator, scheduler,
  * reaper, constraint enforcer. A core is a step function: given the store and the time it yields
  * changes; it has no other effect, and no clock, randomness or I/O of its own. What it keeps
- * between steps is only derived from the store (what is dirty, sums a node), told by `event` and
- * rebuilt by `reset` when leadership starts. The leader runs all cores in turn between two
+ * between steps is only derived from the store (what is dirty, sums a node), told by events and
+ * rebuilt by core_reset() when leadership starts. The leader runs all cores in turn between two
  * proposals; a step sees the store with all earlier steps applied.
  */
 #pragma once
@@ -26,23 +26,53 @@ struct core_step {
 };
 
 struct core;
+/* Kinds of objects that a core derives from, at most. */
+#define CORE_DERIVES_MAX 4
+
+/* What one core is. Whatever may be NULL or empty is left out of its initialiser. */
 struct core_class {
 	const char *name;
-	/* Forgets all and derives it again: leadership starts, or the store was swapped. */
-	void (*reset)(struct core *c, const struct store *s);
-	/* One applied change: `old` NULL for a create, `new` for a delete. Cheap. */
-	void (*event)(struct core *c, const struct store *s, const struct object *old,
-		      const struct object *new);
+	size_t size; /* of its struct, which begins with the struct core */
+	/* What it begins with besides zeros, or NULL; and its end, which frees what it keeps. */
+	void (*init)(struct core *c);
+	void (*done)(struct core *c);
+	/* The kinds whose objects core_reset() tells it of, in this order. */
+	enum object_kind derives[CORE_DERIVES_MAX];
+	/* After that: what it derives in another way, or NULL. */
+	void (*derived)(struct core *c, const struct store *s);
+	/*
+	 * One applied change: `old` NULL for a create, `new` for a delete. Cheap. NULL: objects of
+	 * the kind mean nothing to it.
+	 */
+	void (*cluster)(struct core *c, const struct store *s, const struct cluster *old,
+			const struct cluster *new);
+	void (*node)(struct core *c, const struct store *s, const struct node *old,
+		     const struct node *new);
+	void (*service)(struct core *c, const struct store *s, const struct service *old,
+			const struct service *new);
+	void (*template)(struct core *c, const struct store *s, const struct template *old,
+			 const struct template *new);
+	void (*task)(struct core *c, const struct store *s, const struct task *old,
+		     const struct task *new);
+	void (*network)(struct core *c, const struct store *s, const struct network *old,
+			const struct network *new);
 	/*
 	 * Adds its changes to step->out. Returns the wall time (ns) at which it wants to step again
 	 * though nothing changed, or CORE_IDLE. Must be cheap when nothing is dirty: O(1).
 	 */
 	int64_t (*step)(struct core *c, struct core_step *step);
-	void (*free)(struct core *c);
 };
 struct core {
 	const struct core_class *class;
 };
+
+struct core *core_new(const struct core_class *class);
+void core_free(struct core *c);
+/* Forgets all and derives it again: leadership starts, or the store was swapped. */
+void core_reset(struct core *c, const struct store *s);
+/* One applied change, of whatever kind. */
+void core_event(struct core *c, const struct store *s, const struct object *old,
+		const struct object *new);
 
 struct core *core_replicated_new(void); /* slots of replicated services, scaling, replacement */
 struct core *core_update_new(void);     /* changed templates: rolling updates and rollbacks */

@@ -184,27 +184,7 @@ static int64_t allocator_step(struct core *core, struct core_step *step)
 	return c->freed && (idset_count(&c->waiting) || c->blocked) ? c->retry_ns : CORE_IDLE;
 }
 
-/* Events */
-
-static void allocator_event(struct core *core, const struct store *s, const struct object *old,
-			    const struct object *new)
-{
-	struct core_allocator *c = container_of(core, struct core_allocator, core);
-
-	switch (new ? new->kind : old->kind) {
-	case KIND_NETWORK:
-		alloc_network_event(c, (const struct network *)old, (const struct network *)new);
-		break;
-	case KIND_SERVICE:
-		alloc_service_event(c, (const struct service *)old, (const struct service *)new);
-		break;
-	case KIND_TASK:
-		alloc_task_event(c, (const struct task *)old, (const struct task *)new);
-		break;
-	default:
-		break;
-	}
-}
+/* From beginning to end */
 
 static void numbers_clear(struct alloc_number **numbers)
 {
@@ -214,8 +194,14 @@ static void numbers_clear(struct alloc_number **numbers)
 		alloc_number_drop(numbers, n->key, NULL);
 }
 
-static void allocator_clear(struct core_allocator *c)
+static void allocator_begin(struct core *core)
 {
+	container_of(core, struct core_allocator, core)->next_vni = VNI_FIRST;
+}
+
+static void allocator_end(struct core *core)
+{
+	struct core_allocator *c = container_of(core, struct core_allocator, core);
 	struct alloc_network *n, *next;
 	struct alloc_blocked *b, *next_b;
 
@@ -232,23 +218,13 @@ static void allocator_clear(struct core_allocator *c)
 	free(c->ingress);
 	free(c->marks);
 	free(c->new_subnets);
-	*c = (struct core_allocator){.core = c->core, .next_vni = VNI_FIRST};
-}
-
-static void walk_told(struct core *core, const struct store *s, enum object_kind kind)
-{
-	const struct object *o;
-	struct store_walk w;
-
-	store_walk_kind(&w, s, kind);
-	while ((o = store_walk_next(&w)))
-		allocator_event(core, s, NULL, o);
 }
 
 /* The turn goes on after the newest network's number and subnet, and the highest address and port.
  */
-static void turns_find(struct core_allocator *c, const struct store *s)
+static void turns_find(struct core *core, const struct store *s)
 {
+	struct core_allocator *c = container_of(core, struct core_allocator, core);
 	const struct network *n, *newest = NULL;
 	struct store_walk w;
 
@@ -269,38 +245,20 @@ static void turns_find(struct core_allocator *c, const struct store *s)
 				MAX_OF(c->next_port[p->key >> 16], (p->key & 0xffff) + 1);
 }
 
-static void allocator_reset(struct core *core, const struct store *s)
-{
-	struct core_allocator *c = container_of(core, struct core_allocator, core);
-
-	allocator_clear(c);
-	walk_told(core, s, KIND_NETWORK);
-	walk_told(core, s, KIND_SERVICE);
-	walk_told(core, s, KIND_TASK);
-	turns_find(c, s);
-}
-
-static void allocator_free(struct core *core)
-{
-	struct core_allocator *c = container_of(core, struct core_allocator, core);
-
-	allocator_clear(c);
-	free(c);
-}
-
 static const struct core_class allocator_class = {
 	.name = "allocator",
-	.reset = allocator_reset,
-	.event = allocator_event,
+	.size = sizeof(struct core_allocator),
+	.init = allocator_begin,
+	.done = allocator_end,
+	.derives = {KIND_NETWORK, KIND_SERVICE, KIND_TASK},
+	.derived = turns_find,
+	.network = alloc_network_event,
+	.service = alloc_service_event,
+	.task = alloc_task_event,
 	.step = allocator_step,
-	.free = allocator_free,
 };
 
 struct core *core_allocator_new(void)
 {
-	struct core_allocator *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &allocator_class;
-	c->next_vni = VNI_FIRST;
-	return &c->core;
+	return core_new(&allocator_class);
 }

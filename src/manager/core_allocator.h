@@ -100,7 +100,7 @@ int alloc_network_missing(const struct core_allocator *c, const struct store *s,
 /* core_allocator_network.c */
 bool alloc_network_is_overlay(const struct network *n);
 struct alloc_network *alloc_network_find(const struct core_allocator *c, const char *id);
-void alloc_network_event(struct core_allocator *c, const struct network *old,
+void alloc_network_event(struct core *core, const struct store *s, const struct network *old,
 			 const struct network *new);
 void alloc_network_free(struct core_allocator *c, struct alloc_network *n);
 /* The steps return true when they have to look again though they changed nothing. */
@@ -110,11 +110,12 @@ void alloc_network_hold(struct core_allocator *c, const char *network, const cha
 			bool hold);
 
 /* core_allocator_service.c */
-void alloc_service_event(struct core_allocator *c, const struct service *old,
+void alloc_service_event(struct core *core, const struct store *s, const struct service *old,
 			 const struct service *new);
 bool alloc_service_step(struct core_allocator *c, struct core_step *step, const char *id);
 bool alloc_service_has_ingress(const struct service *svc);
 
 /* core_allocator_task.c */
-void alloc_task_event(struct core_allocator *c, const struct task *old, const struct task *new);
+void alloc_task_event(struct core *core, const struct store *s, const struct task *old,
+		      const struct task *new);
 bool alloc_task_step(struct core_allocator *c, struct core_step *step, const char *id);

@@ -77,9 +77,11 @@ static void blocked_retry(struct core_allocator *c)
 	}
 }
 
-void alloc_network_event(struct core_allocator *c, const struct network *old,
+void alloc_network_event(struct core *core, const struct store *s, const struct network *old,
 			 const struct network *new)
 {
+	struct core_allocator *c = container_of(core, struct core_allocator, core);
+
 	c->freed = true;
 	blocked_retry(c);
 	if (!new) {

@@ -44,9 +44,10 @@ static void endpoint_hold(struct core_allocator *c, const struct service *svc, b
 	}
 }
 
-void alloc_service_event(struct core_allocator *c, const struct service *old,
+void alloc_service_event(struct core *core, const struct store *s, const struct service *old,
 			 const struct service *new)
 {
+	struct core_allocator *c = container_of(core, struct core_allocator, core);
 	bool same = old && new &&table_equal(&endpoint_table, &old->endpoint, &new->endpoint);
 
 	assert(old || new);

@@ -24,8 +24,10 @@ static void networks_hold(struct core_allocator *c, const struct task *t, bool h
 			alloc_network_hold(c, a->network, address, hold);
 }
 
-void alloc_task_event(struct core_allocator *c, const struct task *old, const struct task *new)
+void alloc_task_event(struct core *core, const struct store *s, const struct task *old,
+		      const struct task *new)
 {
+	struct core_allocator *c = container_of(core, struct core_allocator, core);
 	bool had = task_holds(old), has = task_holds(new);
 
 	/* Once it is PENDING a task's networks never change. */

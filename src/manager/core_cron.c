@@ -5,7 +5,6 @@
  * where the old one stopped. Time comes with the step; a zone is read from the host's database
  * once, when the service is first seen.
  */
-#include <assert.h>
 #include <inttypes.h>
 
 #include "base/clock.h"
@@ -124,12 +123,8 @@ static int64_t cron_step(struct core *core, struct core_step *step)
 {
 	struct core_cron *c = container_of(core, struct core_cron, core);
 	size_t start = step->out->n, looks = 0;
-	const char *due;
 
-	while ((due = wakes_due(&c->wakes, step->now_ns))) {
-		(void)idset_add(&c->dirty, due);
-		wakes_clear(&c->wakes, due);
-	}
+	core_wake(&c->wakes, &c->dirty, step->now_ns);
 	IDSET_EACH(entry, &c->dirty)
 	{
 		size_t before = step->out->n;
@@ -143,60 +138,38 @@ static int64_t cron_step(struct core *core, struct core_step *step)
 	return idset_count(&c->dirty) ? step->now_ns : wakes_next(&c->wakes);
 }
 
-static void cron_event(struct core *core, const struct store *s, const struct object *old,
-		       const struct object *new)
+static void service_event(struct core *core, const struct store *s, const struct service *old,
+			  const struct service *new)
 {
 	struct core_cron *c = container_of(core, struct core_cron, core);
-	const struct object *o = new ? new : old;
-	const struct service *svc = (const struct service *)o;
+	const struct service *svc = new ? new : old;
 	struct schedule read;
 
-	assert(o);
-	if (o->kind != KIND_SERVICE || !svc->job)
+	if (!svc->job)
 		return;
 	if (new &&schedule_is_set(&svc->spec))
 		(void)schedule_read(&svc->spec, &read, NULL); /* the zone, for the step */
-	(void)idset_add(&c->dirty, o->id);
+	(void)idset_add(&c->dirty, svc->o.id);
 }
 
-static void cron_clear(struct core_cron *c)
+static void cron_done(struct core *core)
 {
+	struct core_cron *c = container_of(core, struct core_cron, core);
+
 	idset_done(&c->dirty);
 	wakes_done(&c->wakes);
 }
 
-static void cron_reset(struct core *core, const struct store *s)
-{
-	struct core_cron *c = container_of(core, struct core_cron, core);
-	const struct object *o;
-	struct store_walk w;
-
-	cron_clear(c);
-	store_walk_kind(&w, s, KIND_SERVICE);
-	while ((o = store_walk_next(&w)))
-		cron_event(core, s, NULL, o);
-}
-
-static void cron_free(struct core *core)
-{
-	struct core_cron *c = container_of(core, struct core_cron, core);
-
-	cron_clear(c);
-	free(c);
-}
-
 static const struct core_class cron_class = {
 	.name = "cron",
-	.reset = cron_reset,
-	.event = cron_event,
+	.size = sizeof(struct core_cron),
+	.done = cron_done,
+	.derives = {KIND_SERVICE},
+	.service = service_event,
 	.step = cron_step,
-	.free = cron_free,
 };
 
 struct core *core_cron_new(void)
 {
-	struct core_cron *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &cron_class;
-	return &c->core;
+	return core_new(&cron_class);
 }

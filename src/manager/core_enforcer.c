@@ -148,49 +148,32 @@ static bool node_differs(const struct node *a, const struct node *b)
 	       !table_equal(&node_status_table, &a->status, &b->status);
 }
 
-static void enforcer_event(struct core *core, const struct store *s, const struct object *old,
-			   const struct object *new)
+static void node_event(struct core *core, const struct store *s, const struct node *old,
+		       const struct node *new)
 {
 	struct core_enforcer *c = container_of(core, struct core_enforcer, core);
 
-	if (!new || new->kind != KIND_NODE)
-		return;
-	if (!old || node_differs((const struct node *)old, (const struct node *)new))
-		(void)idset_add(&c->nodes, new->id);
+	if (new && (!old || node_differs(old, new)))
+		(void)idset_add(&c->nodes, new->o.id);
 }
 
-static void enforcer_reset(struct core *core, const struct store *s)
-{
-	struct core_enforcer *c = container_of(core, struct core_enforcer, core);
-	const struct node *n;
-	struct store_walk w;
-
-	idset_done(&c->nodes);
-	store_walk_kind(&w, s, KIND_NODE);
-	while ((n = store_walk_next(&w)))
-		(void)idset_add(&c->nodes, n->o.id);
-}
-
-static void enforcer_free(struct core *core)
+static void enforcer_done(struct core *core)
 {
 	struct core_enforcer *c = container_of(core, struct core_enforcer, core);
 
 	idset_done(&c->nodes);
-	free(c);
 }
 
 static const struct core_class enforcer_class = {
 	.name = "enforcer",
-	.reset = enforcer_reset,
-	.event = enforcer_event,
+	.size = sizeof(struct core_enforcer),
+	.done = enforcer_done,
+	.derives = {KIND_NODE},
+	.node = node_event,
 	.step = enforcer_step,
-	.free = enforcer_free,
 };
 
 struct core *core_enforcer_new(void)
 {
-	struct core_enforcer *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &enforcer_class;
-	return &c->core;
+	return core_new(&enforcer_class);
 }

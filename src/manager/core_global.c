@@ -4,7 +4,6 @@
  * yet, and shuts down what a node must not have any more. Failures are the restart supervisor's;
  * so are nodes that are down or drained, but for their return. A paused node keeps what it has.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "manager/core_impl.h"
@@ -194,8 +193,10 @@ static int64_t global_step(struct core *core, struct core_step *step)
 
 /* Events */
 
-static void task_event(struct core_global *c, const struct task *old, const struct task *new)
+static void task_event(struct core *core, const struct store *s, const struct task *old,
+		       const struct task *new)
 {
+	struct core_global *c = container_of(core, struct core_global, core);
 	const struct task *t = new ? new : old;
 
 	if (!t->global)
@@ -205,76 +206,52 @@ static void task_event(struct core_global *c, const struct task *old, const stru
 		(void)idset_add(&c->services, t->service);
 }
 
-static void service_event(struct core_global *c, const struct service *s, bool gone)
-{
-	if (!service_is_global(&s->spec))
-		return;
-	(void)idset_add(&c->services, s->o.id);
-	if (!gone) {
-		(void)idset_add(&c->all, s->o.id);
-		return;
-	}
-	(void)idset_remove(&c->all, s->o.id);
-}
-
-static void global_event(struct core *core, const struct store *s, const struct object *old,
-			 const struct object *new)
+static void service_event(struct core *core, const struct store *s, const struct service *old,
+			  const struct service *new)
 {
 	struct core_global *c = container_of(core, struct core_global, core);
-	const struct object *o = new ? new : old;
+	const struct service *svc = new ? new : old;
 
-	assert(o);
-	if (o->kind == KIND_TASK)
-		task_event(c, (const struct task *)old, (const struct task *)new);
-	else if (o->kind == KIND_SERVICE)
-		service_event(c, (const struct service *)o, !new);
-	else if (o->kind == KIND_NODE)
-		(void)idset_add(&c->nodes, o->id);
+	if (!service_is_global(&svc->spec))
+		return;
+	(void)idset_add(&c->services, svc->o.id);
+	if (new)
+		(void)idset_add(&c->all, svc->o.id);
+	else
+		(void)idset_remove(&c->all, svc->o.id);
 }
 
-static void global_clear(struct core_global *c)
+static void node_event(struct core *core, const struct store *s, const struct node *old,
+		       const struct node *new)
 {
+	struct core_global *c = container_of(core, struct core_global, core);
+
+	(void)idset_add(&c->nodes, (new ? new : old)->o.id);
+}
+
+static void global_done(struct core *core)
+{
+	struct core_global *c = container_of(core, struct core_global, core);
+
 	slots_done(&c->slots);
 	idset_done(&c->all);
 	idset_done(&c->services);
 	idset_done(&c->nodes);
 }
 
-static void global_reset(struct core *core, const struct store *s)
-{
-	struct core_global *c = container_of(core, struct core_global, core);
-	static const enum object_kind kinds[] = {KIND_SERVICE, KIND_TASK};
-	const struct object *o;
-	struct store_walk w;
-
-	global_clear(c);
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		store_walk_kind(&w, s, kinds[i]);
-		while ((o = store_walk_next(&w)))
-			global_event(core, s, NULL, o);
-	}
-}
-
-static void global_free(struct core *core)
-{
-	struct core_global *c = container_of(core, struct core_global, core);
-
-	global_clear(c);
-	free(c);
-}
-
+/* A service is looked at on all nodes. */
 static const struct core_class global_class = {
 	.name = "global",
-	.reset = global_reset,
-	.event = global_event,
+	.size = sizeof(struct core_global),
+	.done = global_done,
+	.derives = {KIND_SERVICE, KIND_TASK},
+	.task = task_event,
+	.service = service_event,
+	.node = node_event,
 	.step = global_step,
-	.free = global_free,
 };
 
 struct core *core_global_new(void)
 {
-	struct core_global *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &global_class;
-	return &c->core;
+	return core_new(&global_class);
 }

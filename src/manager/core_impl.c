@@ -8,6 +8,16 @@
 #include "model/schedule.h"
 #include "scheduler/scheduler.h"
 
+void core_wake(struct wakes *wakes, struct idset *dirty, int64_t now_ns)
+{
+	const char *due;
+
+	while ((due = wakes_due(wakes, now_ns))) {
+		(void)idset_add(dirty, due);
+		wakes_clear(wakes, due);
+	}
+}
+
 void core_task_desire(struct core_step *step, const struct task *t, enum task_state desired)
 {
 	struct task *new = object_clone(&t->o);

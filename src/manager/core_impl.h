@@ -44,6 +44,8 @@ static inline bool core_is_clean(struct core_step *step, size_t before)
 	return ret;
 }
 
+/* What is due is dirty. */
+void core_wake(struct wakes *wakes, struct idset *dirty, int64_t now_ns);
 /* Changes the task's desired state. */
 void core_task_desire(struct core_step *step, const struct task *t, enum task_state desired);
 /* A copy of the task with a new status, to be given to changes_update(). */

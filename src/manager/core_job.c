@@ -4,8 +4,6 @@
  * stays so; the job is then never complete, until its next iteration. Failures are the restart
  * supervisor's.
  */
-#include <assert.h>
-
 #include "manager/core_impl.h"
 
 struct core_job {
@@ -116,8 +114,10 @@ static int64_t job_step(struct core *core, struct core_step *step)
 	return idset_count(&c->dirty) ? step->now_ns : CORE_IDLE;
 }
 
-static void task_event(struct core_job *c, const struct task *old, const struct task *new)
+static void task_event(struct core *core, const struct store *s, const struct task *old,
+		       const struct task *new)
 {
+	struct core_job *c = container_of(core, struct core_job, core);
 	const struct task *t = new ? new : old;
 
 	if (!t->iteration || t->global)
@@ -127,60 +127,35 @@ static void task_event(struct core_job *c, const struct task *old, const struct 
 		(void)idset_add(&c->dirty, t->service);
 }
 
-static void job_event(struct core *core, const struct store *s, const struct object *old,
-		      const struct object *new)
+static void service_event(struct core *core, const struct store *s, const struct service *old,
+			  const struct service *new)
 {
 	struct core_job *c = container_of(core, struct core_job, core);
-	const struct object *o = new ? new : old;
+	const struct service *svc = new ? new : old;
 
-	assert(o);
-	if (o->kind == KIND_TASK)
-		task_event(c, (const struct task *)old, (const struct task *)new);
-	else if (o->kind == KIND_SERVICE && ((const struct service *)o)->spec.mode.replicated_job)
-		(void)idset_add(&c->dirty, o->id);
+	if (svc->spec.mode.replicated_job)
+		(void)idset_add(&c->dirty, svc->o.id);
 }
 
-static void job_clear(struct core_job *c)
+static void job_done(struct core *core)
 {
+	struct core_job *c = container_of(core, struct core_job, core);
+
 	slots_done(&c->slots);
 	idset_done(&c->dirty);
 }
 
-static void job_reset(struct core *core, const struct store *s)
-{
-	struct core_job *c = container_of(core, struct core_job, core);
-	static const enum object_kind kinds[] = {KIND_SERVICE, KIND_TASK};
-	const struct object *o;
-	struct store_walk w;
-
-	job_clear(c);
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		store_walk_kind(&w, s, kinds[i]);
-		while ((o = store_walk_next(&w)))
-			job_event(core, s, NULL, o);
-	}
-}
-
-static void job_free(struct core *core)
-{
-	struct core_job *c = container_of(core, struct core_job, core);
-
-	job_clear(c);
-	free(c);
-}
-
 static const struct core_class job_class = {
 	.name = "job",
-	.reset = job_reset,
-	.event = job_event,
+	.size = sizeof(struct core_job),
+	.done = job_done,
+	.derives = {KIND_SERVICE, KIND_TASK},
+	.task = task_event,
+	.service = service_event,
 	.step = job_step,
-	.free = job_free,
 };
 
 struct core *core_job_new(void)
 {
-	struct core_job *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &job_class;
-	return &c->core;
+	return core_new(&job_class);
 }

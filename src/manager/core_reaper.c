@@ -72,16 +72,6 @@ static bool network_is_used(const struct core_reaper *c, const char *id)
 	return use != NULL;
 }
 
-static void uses_count(struct core_reaper *c, const struct object *o, bool add)
-{
-	if (o && o->kind == KIND_TASK)
-		LIST_EACH (a, &((const struct task *)o)->networks)
-			network_use_add(c, a->network, add);
-	if (o && o->kind == KIND_SERVICE)
-		LIST_EACH (a, &((const struct service *)o)->spec.task.networks)
-			network_use_add(c, a->target, add);
-}
-
 /* Looking */
 
 static void task_reap(struct core_reaper *c, struct core_step *step, const char *id)
@@ -265,11 +255,36 @@ static int64_t reaper_step(struct core *core, struct core_step *step)
 
 /* Events */
 
-static void task_event(struct core_reaper *c, const struct store *s, const struct task *old,
+/* A network that is marked is looked at again when one of its users has gone. */
+static void networks_mark(struct core_reaper *c, const struct store *s, const char *id)
+{
+	const struct network *n = id ? store_network(s, id) : NULL;
+
+	if (n && n->pending_delete)
+		(void)idset_add(&c->networks, id);
+}
+
+static void task_uses(struct core_reaper *c, const struct store *s, const struct task *old,
+		      const struct task *new)
+{
+	if (new)
+		LIST_EACH (a, &new->networks)
+			network_use_add(c, a->network, true);
+	if (old)
+		LIST_EACH (a, &old->networks)
+			network_use_add(c, a->network, false);
+	if (old && !new)
+		LIST_EACH (a, &old->networks)
+			networks_mark(c, s, a->network);
+}
+
+static void task_event(struct core *core, const struct store *s, const struct task *old,
 		       const struct task *new)
 {
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
 	char key[TEMPLATE_ID_MAX];
 
+	task_uses(c, s, old, new);
 	slots_event(&c->slots, old, new);
 	if (new) {
 		task_mark(c, s, new);
@@ -281,11 +296,27 @@ static void task_event(struct core_reaper *c, const struct store *s, const struc
 		(void)idset_add(&c->services, old->service);
 }
 
-static void service_event(struct core_reaper *c, const struct service *old,
+static void service_uses(struct core_reaper *c, const struct store *s, const struct service *old,
+			 const struct service *new)
+{
+	if (new)
+		LIST_EACH (a, &new->spec.task.networks)
+			network_use_add(c, a->target, true);
+	if (!old)
+		return;
+	LIST_EACH (a, &old->spec.task.networks)
+		network_use_add(c, a->target, false);
+	LIST_EACH (a, &old->spec.task.networks)
+		networks_mark(c, s, a->target);
+}
+
+static void service_event(struct core *core, const struct store *s, const struct service *old,
 			  const struct service *new)
 {
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
 	char key[TEMPLATE_ID_MAX];
 
+	service_uses(c, s, old, new);
 	if (new &&new->pending_delete)
 		(void)idset_add(&c->services, new->o.id);
 	if (old && (!new || old->template_version != new->template_version)) {
@@ -294,76 +325,48 @@ static void service_event(struct core_reaper *c, const struct service *old,
 	}
 }
 
-/* A network that is marked is looked at again when one of its users has gone. */
-static void networks_mark(struct core_reaper *c, const struct store *s, const char *id)
+static void template_event(struct core *core, const struct store *s, const struct template *old,
+			   const struct template *new)
 {
-	const struct network *n = id ? store_network(s, id) : NULL;
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
 
-	if (n && n->pending_delete)
-		(void)idset_add(&c->networks, id);
+	if (new)
+		(void)idset_add(&c->templates, new->o.id);
 }
 
-static void users_event(struct core_reaper *c, const struct store *s, const struct object *old,
-			const struct object *new)
+static void network_event(struct core *core, const struct store *s, const struct network *old,
+			  const struct network *new)
 {
-	uses_count(c, new, true);
-	uses_count(c, old, false);
-	if (old && old->kind == KIND_TASK && !new)
-		LIST_EACH (a, &((const struct task *)old)->networks)
-			networks_mark(c, s, a->network);
-	if (old && old->kind == KIND_SERVICE)
-		LIST_EACH (a, &((const struct service *)old)->spec.task.networks)
-			networks_mark(c, s, a->target);
+	networks_mark(container_of(core, struct core_reaper, core), s, (new ? new : old)->o.id);
+}
+
+static void node_event(struct core *core, const struct store *s, const struct node *old,
+		       const struct node *new)
+{
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
+
+	if (!new)
+		(void)idset_add(&c->nodes, old->o.id);
 }
 
 /* A changed limit of the history concerns every slot. */
-static void histories_mark(struct core_reaper *c, const struct store *s)
+static void cluster_event(struct core *core, const struct store *s, const struct cluster *old,
+			  const struct cluster *new)
 {
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
 	const struct task *t;
 	struct store_walk w;
 
+	if (!old || !new || cluster_task_history(old) == cluster_task_history(new))
+		return;
 	store_walk_kind(&w, s, KIND_TASK);
 	while ((t = store_walk_next(&w)))
 		task_mark(c, s, t);
 }
 
-static void reaper_event(struct core *core, const struct store *s, const struct object *old,
-			 const struct object *new)
+static void reaper_done(struct core *core)
 {
 	struct core_reaper *c = container_of(core, struct core_reaper, core);
-	const struct object *o = new ? new : old;
-
-	users_event(c, s, old, new);
-	switch (o->kind) {
-	case KIND_TASK:
-		task_event(c, s, (const struct task *)old, (const struct task *)new);
-		break;
-	case KIND_SERVICE:
-		service_event(c, (const struct service *)old, (const struct service *)new);
-		break;
-	case KIND_TEMPLATE:
-		if (new)
-			(void)idset_add(&c->templates, o->id);
-		break;
-	case KIND_NETWORK:
-		networks_mark(c, s, o->id);
-		break;
-	case KIND_NODE:
-		if (!new)
-			(void)idset_add(&c->nodes, o->id);
-		break;
-	case KIND_CLUSTER:
-		if (old && new &&cluster_task_history((const struct cluster *)old) !=
-				   cluster_task_history((const struct cluster *)new))
-			histories_mark(c, s);
-		break;
-	default:
-		break;
-	}
-}
-
-static void reaper_clear(struct core_reaper *c)
-{
 	struct network_use *use, *next;
 
 	HASH_ITER (hh, c->uses, use, next) {
@@ -378,45 +381,23 @@ static void reaper_clear(struct core_reaper *c)
 	idset_done(&c->services);
 	idset_done(&c->networks);
 	idset_done(&c->nodes);
-	c->due_ns = 0;
-}
-
-static void reaper_reset(struct core *core, const struct store *s)
-{
-	struct core_reaper *c = container_of(core, struct core_reaper, core);
-	static const enum object_kind kinds[] = {KIND_TASK, KIND_SERVICE, KIND_TEMPLATE,
-						 KIND_NETWORK};
-	const struct object *o;
-	struct store_walk w;
-
-	reaper_clear(c);
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		store_walk_kind(&w, s, kinds[i]);
-		while ((o = store_walk_next(&w)))
-			reaper_event(core, s, NULL, o);
-	}
-}
-
-static void reaper_free(struct core *core)
-{
-	struct core_reaper *c = container_of(core, struct core_reaper, core);
-
-	reaper_clear(c);
-	free(c);
 }
 
 static const struct core_class reaper_class = {
 	.name = "reaper",
-	.reset = reaper_reset,
-	.event = reaper_event,
+	.size = sizeof(struct core_reaper),
+	.done = reaper_done,
+	.derives = {KIND_TASK, KIND_SERVICE, KIND_TEMPLATE, KIND_NETWORK},
+	.cluster = cluster_event,
+	.node = node_event,
+	.service = service_event,
+	.template = template_event,
+	.task = task_event,
+	.network = network_event,
 	.step = reaper_step,
-	.free = reaper_free,
 };
 
 struct core *core_reaper_new(void)
 {
-	struct core_reaper *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &reaper_class;
-	return &c->core;
+	return core_new(&reaper_class);
 }

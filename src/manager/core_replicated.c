@@ -151,30 +151,31 @@ static int64_t replicated_step(struct core *core, struct core_step *step)
 	return idset_count(&c->dirty) ? step->now_ns : CORE_IDLE;
 }
 
-static void task_event(struct core_replicated *c, const struct task *old, const struct task *new)
-{
-	slots_event(&c->slots, old, new);
-	if (!old || !new || old->desired != new->desired)
-		(void)idset_add(&c->dirty, (new ? new : old)->service);
-}
-
-static void replicated_event(struct core *core, const struct store *s, const struct object *old,
-			     const struct object *new)
+static void task_event(struct core *core, const struct store *s, const struct task *old,
+		       const struct task *new)
 {
 	struct core_replicated *c = container_of(core, struct core_replicated, core);
-	const struct object *o = new ? new : old;
+	const char *service = (new ? new : old)->service;
 
-	if (o->kind == KIND_TASK)
-		task_event(c, (const struct task *)old, (const struct task *)new);
-	if (o->kind != KIND_SERVICE)
-		return;
-	if (!new)
-		service_drop(c, service_find(c, o->id));
-	(void)idset_add(&c->dirty, o->id);
+	slots_event(&c->slots, old, new);
+	if (!old || !new || old->desired != new->desired)
+		(void)idset_add(&c->dirty, service);
 }
 
-static void replicated_clear(struct core_replicated *c)
+static void service_event(struct core *core, const struct store *s, const struct service *old,
+			  const struct service *new)
 {
+	struct core_replicated *c = container_of(core, struct core_replicated, core);
+	const char *id = (new ? new : old)->o.id;
+
+	if (!new)
+		service_drop(c, service_find(c, id));
+	(void)idset_add(&c->dirty, id);
+}
+
+static void replicated_done(struct core *core)
+{
+	struct core_replicated *c = container_of(core, struct core_replicated, core);
 	struct replicated_service *r, *next;
 
 	HASH_ITER (hh, c->services, r, next)
@@ -183,43 +184,18 @@ static void replicated_clear(struct core_replicated *c)
 	slots_done(&c->slots);
 }
 
-static void replicated_reset(struct core *core, const struct store *s)
-{
-	struct core_replicated *c = container_of(core, struct core_replicated, core);
-	const struct slot_service *tasks;
-	const struct service *svc;
-	struct store_walk w;
-
-	replicated_clear(c);
-	slots_reset(&c->slots, s);
-	store_walk_kind(&w, s, KIND_SERVICE);
-	while ((svc = store_walk_next(&w)))
-		(void)idset_add(&c->dirty, svc->o.id);
-	/* Tasks whose service is gone. */
-	for (tasks = c->slots.services; tasks; tasks = tasks->hh.next)
-		(void)idset_add(&c->dirty, tasks->id);
-}
-
-static void replicated_free(struct core *core)
-{
-	struct core_replicated *c = container_of(core, struct core_replicated, core);
-
-	replicated_clear(c);
-	free(c);
-}
-
+/* The tasks tell of services that are gone. */
 static const struct core_class replicated_class = {
 	.name = "replicated",
-	.reset = replicated_reset,
-	.event = replicated_event,
+	.size = sizeof(struct core_replicated),
+	.done = replicated_done,
+	.derives = {KIND_SERVICE, KIND_TASK},
+	.task = task_event,
+	.service = service_event,
 	.step = replicated_step,
-	.free = replicated_free,
 };
 
 struct core *core_replicated_new(void)
 {
-	struct core_replicated *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &replicated_class;
-	return &c->core;
+	return core_new(&replicated_class);
 }

@@ -148,17 +148,13 @@ static int64_t restart_step(struct core *core, struct core_step *step)
 {
 	struct core_restart *c = container_of(core, struct core_restart, core);
 	size_t start = step->out->n, looks = 0;
-	const char *due;
 
 	IDSET_EACH(node, &c->nodes)
 	{
 		node_spread(c, step->store, node->id);
 		(void)idset_remove(&c->nodes, node->id);
 	}
-	while ((due = wakes_due(&c->wakes, step->now_ns))) {
-		(void)idset_add(&c->tasks, due);
-		wakes_clear(&c->wakes, due);
-	}
+	core_wake(&c->wakes, &c->tasks, step->now_ns);
 	IDSET_EACH(entry, &c->tasks)
 	{
 		size_t before = step->out->n;
@@ -181,9 +177,10 @@ static bool needs_look(const struct store *s, const struct task *old, const stru
 	return t->node && (!old || !old->node) && !node_keeps_tasks(store_node(s, t->node));
 }
 
-static void task_event(struct core_restart *c, const struct store *s, const struct task *old,
+static void task_event(struct core *core, const struct store *s, const struct task *old,
 		       const struct task *new)
 {
+	struct core_restart *c = container_of(core, struct core_restart, core);
 	const struct task *t = new ? new : old, *wanted;
 	const struct slot *slot;
 
@@ -198,33 +195,32 @@ static void task_event(struct core_restart *c, const struct store *s, const stru
 		(void)idset_add(&c->tasks, wanted->o.id);
 }
 
-static void restart_event(struct core *core, const struct store *s, const struct object *old,
-			  const struct object *new)
+static void node_event(struct core *core, const struct store *s, const struct node *old,
+		       const struct node *new)
 {
 	struct core_restart *c = container_of(core, struct core_restart, core);
-	const struct object *o = new ? new : old;
 
-	if (o->kind == KIND_TASK)
-		task_event(c, s, (const struct task *)old, (const struct task *)new);
-	else if (o->kind == KIND_NODE && !node_keeps_tasks((const struct node *)new))
-		(void)idset_add(&c->nodes, o->id);
+	if (!node_keeps_tasks(new))
+		(void)idset_add(&c->nodes, (new ? new : old)->o.id);
 }
 
-static void restart_clear(struct core_restart *c)
+static void restart_done(struct core *core)
 {
+	struct core_restart *c = container_of(core, struct core_restart, core);
+
 	slots_done(&c->slots);
 	idset_done(&c->tasks);
 	idset_done(&c->nodes);
 	wakes_done(&c->wakes);
 }
 
-static void restart_reset(struct core *core, const struct store *s)
+/* Which task of a slot counts shows once all are known. */
+static void restart_derived(struct core *core, const struct store *s)
 {
 	struct core_restart *c = container_of(core, struct core_restart, core);
 	const struct task *t;
 	struct store_walk w;
 
-	restart_clear(c);
 	slots_reset(&c->slots, s);
 	store_walk_kind(&w, s, KIND_TASK);
 	while ((t = store_walk_next(&w)))
@@ -232,26 +228,17 @@ static void restart_reset(struct core *core, const struct store *s)
 			(void)idset_add(&c->tasks, t->o.id);
 }
 
-static void restart_free(struct core *core)
-{
-	struct core_restart *c = container_of(core, struct core_restart, core);
-
-	restart_clear(c);
-	free(c);
-}
-
 static const struct core_class restart_class = {
 	.name = "restart",
-	.reset = restart_reset,
-	.event = restart_event,
+	.size = sizeof(struct core_restart),
+	.done = restart_done,
+	.derived = restart_derived,
+	.task = task_event,
+	.node = node_event,
 	.step = restart_step,
-	.free = restart_free,
 };
 
 struct core *core_restart_new(void)
 {
-	struct core_restart *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &restart_class;
-	return &c->core;
+	return core_new(&restart_class);
 }

@@ -111,9 +111,10 @@ static void failure_note(struct core_scheduler *c, const struct task *t)
 		scheduler_failed(c->s, t->service, t->template_version, t->node, t->o.updated);
 }
 
-static void task_event(struct core_scheduler *c, const struct store *s, const struct task *old,
+static void task_event(struct core *core, const struct store *s, const struct task *old,
 		       const struct task *new)
 {
+	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
 	struct sched_group held, holds;
 	bool was_active = false, is_active = false;
 	bool had = task_holds(s, old, &held, &was_active);
@@ -278,75 +279,60 @@ static int64_t scheduler_step(struct core *core, struct core_step *step)
 
 /* Events */
 
-static void scheduler_event(struct core *core, const struct store *s, const struct object *old,
-			    const struct object *new)
+static void node_event(struct core *core, const struct store *s, const struct node *old,
+		       const struct node *new)
 {
 	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
-	const struct object *o = new ? new : old;
 
-	if (o->kind == KIND_TASK)
-		task_event(c, s, (const struct task *)old, (const struct task *)new);
-	if (o->kind != KIND_NODE)
-		return;
 	if (new)
-		scheduler_node_set(c->s, (const struct node *)new);
+		scheduler_node_set(c->s, new);
 	else
-		scheduler_node_remove(c->s, o->id);
+		scheduler_node_remove(c->s, old->o.id);
 	c->freed = true;
 }
 
-static void scheduler_clear(struct core_scheduler *c)
+static void scheduler_begin(struct core *core)
 {
+	container_of(core, struct core_scheduler, core)->s = scheduler_new();
+}
+
+static void scheduler_end(struct core *core)
+{
+	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
 	struct pending_group *g, *next;
 
 	HASH_ITER (hh, c->groups, g, next)
 		group_free(c, g);
 	idset_done(&c->fresh);
 	scheduler_free(c->s);
-	c->s = scheduler_new();
-	c->freed = false;
-	c->retry_ns = 0;
 }
 
-static void scheduler_reset(struct core *core, const struct store *s)
+/* The failures of tasks that have left their node count as well, and nothing was freed. */
+static void scheduler_derived(struct core *core, const struct store *s)
 {
 	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
-	const struct object *o;
+	const struct task *t;
 	struct store_walk w;
 
-	scheduler_clear(c);
-	store_walk_kind(&w, s, KIND_NODE);
-	while ((o = store_walk_next(&w)))
-		scheduler_node_set(c->s, (const struct node *)o);
 	store_walk_kind(&w, s, KIND_TASK);
-	while ((o = store_walk_next(&w))) {
-		task_event(c, s, NULL, (const struct task *)o);
-		failure_note(c, (const struct task *)o);
-	}
-}
-
-static void core_scheduler_free(struct core *core)
-{
-	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
-
-	scheduler_clear(c);
-	scheduler_free(c->s);
-	free(c);
+	while ((t = store_walk_next(&w)))
+		failure_note(c, t);
+	c->freed = false;
 }
 
 static const struct core_class scheduler_class = {
 	.name = "scheduler",
-	.reset = scheduler_reset,
-	.event = scheduler_event,
+	.size = sizeof(struct core_scheduler),
+	.init = scheduler_begin,
+	.done = scheduler_end,
+	.derives = {KIND_NODE, KIND_TASK},
+	.derived = scheduler_derived,
+	.task = task_event,
+	.node = node_event,
 	.step = scheduler_step,
-	.free = core_scheduler_free,
 };
 
 struct core *core_scheduler_new(void)
 {
-	struct core_scheduler *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &scheduler_class;
-	c->s = scheduler_new();
-	return &c->core;
+	return core_new(&scheduler_class);
 }

@@ -100,12 +100,8 @@ static int64_t update_core_step(struct core *core, struct core_step *step)
 {
 	struct core_update *c = container_of(core, struct core_update, core);
 	size_t start = step->out->n, looks = 0;
-	const char *due;
 
-	while ((due = wakes_due(&c->wakes, step->now_ns))) {
-		(void)idset_add(&c->dirty, due);
-		wakes_clear(&c->wakes, due);
-	}
+	core_wake(&c->wakes, &c->dirty, step->now_ns);
 	IDSET_EACH(entry, &c->dirty)
 	{
 		size_t before = step->out->n;
@@ -121,8 +117,10 @@ static int64_t update_core_step(struct core *core, struct core_step *step)
 }
 
 /* A service that is as it should be is looked at again only for what is new in it. */
-static void task_event(struct core_update *c, const struct task *old, const struct task *new)
+static void task_event(struct core *core, const struct store *s, const struct task *old,
+		       const struct task *new)
 {
+	struct core_update *c = container_of(core, struct core_update, core);
 	const struct task *t = new ? new : old;
 	struct update *u = update_find(c, t->service);
 	const struct slot_service *tasks;
@@ -142,19 +140,22 @@ static void task_event(struct core_update *c, const struct task *old, const stru
 	(void)idset_add(&c->dirty, t->service);
 }
 
-static void service_event(struct core_update *c, const struct service *old,
+static void service_event(struct core *core, const struct store *s, const struct service *old,
 			  const struct service *new)
 {
-	if (!new)
-		update_drop(c, update_find(c, old->o.id));
-	else if (!old || old->update.number != new->update.number)
-		update_drop(c, update_find(c, new->o.id));
-	(void)idset_add(&c->dirty, (new ? new : old)->o.id);
+	struct core_update *c = container_of(core, struct core_update, core);
+	const char *id = (new ? new : old)->o.id;
+
+	if (!old || !new || old->update.number != new->update.number)
+		update_drop(c, update_find(c, id));
+	(void)idset_add(&c->dirty, id);
 }
 
 /* What a global service has there may have been passed over while the node could not have it. */
-static void node_event(struct core_update *c, const struct node *old, const struct node *new)
+static void node_event(struct core *core, const struct store *s, const struct node *old,
+		       const struct node *new)
 {
+	struct core_update *c = container_of(core, struct core_update, core);
 	struct update *u, *next;
 	const struct slot_service *tasks;
 
@@ -170,23 +171,9 @@ static void node_event(struct core_update *c, const struct node *old, const stru
 	}
 }
 
-static void update_event(struct core *core, const struct store *s, const struct object *old,
-			 const struct object *new)
+static void update_done(struct core *core)
 {
 	struct core_update *c = container_of(core, struct core_update, core);
-	const struct object *o = new ? new : old;
-
-	(void)s;
-	if (o->kind == KIND_TASK)
-		task_event(c, (const struct task *)old, (const struct task *)new);
-	else if (o->kind == KIND_NODE)
-		node_event(c, (const struct node *)old, (const struct node *)new);
-	else if (o->kind == KIND_SERVICE)
-		service_event(c, (const struct service *)old, (const struct service *)new);
-}
-
-static void update_core_clear(struct core_update *c)
-{
 	struct update *u, *next;
 
 	HASH_ITER (hh, c->updates, u, next)
@@ -196,39 +183,18 @@ static void update_core_clear(struct core_update *c)
 	slots_done(&c->slots);
 }
 
-static void update_reset(struct core *core, const struct store *s)
-{
-	struct core_update *c = container_of(core, struct core_update, core);
-	const struct service *svc;
-	struct store_walk w;
-
-	update_core_clear(c);
-	slots_reset(&c->slots, s);
-	store_walk_kind(&w, s, KIND_SERVICE);
-	while ((svc = store_walk_next(&w)))
-		(void)idset_add(&c->dirty, svc->o.id);
-}
-
-static void update_free(struct core *core)
-{
-	struct core_update *c = container_of(core, struct core_update, core);
-
-	update_core_clear(c);
-	free(c);
-}
-
 static const struct core_class update_class = {
 	.name = "update",
-	.reset = update_reset,
-	.event = update_event,
+	.size = sizeof(struct core_update),
+	.done = update_done,
+	.derives = {KIND_SERVICE, KIND_TASK},
+	.task = task_event,
+	.service = service_event,
+	.node = node_event,
 	.step = update_core_step,
-	.free = update_free,
 };
 
 struct core *core_update_new(void)
 {
-	struct core_update *c = xcalloc(1, sizeof *c);
-
-	c->core.class = &update_class;
-	return &c->core;
+	return core_new(&update_class);
 }

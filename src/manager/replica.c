@@ -204,7 +204,7 @@ void replica_wake(struct replica *r)
 static void cores_reset(struct replica *r)
 {
 	for (size_t i = 0; i < r->n_cores; i++)
-		r->cores[i]->class->reset(r->cores[i], r->store);
+		core_reset(r->cores[i], r->store);
 	r->cores_fresh = true;
 }
 
@@ -255,7 +255,7 @@ static void store_changed(void *arg, const struct object *old, const struct obje
 	if (!r->leading || !r->cores_fresh)
 		return;
 	for (size_t i = 0; i < r->n_cores; i++)
-		r->cores[i]->class->event(r->cores[i], r->store, old, new);
+		core_event(r->cores[i], r->store, old, new);
 }
 
 static void collect_fire(struct world_timer *t)
@@ -500,7 +500,7 @@ static void raft_closed(void *arg)
 	proposer_free(r->proposer);
 	world_timer_stop(r->world, &r->collect);
 	for (size_t i = 0; i < r->n_cores; i++)
-		r->cores[i]->class->free(r->cores[i]);
+		core_free(r->cores[i]);
 	store_free(r->store);
 	free(r);
 	if (closed)

@@ -11,10 +11,9 @@
 struct core *__real_core_allocator_new(void);
 struct core *__wrap_core_allocator_new(void);
 
-struct forgetful {
-	struct core core;
-	struct core *real;
-};
+/* The real one's class, but for what follows a reset. */
+static struct core_class forgetful_class;
+static void (*real_derived)(struct core *c, const struct store *s);
 
 static bool forgets;
 
@@ -23,63 +22,26 @@ void allocator_forgets(bool yes)
 	forgets = yes;
 }
 
-static struct core *real_of(struct core *core)
+static void forgetful_derived(struct core *c, const struct store *s)
 {
-	return container_of(core, struct forgetful, core)->real;
-}
-
-static void forgetful_reset(struct core *core, const struct store *s)
-{
-	struct core *real = real_of(core);
 	const struct task *t;
 	struct store_walk w;
 
-	real->class->reset(real, s);
+	real_derived(c, s);
 	for (store_walk_kind(&w, s, KIND_TASK); (t = store_walk_next(&w));)
 		if (t->networks.n)
-			real->class->event(real, s, &t->o, NULL);
+			core_event(c, s, &t->o, NULL);
 }
-
-static void forgetful_event(struct core *core, const struct store *s, const struct object *old,
-			    const struct object *new)
-{
-	struct core *real = real_of(core);
-
-	real->class->event(real, s, old, new);
-}
-
-static int64_t forgetful_step(struct core *core, struct core_step *step)
-{
-	struct core *real = real_of(core);
-
-	return real->class->step(real, step);
-}
-
-static void forgetful_free(struct core *core)
-{
-	struct core *real = real_of(core);
-
-	real->class->free(real);
-	free(container_of(core, struct forgetful, core));
-}
-
-static const struct core_class forgetful_class = {
-	.name = "allocator that forgets",
-	.reset = forgetful_reset,
-	.event = forgetful_event,
-	.step = forgetful_step,
-	.free = forgetful_free,
-};
 
 struct core *__wrap_core_allocator_new(void)
 {
-	struct core *real = __real_core_allocator_new();
-	struct forgetful *f;
+	struct core *ret = __real_core_allocator_new();
 
 	if (!forgets)
-		return real;
-	f = xcalloc(1, sizeof *f);
-	f->core.class = &forgetful_class;
-	f->real = real;
-	return &f->core;
+		return ret;
+	forgetful_class = *ret->class;
+	real_derived = ret->class->derived;
+	forgetful_class.derived = forgetful_derived;
+	ret->class = &forgetful_class;
+	return ret;
 }

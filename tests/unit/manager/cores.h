@@ -95,7 +95,7 @@ static inline void cores_changed(void *arg, const struct object *old, const stru
 	if ((new ? new : old)->kind == KIND_TASK)
 		check_task(c->store, (const struct task *)old, (const struct task *)new);
 	for (int i = 0; i < CORES; i++)
-		c->core[i]->class->event(c->core[i], c->store, old, new);
+		core_event(c->core[i], c->store, old, new);
 }
 
 static inline int text_compare(const void *a, const void *b)
@@ -220,7 +220,7 @@ static inline void check_updates(const struct store *s)
 static inline void cores_reset(struct cores *c)
 {
 	for (int i = 0; i < CORES; i++)
-		c->core[i]->class->reset(c->core[i], c->store);
+		core_reset(c->core[i], c->store);
 }
 
 static inline struct cores *cores_new(uint64_t seed)
@@ -247,7 +247,7 @@ static inline struct cores *cores_new(uint64_t seed)
 static inline void cores_free(struct cores *c)
 {
 	for (int i = 0; i < CORES; i++)
-		c->core[i]->class->free(c->core[i]);
+		core_free(c->core[i]);
 	store_watch_remove(c->store, &c->watch);
 	store_free(c->store);
 	free(c);

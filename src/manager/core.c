@@ -1,0 +1,66 @@
+/*
+ * See core.h: what all cores have in common. What one of them is about is its own.
+ */
+#include "manager/core.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct core *core_new(const struct core_class *class)
+{
+	struct core *c = xcalloc(1, class->size);
+
+	c->class = class;
+	if (class->init)
+		class->init(c);
+	return c;
+}
+
+void core_free(struct core *c)
+{
+	c->class->done(c);
+	free(c);
+}
+
+void core_event(struct core *c, const struct store *s, const struct object *old,
+		const struct object *new)
+{
+	const struct core_class *class = c->class;
+
+	assert(old || new);
+	switch ((new ? new : old)->kind) {
+#define TELL(kind, type)                                                                       \
+	case kind:                                                                             \
+		if (class->type)                                                               \
+			class->type(c, s, (const struct type *)old, (const struct type *)new); \
+		break
+		TELL(KIND_CLUSTER, cluster);
+		TELL(KIND_NODE, node);
+		TELL(KIND_SERVICE, service);
+		TELL(KIND_TEMPLATE, template);
+		TELL(KIND_TASK, task);
+		TELL(KIND_NETWORK, network);
+#undef TELL
+	default:
+		break;
+	}
+}
+
+void core_reset(struct core *c, const struct store *s)
+{
+	const struct core_class *class = c->class;
+	const struct object *o;
+	struct store_walk w;
+
+	class->done(c);
+	memset((char *)c + sizeof *c, 0, class->size - sizeof *c);
+	if (class->init)
+		class->init(c);
+	for (size_t i = 0; i < CORE_DERIVES_MAX && class->derives[i] != KIND_NONE; i++) {
+		store_walk_kind(&w, s, class->derives[i]);
+		while ((o = store_walk_next(&w)))
+			core_event(c, s, NULL, o);
+	}
+	if (class->derived)
+		class->derived(c, s);
+}
