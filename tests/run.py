@@ -1,14 +1,18 @@
 """
-Runs the parts of Shoal's tests one after the other, whatever fails, and adds up what they counted.
-Called by deploy/test, which has installed what is needed; knows nothing of what a part tests.
+Runs the parts of Shoal's tests, whatever fails, and adds up what they counted. Parts that mostly wait
+(for daemons, containers, a machine that boots) go one after the other; those that only compute fill
+the processors meanwhile, at the lowest priority. Called by deploy/test, which has installed what is
+needed; knows nothing of what a part tests.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as xml
 from pathlib import Path
@@ -54,13 +58,37 @@ def junit_count(path):
 
 
 class Clock:
-    """What is left of the total bound."""
+    """What is left of the total bound, and what runs until then."""
 
     def __init__(self, minutes):
         self.end = time.monotonic() + minutes * 60
+        self.running = set()
 
     def left(self):
         return max(1.0, self.end - time.monotonic())
+
+    def interrupt(self):
+        """Ends what runs, and soon whatever is started later."""
+        print("interrupted", flush=True)
+        self.end = time.monotonic()
+        for process in list(self.running):
+            group_signal(process, signal.SIGINT)
+
+
+class Lane:
+    """Where commands run: those of one lane one after the other."""
+
+    def __init__(self, clock, out=None):
+        self.clock, self.out = clock, out  # out: a file; such a lane gives way to others
+
+    def say(self, *words):
+        print(*words, file=self.out or sys.stdout, flush=True)
+
+    def give_way(self, process):
+        """By its group, where the kernel shares time among sessions before it looks at them."""
+        if self.out:
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{process.pid}/autogroup").write_text("19")
 
 
 def group_signal(process, number):
@@ -70,23 +98,21 @@ def group_signal(process, number):
         pass
 
 
-def take_interrupts():
-    """Who was started in the background may ignore them, and so would those who come after."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def run(clock, argv, env=None):
+def run(lane, argv, env=None):
     """The exit status of a command; one that outlives the bound is interrupted, then ended."""
-    print("+", *argv, flush=True)
-    process = subprocess.Popen(
-        argv, cwd=TOP, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-        start_new_session=True, preexec_fn=take_interrupts)
+    lane.say("+", *argv)
+    process = subprocess.Popen(argv, cwd=TOP, env={**os.environ, **(env or {})}, stdout=lane.out,
+                               stderr=lane.out, stdin=subprocess.DEVNULL, start_new_session=True)
+    lane.clock.running.add(process)
+    lane.give_way(process)
     try:
-        return process.wait(clock.left())
+        return process.wait(lane.clock.left())
     except subprocess.TimeoutExpired:
-        print("out of time: interrupting it", flush=True)
+        lane.say("out of time: interrupting it")
     except KeyboardInterrupt:
-        print("interrupted", flush=True)
+        lane.clock.interrupt()
+    finally:
+        lane.clock.running.discard(process)
     # pytest takes SIGINT as a wish to end its fixtures and write its report.
     os.kill(process.pid, signal.SIGINT)
     try:
@@ -98,120 +124,127 @@ def run(clock, argv, env=None):
     return 124
 
 
-def reported(status, report):
+def reported(lane, status, report):
     """What a runner counted; its failure without a failed test counts as one."""
     count = Count()
     try:
         count = junit_count(report)
     except (OSError, xml.ParseError) as error:
-        print(f"no report of this part: {error}", flush=True)
+        lane.say(f"no report of this part: {error}")
         count.failed = 1
     if status and not count.failed:
-        print(f"the runner itself failed with {status}", flush=True)
+        lane.say(f"the runner itself failed with {status}")
         count.failed = 1
     return count
 
 
-def build(clock, *options):
+def build(lane, *options):
     """No count for a build that succeeds, one failed for one that does not."""
-    status = run(clock, ["deploy/build", "--tests", "--werror", *options])
+    status = run(lane, ["deploy/build", "--tests", "--werror", *options])
     return Count(failed=1 if status else 0)
 
 
-def ctest(clock, build_dir, env=None):
+def ctest(lane, build_dir, env=None):
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp, "junit.xml")
-        status = run(clock, [
+        status = run(lane, [
             "ctest", "--test-dir", build_dir, "--output-on-failure", "--no-tests=error",
             "-j", str(os.cpu_count()), "--output-junit", str(report)], env)
-        return reported(status, report)
+        return reported(lane, status, report)
 
 
-def pytest(clock, folder):
+def pytest(lane, folder):
     if not list(TOP.glob(f"{folder}/test_*.py")):
-        print(f"{folder} holds no tests")
+        lane.say(f"{folder} holds no tests")
         return Count()
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp, "junit.xml")
-        status = run(clock, [
+        status = run(lane, [
             "/usr/bin/python3", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider",
             f"--junitxml={report}", folder])
-        return reported(status, report)
+        return reported(lane, status, report)
 
 
-def leaks_seen(clock):
+def leaks_seen(lane):
     """Whether LeakSanitizer works here: some containers deny it the tracing that it needs."""
     with tempfile.TemporaryDirectory() as tmp:
         source = Path(tmp, "leaks.c")
         source.write_text("int main(void) { return 0; }\n")
         program = str(Path(tmp, "leaks"))
-        return (run(clock, ["cc", "-fsanitize=address", "-o", program, str(source)]) == 0
-                and run(clock, [program], {"ASAN_OPTIONS": "detect_leaks=1"}) == 0)
+        return (run(lane, ["cc", "-fsanitize=address", "-o", program, str(source)]) == 0
+                and run(lane, [program], {"ASAN_OPTIONS": "detect_leaks=1"}) == 0)
 
 
-def part_gcc(clock):
+def part_gcc(lane):
     """release build with gcc -Werror; its unit, simulation and fuzz-corpus tests"""
-    count = build(clock, "--cc", "gcc")
+    count = build(lane, "--cc", "gcc")
     if not count.failed:
-        count.add(ctest(clock, "build"))
+        count.add(ctest(lane, "build"))
     return count
 
 
-def part_clang(clock):
+def part_clang(lane):
     """release build with clang -Werror"""
-    return build(clock, "--cc", "clang", "--dir", "build-clang")
+    return build(lane, "--cc", "clang", "--dir", "build-clang")
 
 
-def part_asan(clock):
+def build_asan(lane):
+    return build(lane, "--cc", "gcc", "--dir", "build-asan", "--sanitize")
+
+
+def part_asan(lane):
     """build with ASan and UBSan; the same tests as gcc's"""
-    count = build(clock, "--cc", "gcc", "--dir", "build-asan", "--sanitize")
+    count = build_asan(lane)
     if count.failed:
         return count
-    leaks = leaks_seen(clock)
+    leaks = leaks_seen(lane)
     if not leaks:
-        print("LeakSanitizer does not work on this machine: leaks are not looked for")
-    count.add(ctest(clock, "build-asan", {
+        lane.say("LeakSanitizer does not work on this machine: leaks are not looked for")
+    count.add(ctest(lane, "build-asan", {
         "ASAN_OPTIONS": f"detect_leaks={int(leaks)}:detect_stack_use_after_return=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}))
     return count
 
 
-def part_tidy(clock):
+def part_tidy(lane):
     """the rules of the house: floors, sizes, names, formatters and static analysis"""
-    return pytest(clock, "tests/tidy")
+    return pytest(lane, "tests/tidy")
 
 
-def part_deploy(clock):
+def part_deploy(lane):
     """the commands under deploy/ themselves (as root, in mount namespaces)"""
-    return pytest(clock, "tests/deploy")
+    return pytest(lane, "tests/deploy")
 
 
-def part_host(clock):
+def part_host(lane):
     """a real daemon with real clients (as root; builds first)"""
-    count = build(clock, "--cc", "gcc")
-    return count if count.failed else pytest(clock, "tests/host")
+    count = build(lane, "--cc", "gcc")
+    return count if count.failed else pytest(lane, "tests/host")
 
 
-def part_cluster(clock):
+def part_cluster(lane):
     """many daemons in network namespaces (as root; builds first)"""
-    count = build(clock, "--cc", "gcc")
-    return count if count.failed else pytest(clock, "tests/cluster")
+    count = build(lane, "--cc", "gcc")
+    return count if count.failed else pytest(lane, "tests/cluster")
 
 
-def part_vm(clock):
+def part_vm(lane):
     """what needs another kernel, in a virtual machine (as root; builds first)"""
-    count = build(clock, "--cc", "gcc")
-    return count if count.failed else pytest(clock, "tests/vm")
+    count = build(lane, "--cc", "gcc")
+    return count if count.failed else pytest(lane, "tests/vm")
 
 
-def part_flaws(clock):
+def part_flaws(lane):
     """known flaws put back, each of which a test has to notice (as root; only when named)"""
-    return pytest(clock, "tests/flaws")
+    return pytest(lane, "tests/flaws")
 
 
 PARTS = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
 AS_ROOT = {"deploy", "host", "cluster", "vm", "flaws"}
 WHEN_NAMED = {"flaws"}  # what takes long and changes with the sources' safety alone
+WAITING = {"deploy", "host", "cluster", "vm"}  # these leave the processors idle, and
+BEHIND = {"clang", "tidy"}                     # these fill them
+AHEAD = {"asan": build_asan}  # what such a lane can do for a part of another
 
 
 def arguments():
@@ -228,6 +261,75 @@ def arguments():
     return args
 
 
+class Results:
+    """What the parts counted; a line each, in the order of PARTS."""
+
+    def __init__(self):
+        self.total, self.lines = Count(), {}
+
+    def part(self, lane, name):
+        lane.say(f"\n== {name}: {PARTS[name].__doc__}")
+        start = time.monotonic()
+        count = PARTS[name](lane)
+        self.lines[name] = f"{name:8} {time.monotonic() - start:7.1f} s  {count}"
+        lane.say("==", self.lines[name])
+        self.total.add(count)
+
+    def show(self):
+        print("\n" + "\n".join(self.lines[name] for name in PARTS if name in self.lines))
+        print(self.total, flush=True)
+
+
+class Behind(threading.Thread):
+    """A lane whose output is shown when it has ended."""
+
+    def __init__(self, clock, results, chosen):
+        super().__init__()
+        self.results, self.chosen = results, chosen
+        self.lane = Lane(clock, tempfile.TemporaryFile("w+"))
+
+    def run(self):
+        # Of this thread alone, and of what it starts.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        for name, ahead in AHEAD.items():
+            if name in self.chosen:
+                ahead(self.lane)
+        for name in self.chosen:
+            if name in BEHIND:
+                self.results.part(self.lane, name)
+
+    def show(self):
+        try:
+            self.join()
+        except KeyboardInterrupt:
+            self.lane.clock.interrupt()
+            self.join()
+        with self.lane.out as out:
+            out.seek(0)
+            print(out.read(), flush=True)
+
+
+def run_parts(clock, chosen, results):
+    """First what all need, then two lanes, then what is to have the machine for itself again."""
+    front = Lane(clock)
+    both = WAITING & set(chosen) and (BEHIND | AHEAD.keys()) & set(chosen)
+    if not both:
+        for name in chosen:
+            results.part(front, name)
+        return
+    if "gcc" in chosen:
+        results.part(front, "gcc")
+    behind = Behind(clock, results, chosen)
+    behind.start()
+    for name in chosen:
+        if name in WAITING:
+            results.part(front, name)
+    behind.show()
+    for name in chosen:
+        if name not in results.lines:
+            results.part(front, name)
+
+
 def main():
     args = arguments()
     chosen = [name for name in PARTS if name in (args.parts or PARTS.keys() - WHEN_NAMED)]
@@ -235,18 +337,12 @@ def main():
         print("these tests make namespaces and need root: run with sudo, or name other parts")
         print(Count(failed=1))
         return 1
-    clock = Clock(args.minutes)
-    total, lines = Count(), []
-    for name in chosen:
-        print(f"\n== {name}: {PARTS[name].__doc__}", flush=True)
-        start = time.monotonic()
-        count = PARTS[name](clock)
-        lines.append(f"{name:8} {time.monotonic() - start:7.1f} s  {count}")
-        print("==", lines[-1], flush=True)
-        total.add(count)
-    print("\n" + "\n".join(lines))
-    print(total, flush=True)
-    return 1 if total.failed else 0
+    # Who was started in the background may ignore interrupts, and so would those who come after.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    results = Results()
+    run_parts(Clock(args.minutes), chosen, results)
+    results.show()
+    return 1 if results.total.failed else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@ tests/run.py, that it counts what ctest and pytest report, never loses a failure
 """
 
 import importlib.util
+import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -49,17 +52,18 @@ def test_counts(runner, tmp_path, text, line):
 
 def test_a_runner_that_fails_counts_as_failed(runner, tmp_path):
     report = tmp_path / "junit.xml"
-    assert str(runner.reported(1, report)) == "0 passed, 1 failed, 0 skipped"
+    lane = runner.Lane(runner.Clock(1))
+    assert str(runner.reported(lane, 1, report)) == "0 passed, 1 failed, 0 skipped"
     report.write_text("<testsuite><testcase name='a'/></testsuite>")
-    assert str(runner.reported(5, report)) == "1 passed, 1 failed, 0 skipped"
-    assert str(runner.reported(0, report)) == "1 passed, 0 failed, 0 skipped"
+    assert str(runner.reported(lane, 5, report)) == "1 passed, 1 failed, 0 skipped"
+    assert str(runner.reported(lane, 0, report)) == "1 passed, 0 failed, 0 skipped"
     report.write_text("<testsuite><testcase")
-    assert str(runner.reported(0, report)) == "0 passed, 1 failed, 0 skipped"
+    assert str(runner.reported(lane, 0, report)) == "0 passed, 1 failed, 0 skipped"
 
 
 def test_all_parts_are_shown(runner, monkeypatch, capsys):
     monkeypatch.setattr(runner, "PARTS", {
-        "one": lambda clock: runner.Count(failed=1), "two": lambda clock: runner.Count(passed=3)})
+        "one": lambda lane: runner.Count(failed=1), "two": lambda lane: runner.Count(passed=3)})
     for part in runner.PARTS.values():
         part.__doc__ = "a part"
     monkeypatch.setattr(sys, "argv", ["test"])
@@ -82,10 +86,87 @@ def test_bound(runner, monkeypatch, tmp_path, capfd):
     """What is out of time gets an interrupt, with which it can tidy up; then all of it is ended."""
     monkeypatch.setattr(runner, "ABORT_GRACE_S", 5)
     script = f"trap 'touch {tmp_path}/tidied; exit' INT; sleep 100 & echo $! >{tmp_path}/pid; wait"
-    clock = runner.Clock(0)
+    lane = runner.Lane(runner.Clock(0))
     start = time.monotonic()
-    assert runner.run(clock, ["bash", "-c", script]) == 124
+    assert runner.run(lane, ["bash", "-c", script]) == 124
     assert time.monotonic() - start < 10
     assert (tmp_path / "tidied").exists()
     wait_ended((tmp_path / "pid").read_text().strip())
     assert "out of time" in capfd.readouterr().out
+
+
+def two_lanes(runner, monkeypatch, parts):
+    """gcc, a part in front (host), one behind (tidy), and asan at the end; what they do is `parts`."""
+    order = []
+
+    def part(name):
+        def run(lane):
+            order.append(name)
+            return parts.get(name, lambda lane: runner.Count(passed=1))(lane)
+        run.__doc__ = "a part"
+        return run
+
+    monkeypatch.setattr(runner, "PARTS", {n: part(n) for n in ("gcc", "tidy", "host", "asan")})
+    monkeypatch.setattr(runner, "AHEAD", {"asan": part("asan ahead")})
+    monkeypatch.setattr(sys, "argv", ["test"])
+    return runner.main(), order
+
+
+def test_two_lanes(runner, monkeypatch, capfd):
+    """Each waits for the other to be there: they run together, the one behind at a low priority."""
+    meet = threading.Barrier(2, timeout=20)
+
+    def host(lane):
+        meet.wait()
+        return runner.Count(passed=int(runner.run(lane, ["nice"]) == 0))
+
+    def tidy(lane):
+        meet.wait()
+        return runner.Count(failed=int(runner.run(lane, ["nice"]) == 0))
+
+    status, order = two_lanes(runner, monkeypatch, {"host": host, "tidy": tidy})
+    assert status == 1
+    assert order[0] == "gcc" and order[-1] == "asan"
+    assert order.index("asan ahead") < order.index("tidy")
+    said = capfd.readouterr().out.splitlines()
+    assert said[-1] == "3 passed, 1 failed, 0 skipped"
+    assert [line.split()[0] for line in said[-5:-1]] == ["gcc", "tidy", "host", "asan"]
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert said[said.index("+ nice") + 1] == str(own), "of the lane in front, which is shown at once"
+    assert said[len(said) - said[::-1].index("+ nice")] == "19"
+
+
+def test_a_lane_that_breaks_loses_no_part(runner, monkeypatch, capfd):
+    broken = threading.Event()
+
+    def tidy(lane):
+        if not broken.is_set():
+            broken.set()
+            raise OSError("of the runner itself")
+        return runner.Count(failed=1)
+
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    status, order = two_lanes(runner, monkeypatch, {"tidy": tidy})
+    assert status == 1 and order.count("tidy") == 2
+    assert capfd.readouterr().out.splitlines()[-1] == "3 passed, 1 failed, 0 skipped"
+
+
+def test_an_interrupt_ends_both_lanes(runner, monkeypatch, capfd):
+    both = threading.Barrier(2, timeout=20)
+
+    def sleep(lane):
+        both.wait()
+        return runner.Count(failed=int(runner.run(lane, ["sleep", "100"]) != 0))
+
+    def interrupt(lane):
+        def wait_both():
+            while len(lane.clock.running) < 2:
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=wait_both).start()
+        return sleep(lane)
+
+    start = time.monotonic()
+    status, _ = two_lanes(runner, monkeypatch, {"host": interrupt, "tidy": sleep})
+    assert status == 1 and time.monotonic() - start < 20
+    assert capfd.readouterr().out.splitlines()[-1] == "2 passed, 2 failed, 0 skipped"
