@@ -15,8 +15,8 @@ import subprocess
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("SHOAL_BUILD", TOP / "build")) / "vm"
 RECIPE = 1  # counts changes of what is done below
-PACKAGES = ["busybox-static", "iproute2", "kmod", "nftables", "procps", "python3",
-            "python3-pytest", "uidmap"]
+PACKAGES = ["busybox-static", "dbus", "dbus-user-session", "iproute2", "kmod", "nftables", "procps",
+            "python3", "python3-pytest", "systemd", "uidmap"]
 # What the kernel needs to find its root; everything else is loaded in the root by modprobe.
 BOOT_MODULES = ["virtio_pci", "virtio_blk", "squashfs", "overlay"]
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "debootstrap": "debootstrap",

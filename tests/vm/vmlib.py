@@ -84,16 +84,19 @@ def pack(tree, to):
 class Machine:
     """One run: its files lie in `work`, console.log with what the kernel said among them."""
 
-    def __init__(self, work, processors=2):
+    def __init__(self, work, processors=2, systemd=False, words=""):
         self.work = pathlib.Path(work)
         self.processors = processors
+        self.systemd = systemd  # the first process, which runs the checks as a service
+        self.words = words      # for the kernel, and for systemd, which reads them too
 
     def command(self, image, results):
         return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-smp", str(self.processors), "-m", str(MEMORY_MB), "-nographic", "-no-reboot",
                 "-nodefaults", "-kernel", str(image / "vmlinuz"),
                 "-initrd", str(self.work / "initrd"),
-                "-append", "console=ttyS0 panic=-1 quiet loglevel=4 random.trust_cpu=on",
+                "-append", "console=ttyS0 panic=-1 quiet loglevel=4 random.trust_cpu=on "
+                + self.words,
                 "-drive", "file=%s,format=raw,if=virtio,readonly=on" % (image / "root.squashfs"),
                 "-serial", "file:%s" % (self.work / "console.log"),
                 "-serial", "file:%s" % results]
@@ -103,6 +106,8 @@ class Machine:
         image = vmimage.image()
         tree, results = self.work / "tree", self.work / "results"
         fill(tree, image, wanted)
+        if self.systemd:
+            (tree / "shoal/systemd").touch()
         pack(tree, self.work / "initrd")
         shutil.rmtree(tree)
         with subprocess.Popen(self.command(image, results), stdin=subprocess.DEVNULL,

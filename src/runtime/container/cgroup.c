@@ -129,7 +129,7 @@ int cgroup_path_clean(const char *path, char **ret, struct err *e)
 	if (strchr(path, ':') && path[0] != '/') {
 		int rc = expand_systemd(path, &expanded, e);
 
-		if (rc < 0)
+		if (!expanded)
 			return rc;
 		path = expanded;
 	}
@@ -339,7 +339,7 @@ static int check_empty(const struct cgroup *c, int h, struct err *e)
 	return 0;
 }
 
-static int create_in(struct cgroup *c, int h, size_t *ret_had, struct err *e)
+static int create_in(struct cgroup *c, int h, bool held, size_t *ret_had, struct err *e)
 {
 	auto_close int root_fd = open_root(c->root, h, c->v2);
 	struct err why = ERR_INIT;
@@ -356,7 +356,7 @@ static int create_in(struct cgroup *c, int h, size_t *ret_had, struct err *e)
 	if (rc < 0)
 		return err_code(e, rc, "cannot make the control group %s in %s", c->path,
 				h == CGROUP_UNIFIED ? "v2" : v1_names[h]);
-	rc = *ret_had == strlen(c->path) ? check_empty(c, h, e) : 0;
+	rc = !held && *ret_had == strlen(c->path) ? check_empty(c, h, e) : 0;
 	return rc == 0 && c->v2 ? cgroup_v2_check_place(c->dir[h], e) : rc;
 }
 
@@ -367,7 +367,7 @@ static int set_limits(const struct cgroup *c, const struct spec_resources *r, st
 	return rc < 0 ? rc : cgroup_set_more(c, r, e);
 }
 
-int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
+static int create(const char *root, const char *path, const struct spec_resources *r, bool held,
 		  struct cgroup *ret, struct err *e)
 {
 	size_t had[CGROUP_HIERARCHIES] = {0};
@@ -378,7 +378,7 @@ int cgroup_create(const char *root, const char *path, const struct spec_resource
 	rc = cgroup_path_clean(path, &c.path, e);
 	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++)
 		if (is_wanted(h, c.v2, r))
-			rc = create_in(&c, h, &had[h], e);
+			rc = create_in(&c, h, held, &had[h], e);
 	if (rc == 0)
 		rc = set_limits(&c, r, e);
 	if (rc == 0)
@@ -396,6 +396,18 @@ int cgroup_create(const char *root, const char *path, const struct spec_resource
 	}
 	*ret = c;
 	return 0;
+}
+
+int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
+		  struct cgroup *ret, struct err *e)
+{
+	return create(root, path, r, false, ret, e);
+}
+
+int cgroup_create_held(const char *root, const char *path, const struct spec_resources *r,
+		       struct cgroup *ret, struct err *e)
+{
+	return create(root, path, r, true, ret, e);
 }
 
 int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct err *e)
@@ -501,7 +513,7 @@ int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *
 	for (int h = 0; rc == 0 && h < CGROUP_HIERARCHIES; h++) {
 		if (c->dir[h] >= 0 || !is_wanted(h, c->v2, r))
 			continue;
-		rc = create_in(c, h, &had, e);
+		rc = create_in(c, h, false, &had, e);
 		added[h] = c->dir[h] >= 0;
 	}
 	if (rc == 0)

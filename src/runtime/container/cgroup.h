@@ -57,6 +57,9 @@ int cgroup_path_clean(const char *path, char **ret, struct err *e);
  */
 int cgroup_create(const char *root, const char *path, const struct spec_resources *r,
 		  struct cgroup *ret, struct err *e);
+/* The same for a group that somebody has made for it, and holds by a process of theirs. */
+int cgroup_create_held(const char *root, const char *path, const struct spec_resources *r,
+		       struct cgroup *ret, struct err *e);
 /* Opens an existing one. -ENOENT when it is in no hierarchy. */
 int cgroup_open(const char *root, const char *path, struct cgroup *ret, struct err *e);
 /* v1: in the hierarchy of that controller `c` becomes the group of `from`. -ENOENT: it has none. */

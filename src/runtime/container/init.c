@@ -115,6 +115,18 @@ static int join_cgroup(const struct init_args *a, struct err *e)
 	return a->cgroup && !a->cgroup->v2 && !a->in_cgroup ? cgroup_join_self(a->cgroup, e) : 0;
 }
 
+int init_await_place(const struct init_args *a, struct err *e)
+{
+	struct sync_message m;
+	size_t n;
+
+	if (!a->launch->place)
+		return 0;
+	if (sync_recv(a->sync, &m, NULL, 0, &n) > 0 && m.type == SYNC_GO)
+		return 0;
+	return err_set(e, -EPIPE, "the runtime is gone");
+}
+
 /* After the group was joined, so that it is the namespace's root. */
 static int make_cgroupns(struct init *i, struct err *e)
 {
@@ -518,7 +530,9 @@ _Noreturn void init_run(const struct init_args *a)
 	if (!(a->unshared & CLONE_NEWUSER))
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	init_begin(&i, a, &e);
-	rc = join_cgroup(a, &e);
+	rc = a->in_cgroup ? 0 : init_await_place(a, &e);
+	if (rc == 0)
+		rc = join_cgroup(a, &e);
 	if (rc == 0 && (a->unshared & CLONE_NEWUSER))
 		await_go(&i);
 	if (rc == 0)

@@ -68,6 +68,8 @@ struct init_args {
 
 /* Whether the runtime has something to do between the init's mounts and its change of root. */
 bool init_stops_mounted(const struct spec *s);
+/* Waits until the caller has been put into its group by launch->place, if there is that. */
+int init_await_place(const struct init_args *a, struct err *e);
 /* Never returns. */
 _Noreturn void init_run(const struct init_args *a);
 /* The same for a process that joins a running container. */

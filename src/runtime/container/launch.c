@@ -132,8 +132,10 @@ _Noreturn static void run_bridge(const struct making *m, struct init_args *a)
 	struct err e = ERR_INIT;
 	int pidfd = -1;
 	pid_t pid;
-	int rc = a->cgroup && !a->cgroup->v2 ? cgroup_join_self(a->cgroup, &e) : 0;
+	int rc = init_await_place(a, &e);
 
+	if (rc == 0 && a->cgroup && !a->cgroup->v2)
+		rc = cgroup_join_self(a->cgroup, &e);
 	a->in_cgroup = true;
 	if (rc == 0)
 		rc = namespaces_join(m->ns.join, &e);
@@ -164,11 +166,20 @@ int bridge_cross(struct container *c, struct err *e)
 	return rc;
 }
 
+/* The one process that there is so far waits for it; what it clones is where it is. */
+static int place(const struct launch *l, struct container *c, struct err *e)
+{
+	int rc = l->place ? l->place(l->place_arg, c->pid, e) : 0;
+
+	return rc == 0 && l->place ? go(c, e) : rc;
+}
+
 static int start_init(const struct making *m, struct container *c, struct err *e)
 {
 	const struct namespaces *ns = &m->ns;
 	bool bridge = ns->n && (ns->user || ns->joins_user);
-	int into = c->has_cgroup && c->cgroup.v2 ? c->cgroup.dir[CGROUP_UNIFIED] : -1;
+	int into =
+		c->has_cgroup && c->cgroup.v2 && !m->l->place ? c->cgroup.dir[CGROUP_UNIFIED] : -1;
 	struct init_args a = {
 		.launch = m->l,
 		.cgroup = c->has_cgroup ? &c->cgroup : NULL,
@@ -181,7 +192,7 @@ static int start_init(const struct making *m, struct container *c, struct err *e
 		.own_userns = ns->user || ns->joins_user || userns_is_ordinary(),
 		.new_timens = ns->time,
 	};
-	int pair[2];
+	int pair[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "cannot make a socket pair");
@@ -199,7 +210,8 @@ static int start_init(const struct making *m, struct container *c, struct err *e
 		c->pid = 0;
 		return err_sys(e, "cannot make the container's namespaces");
 	}
-	return bridge ? bridge_cross(c, e) : 0;
+	rc = place(m->l, c, e);
+	return rc == 0 && bridge ? bridge_cross(c, e) : rc;
 }
 
 int launch_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)

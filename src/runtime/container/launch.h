@@ -25,7 +25,14 @@ struct launch {
 	unsigned int preserve_fds; /* 3 and following that the program gets */
 	bool detached;             /* the process survives its parent: from launch_detach() on, or
 				    * from launch_start() on */
-	bool cgroup_optional;      /* without the right to make its group it goes without one */
+	/*
+	 * Puts the init into its group, where who makes the container has not the right to, or not
+	 * all of it; NULL: it is cloned into it, or joins it. The process waits for that.
+	 */
+	int (*place)(void *arg, pid_t pid, struct err *e);
+	void *place_arg;
+	bool cgroup_held;     /* its group is there, with a process that holds it */
+	bool cgroup_optional; /* without the right to make its group it goes without one */
 	bool no_pivot;
 	bool no_new_keyring;
 };

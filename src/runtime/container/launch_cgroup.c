@@ -60,8 +60,9 @@ static int give(const struct launch *l, const struct namespaces *ns, const struc
 int launch_make_cgroup(const struct launch *l, const struct namespaces *ns, struct container *c,
 		       struct err *e)
 {
-	int rc = cgroup_create(CGROUP_ROOT, l->spec->linux_.cgroups_path,
-			       &l->spec->linux_.resources, &c->cgroup, e);
+	int rc = (l->cgroup_held ? cgroup_create_held
+				 : cgroup_create)(CGROUP_ROOT, l->spec->linux_.cgroups_path,
+						  &l->spec->linux_.resources, &c->cgroup, e);
 
 	c->has_cgroup = rc == 0;
 	if (l->cgroup_optional && (rc == -EACCES || rc == -EPERM || rc == -EROFS)) {

@@ -23,6 +23,7 @@
 #include "runtime/oci/delete.h"
 #include "runtime/oci/process.h"
 #include "runtime/oci/state.h"
+#include "runtime/oci/systemd.h"
 
 struct creation {
 	struct oci *o;
@@ -33,6 +34,7 @@ struct creation {
 	struct container c;
 	struct launch l;
 	struct notify notify;
+	struct systemd_scope scope;
 	char *bundle;
 	bool run;
 	int exit_code; /* of a program that could not be executed */
@@ -42,6 +44,7 @@ static void creation_done(struct creation *k)
 {
 	if (k->l.start_socket > 0)
 		close(k->l.start_socket);
+	systemd_scope_done(&k->scope);
 	notify_done(&k->notify);
 	container_close(&k->c);
 	oci_container_done(&k->state);
@@ -50,10 +53,18 @@ static void creation_done(struct creation *k)
 	free(k->bundle);
 }
 
+static int place(void *arg, pid_t pid, struct err *e)
+{
+	const struct creation *k = arg;
+
+	return systemd_scope_attach(k->state.record.unit, pid, e);
+}
+
 /* Without a cgroupsPath a group is made all the same: by it `kill --all`, ps and pause work. */
 static int set_cgroup(struct creation *k, struct err *e)
 {
 	char **path = &k->spec.linux_.cgroups_path;
+	int rc = 0;
 
 	if (!*path || !**path) {
 		/* Nobody has asked for it: who may not make groups runs without. */
@@ -67,7 +78,16 @@ static int set_cgroup(struct creation *k, struct err *e)
 			       "config.json: linux.cgroupsPath: with --systemd-cgroup it must be "
 			       "of the form slice:prefix:name, and %.128s is not",
 			       *path);
-	return cgroup_path_clean(*path, &k->state.record.cgroup, e);
+	if (k->o->systemd_cgroup && systemd_runs()) {
+		auto_free char *text = TAKE_PTR(*path);
+
+		rc = systemd_find(text, &k->state.record.unit, path, e);
+		k->l.cgroup_held = true;
+		k->l.place = systemd_places() ? place : NULL;
+		k->l.place_arg = k;
+		k->l.cgroup_optional = false;
+	}
+	return rc < 0 ? rc : cgroup_path_clean(*path, &k->state.record.cgroup, e);
 }
 
 static int fill_record(struct creation *k, struct err *e)
@@ -164,9 +184,27 @@ static int write_pid(struct creation *k, struct err *e)
 	return oci_state_write(&k->state, e);
 }
 
+/* With systemd the group is there before, held by a process of ours until the init is in it. */
+static int begin(struct creation *k, struct err *e)
+{
+	const struct oci_record *r = &k->state.record;
+	auto_free char *text = oci_state_description(k->o, k->state.id);
+	int rc = 0;
+
+	if (r->unit)
+		rc = systemd_scope_begin(r->unit, r->cgroup, text, &k->spec.linux_.resources,
+					 &k->scope, e);
+	if (rc == 0)
+		rc = launch_begin(&k->l, &k->c, e);
+	if (rc < 0 || !r->unit)
+		return rc;
+	systemd_scope_done(&k->scope);
+	return 0;
+}
+
 static int make(struct creation *k, struct err *e)
 {
-	int rc = launch_begin(&k->l, &k->c, e);
+	int rc = begin(k, e);
 
 	if (rc < 0)
 		return rc;
@@ -220,7 +258,7 @@ static int clean_up(struct creation *k, struct err *e)
 {
 	const struct cgroup *group = k->c.has_cgroup ? &k->c.cgroup : NULL;
 
-	return k->f->keep ? 0 : oci_delete_container(&k->state, &k->spec, group, e);
+	return k->f->keep ? 0 : oci_delete_container(k->o, &k->state, &k->spec, group, e);
 }
 
 /* The program runs, and whoever has asked for that may have to wait until it is of use. */
@@ -265,6 +303,17 @@ static int prepare_wait(const struct creation *k, struct err *e)
 	return 0;
 }
 
+/* What a creation that failed has left: its processes are gone. */
+static void undo(struct creation *k)
+{
+	auto_free char *text = oci_state_description(k->o, k->state.id);
+
+	systemd_scope_done(&k->scope);
+	if (k->state.record.unit)
+		(void)systemd_stop(k->state.record.unit, text, NULL);
+	(void)oci_state_remove(&k->state, NULL);
+}
+
 static int create(struct oci *o, struct oci_flags *f, const char *id, bool is_run, struct err *e)
 {
 	CLEANUP(creation_done)
@@ -273,6 +322,7 @@ static int create(struct oci *o, struct oci_flags *f, const char *id, bool is_ru
 			     .state = OCI_CONTAINER_INIT,
 			     .c = CONTAINER_INIT,
 			     .notify = NOTIFY_INIT,
+			     .scope = SYSTEMD_SCOPE_INIT,
 			     .run = is_run};
 	int rc = self_protect(o->main_argv, e);
 
@@ -291,7 +341,7 @@ static int create(struct oci *o, struct oci_flags *f, const char *id, bool is_ru
 	if (rc == 0 && is_run)
 		rc = run(&k, e);
 	if (rc < 0)
-		(void)oci_state_remove(&k.state, NULL);
+		undo(&k);
 	return rc < 0 && k.exit_code ? k.exit_code : rc;
 }
 

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/signal.h"
 #include "runtime/container/hooks.h"
+#include "runtime/oci/systemd.h"
 
 #define END_MS 10000 /* for a killed container to be gone */
 
@@ -89,15 +90,19 @@ static int wait_gone(const struct oci_container *c, struct err *e)
 	return 0;
 }
 
-int oci_delete_container(struct oci_container *c, const struct spec *spec,
+int oci_delete_container(const struct oci *o, struct oci_container *c, const struct spec *spec,
 			 const struct cgroup *group, struct err *e)
 {
+	auto_free char *text = oci_state_description(o, c->id);
 	struct hook_state s = {
 		.id = c->id, .bundle = c->record.bundle, .status = "stopped", .spec = spec};
 	int rc = kill_all(c, group, e);
 
 	if (rc == 0)
 		rc = wait_gone(c, e);
+	/* Also one that systemd has taken away itself: its name is free once that is done. */
+	if (rc == 0 && c->record.unit && systemd_runs())
+		rc = systemd_stop(c->record.unit, text, e);
 	if (rc == 0)
 		rc = oci_state_remove(c, e);
 	if (rc == 0 && spec)
@@ -141,8 +146,8 @@ int oci_delete(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 			       "cannot delete container %s that is not stopped: %s (use --force)",
 			       c.id, oci_status_name(status));
 	has_spec = oci_state_spec(&c, &spec, NULL) == 0;
-	rc = oci_delete_container(&c, has_spec && c.record.pid != SPEC_UNSET ? &spec : NULL, NULL,
-				  e);
+	rc = oci_delete_container(o, &c, has_spec && c.record.pid != SPEC_UNSET ? &spec : NULL,
+				  NULL, e);
 	if (has_spec)
 		spec_done(&spec);
 	return rc;

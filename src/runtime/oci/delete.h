@@ -10,5 +10,5 @@
  * hooks of `spec` (NULL: none). A hook that fails is an error, but everything is removed. `group`
  * is the container's where the caller still has it open; NULL: it is looked for.
  */
-int oci_delete_container(struct oci_container *c, const struct spec *spec,
+int oci_delete_container(const struct oci *o, struct oci_container *c, const struct spec *spec,
 			 const struct cgroup *group, struct err *e);

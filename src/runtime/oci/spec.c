@@ -187,8 +187,8 @@ int oci_features(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	put_list(&b, "namespaces", namespace_name);
 	buf_addc(&b, ',');
 	put_list(&b, "capabilities", capability_name);
-	buf_adds(&b, ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":false,"
-		     "\"systemdUser\":false,\"rdma\":true},");
+	buf_adds(&b, ",\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":true,"
+		     "\"systemdUser\":true,\"rdma\":true},");
 	put_seccomp(&b);
 	buf_adds(&b, ",\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
 		     "\"intelRdt\":{\"enabled\":false},"

@@ -26,6 +26,7 @@ static const struct jt_type record_type = {
 		JT_STR_(struct oci_record, rootfs, "rootfs"),
 		JT_STR_(struct oci_record, created, "created"),
 		JT_STR_(struct oci_record, cgroup, "cgroup"),
+		JT_STR_(struct oci_record, unit, "unit"),
 		JT_I64_(struct oci_record, pid, "pid"),
 		JT_I64_(struct oci_record, start_time, "startTime"),
 		JT_BOOL_(struct oci_record, no_new_keyring, "noNewKeyring"),
@@ -153,6 +154,13 @@ int oci_state_make(const struct oci *o, const char *id, struct oci_container *re
 	return 0;
 }
 
+static bool has_end(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
 /* What can be known without state.json: the group, from the configuration that was kept. */
 static int salvage_record(struct oci_container *c, struct err *e)
 {
@@ -165,6 +173,9 @@ static int salvage_record(struct oci_container *c, struct err *e)
 		return rc;
 	if (spec.linux_.cgroups_path)
 		rc = cgroup_path_clean(spec.linux_.cgroups_path, &c->record.cgroup, e);
+	/* systemd says whose it is, before anything is done to it. */
+	if (rc == 0 && c->record.cgroup && has_end(c->record.cgroup, ".scope"))
+		c->record.unit = xstrdup(strrchr(c->record.cgroup, '/') + 1);
 	spec_done(&spec);
 	return rc;
 }
@@ -323,6 +334,11 @@ enum oci_status oci_status_of_process(const struct oci_container *c)
 	if (is_there(c, OCI_SOCKET_EARLY))
 		return OCI_CREATING;
 	return is_there(c, OCI_SOCKET) ? OCI_CREATED : OCI_RUNNING;
+}
+
+char *oci_state_description(const struct oci *o, const char *id)
+{
+	return xasprintf("container %s (%s)", id, o->root);
 }
 
 enum oci_status oci_status(const struct oci_container *c)

@@ -32,6 +32,7 @@ struct oci_record {
 	char *rootfs;
 	char *created;       /* RFC 3339 */
 	char *cgroup;        /* a clean path; NULL: none */
+	char *unit;          /* systemd's, whose group that is to be; NULL: none */
 	int64_t pid;         /* 0: not there yet */
 	int64_t start_time;  /* of the pid, in the kernel's ticks since the boot */
 	bool no_new_keyring; /* also for what is executed in it */
@@ -78,6 +79,9 @@ int oci_state_write(const struct oci_container *c, struct err *e);
 void oci_state_unlock(const struct oci_container *c);
 /* Removes the folder with all that is in it. */
 int oci_state_remove(struct oci_container *c, struct err *e);
+
+/* What systemd is told that the container's unit is, and no other's. Free with free(). */
+char *oci_state_description(const struct oci *o, const char *id);
 
 enum oci_status oci_status(const struct oci_container *c);
 /* The same but for OCI_PAUSED, for who looks at the group anyway. */

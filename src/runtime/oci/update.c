@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "runtime/oci/bundle.h"
 #include "runtime/oci/state.h"
+#include "runtime/oci/systemd.h"
 
 /* Bytes, with Docker's units: "512m", "1g", "-1". */
 static int parse_bytes(const char *name, const char *text, int64_t *ret, struct err *e)
@@ -89,7 +90,10 @@ int oci_update(struct oci *o, struct oci_flags *f, char **argv, struct err *e)
 	if (rc < 0)
 		return rc;
 	bundle_add_device_rules(&s);
-	rc = cgroup_update(&g, r, e);
+	if (c.record.unit && systemd_runs())
+		rc = systemd_update(c.record.unit, r, e);
+	if (rc == 0)
+		rc = cgroup_update(&g, r, e);
 	if (rc == 0)
 		rc = cgroup_update_devices(&g, r, e);
 	cgroup_done(&g);

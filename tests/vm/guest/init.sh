@@ -31,6 +31,12 @@ mount -t tmpfs shm /dev/shm
 mount -t cgroup2 -o nosuid,nodev,noexec,nsdelegate cgroup2 /sys/fs/cgroup
 ip link set lo up
 hostname vm
+# The machine of systemd's checks: it is the first process, and runs them as a service.
+if [ -e /shoal/systemd ]; then
+	umount /sys/fs/cgroup
+	cp /shoal/checks/checks.service /etc/systemd/system/
+	exec /lib/systemd/systemd --unit=checks.service
+fi
 cd /shoal/checks || exit
 python3 run.py >/dev/ttyS0 2>&1
 $b reboot -f
