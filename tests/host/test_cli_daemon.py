@@ -387,22 +387,15 @@ def test_modes_with_the_sdk(shoal):
     client.close()
 
 
-def test_a_scheduled_job(shoal):
+def test_a_schedule(shoal):
     create = ["service", "create", "-d", "--no-resolve-image", "--mode", "replicated-job"]
     assert "label shoal.cron: invalid schedule" in shoal(
         *create, "--label", "shoal.cron=now", IMAGE, code=1)
     assert "only jobs have a schedule" in shoal(
         "service", "create", "-d", "--label", "shoal.cron=@daily", IMAGE, code=1)
     shoal(*create, "--name", "tick", "--label", "shoal.cron=* * * * *", IMAGE, "true")
-    status = lambda: json.loads(shoal("service", "inspect", "tick"))[0]["JobStatus"]
-    assert status()["Schedule"]["Decision"] == ""
-    wait_for("its minute", lambda: shoal.lines(
-        "service", "ps", "--format", "{{.CurrentState}}", "tick")[:1], 75)
-    wait_for("its task's end", lambda: shoal.lines(
-        "service", "ps", "--format", "{{.CurrentState}}", "tick")[0].startswith("Complete"))
-    assert status()["Schedule"]["Decision"].endswith("was started")
-    assert status()["LastExecution"][17:19] in ("00", "01", "02")
-    shoal("service", "rm", "tick")
+    assert json.loads(shoal("service", "inspect", "tick"))[0]["JobStatus"]["Schedule"][
+        "Decision"] == ""
 
 
 def test_placement_preferences(shoal):
@@ -466,7 +459,8 @@ def test_an_update_of_labels_alone_replaces_no_task(shoal, daemon):
 
 
 def test_a_paused_task_runs_on_and_ends_with_its_service(shoal):
-    shoal("service", "create", "--name", "still", "--restart-condition", "none", IMAGE)
+    shoal("service", "create", "--name", "still", "--restart-condition", "none",
+          "--stop-grace-period", "1s", IMAGE)
     running = lambda: shoal("service", "ps", "--filter", "desired-state=running", "--format",
                             "{{.ID}} {{.CurrentState}}", "still")
     before = wait_for("a running task", lambda: running() if "Running" in running() else None)
@@ -476,6 +470,18 @@ def test_a_paused_task_runs_on_and_ends_with_its_service(shoal):
     assert running().split()[:2] == before.split()[:2]
     shoal("service", "rm", "still")
     wait_for("the container's end", lambda: not shoal("ps", "-aq", "--filter", f"id={ident}"))
+
+
+def test_a_scheduled_job(shoal):
+    """What test_a_schedule() made: others run while its minute comes."""
+    wait_for("its minute", lambda: shoal.lines(
+        "service", "ps", "--format", "{{.CurrentState}}", "tick")[:1], 75)
+    wait_for("its task's end", lambda: shoal.lines(
+        "service", "ps", "--format", "{{.CurrentState}}", "tick")[0].startswith("Complete"))
+    status = json.loads(shoal("service", "inspect", "tick"))[0]["JobStatus"]
+    assert status["Schedule"]["Decision"].endswith("was started")
+    assert status["LastExecution"][17:19] in ("00", "01", "02")
+    shoal("service", "rm", "tick")
 
 
 def test_scale_and_remove(shoal):
