@@ -1,6 +1,6 @@
 """
 Runs the parts of Shoal's tests, whatever fails, and adds up what they counted. Parts that mostly wait
-(for daemons, containers, a machine that boots) go one after the other; those that only compute fill
+(for daemons and containers) go one after the other; those that only compute fill
 the processors meanwhile, at the lowest priority. Called by deploy/test, which has installed what is
 needed; knows nothing of what a part tests.
 """
@@ -63,6 +63,7 @@ class Clock:
     def __init__(self, minutes):
         self.end = time.monotonic() + minutes * 60
         self.running = set()
+        self.building, self.built = threading.Lock(), {}  # the status of each build
 
     def left(self):
         return max(1.0, self.end - time.monotonic())
@@ -139,9 +140,11 @@ def reported(lane, status, report):
 
 
 def build(lane, *options):
-    """No count for a build that succeeds, one failed for one that does not."""
-    status = run(lane, ["deploy/build", "--tests", "--werror", *options])
-    return Count(failed=1 if status else 0)
+    """No count for a build that succeeds, one failed for one that does not; each is made once."""
+    with lane.clock.building:
+        if options not in lane.clock.built:
+            lane.clock.built[options] = run(lane, ["deploy/build", "--tests", "--werror", *options])
+        return Count(failed=1 if lane.clock.built[options] else 0)
 
 
 def ctest(lane, build_dir, env=None):
@@ -242,8 +245,8 @@ def part_flaws(lane):
 PARTS = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
 AS_ROOT = {"deploy", "host", "cluster", "vm", "flaws"}
 WHEN_NAMED = {"flaws"}  # what takes long and changes with the sources' safety alone
-WAITING = {"deploy", "host", "cluster", "vm"}  # these leave the processors idle, and
-BEHIND = {"clang", "tidy"}                     # these fill them
+WAITING = {"deploy", "host", "cluster"}  # these leave the processors idle, and
+BEHIND = {"clang", "tidy", "vm"}         # these fill them: the machine of vm is emulated
 AHEAD = {"asan": build_asan}  # what such a lane can do for a part of another
 
 
