@@ -17,7 +17,7 @@ struct secret_body {
 static const struct field secret_body_fields[] = {
 	FIELD_STR(T, 0, spec.name, "Name", 0),
 	FIELD_STRMAP(T, 0, spec.labels, "Labels", 0),
-	FIELD_BYTES(T, 0, spec.data, "Data", FIELD_OMIT),
+	FIELD_BYTES(T, 0, spec.data, "Data", FIELD_OMIT | FIELD_LOCKED),
 	FIELD_PTR(T, 0, spec.driver, "Driver", FIELD_OMIT, driver),
 	FIELD_PTR(T, 0, spec.templating, "Templating", FIELD_OMIT, driver),
 };

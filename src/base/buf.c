@@ -28,6 +28,13 @@ void buf_reset(struct buf *b)
 		b->p[0] = '\0';
 }
 
+void buf_wipe(struct buf *b)
+{
+	if (b->p)
+		explicit_bzero(b->p, b->cap);
+	buf_reset(b);
+}
+
 int buf_reserve(struct buf *b, size_t n)
 {
 	size_t need, cap;

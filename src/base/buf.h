@@ -27,6 +27,8 @@ void buf_init(struct buf *b, size_t max_bytes);
 void buf_done(struct buf *b);
 /* Empties the buffer and keeps its memory. */
 void buf_reset(struct buf *b);
+/* The same, and overwrites all that was ever in it. */
+void buf_wipe(struct buf *b);
 
 /* 0, or -EMSGSIZE when the bound is passed (now or by an earlier add). */
 int buf_add(struct buf *b, const void *p, size_t n);

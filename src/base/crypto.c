@@ -8,13 +8,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/secret_memory.h"
 
 #define SECRET_BLOCK_MIN 32 /* smallest piece of locked memory: a P-256 scalar */
-#define SECRET_MAP_MIN 2048 /* from here on a piece has pages of its own */
+#define SECRET_LARGE 2048   /* from here on it is no key */
 
 static pthread_once_t crypto_once = PTHREAD_ONCE_INIT;
 
@@ -29,35 +29,38 @@ void crypto_init(void)
 	(void)pthread_once(&crypto_once, crypto_lay_out);
 }
 
-/* Pages of its own: the laid out memory is for keys, and there is little of it. */
-static void *secret_map(size_t n)
+/* The laid out memory is for keys, and there is little of it. */
+static void *secret_large(size_t n)
 {
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = secret_memory_new(n);
 
-	if (p == MAP_FAILED)
-		abort();
-	(void)mlock(p, n);
-	(void)madvise(p, n, MADV_DONTDUMP);
-	return p;
+	return p ? p : xcalloc(1, n);
 }
 
 void *secret_new(size_t n)
 {
 	void *p;
 
-	if (n >= SECRET_MAP_MIN)
-		return secret_map(n);
+	if (n >= SECRET_LARGE)
+		return secret_large(n);
 	crypto_init();
 	p = OPENSSL_secure_zalloc(n);
-	return p ? p : xcalloc(1, n);
+	return p ? p : secret_large(n);
+}
+
+void *secret_copy(const void *from, size_t n)
+{
+	void *p = secret_large(n);
+
+	memcpy(p, from, n);
+	return p;
 }
 
 void secret_free(void *p, size_t n)
 {
-	if (p && n >= SECRET_MAP_MIN) {
-		explicit_bzero(p, n);
-		(void)munmap(p, n);
-	} else if (CRYPTO_secure_allocated(p))
+	if (p && secret_memory_owns(p))
+		secret_memory_free(p);
+	else if (CRYPTO_secure_allocated(p))
 		OPENSSL_secure_clear_free(p, n);
 	else
 		mem_burn(p, n);

@@ -23,6 +23,8 @@ void crypto_init(void);
  * `n`; NULL is allowed.
  */
 void *secret_new(size_t n);
+/* The same with a copy of what lies at `from`; none of the memory for keys is taken by it. */
+void *secret_copy(const void *from, size_t n);
 void secret_free(void *p, size_t n);
 
 /* Compares in a time that depends on `n` alone. */

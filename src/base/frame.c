@@ -98,8 +98,11 @@ static int part_add(struct frame_reader *r, size_t n)
 {
 	int rc;
 
-	buf_shift(&r->part, r->part_used);
-	r->part_used = 0;
+	if (r->part_used) {
+		buf_shift(&r->part, r->part_used);
+		explicit_bzero(r->part.p + r->part.len, r->part_used);
+		r->part_used = 0;
+	}
 	rc = buf_add(&r->part, r->at, n);
 	r->at += n;
 	r->left -= n;
@@ -134,13 +137,13 @@ static int part_fill(struct frame_reader *r, size_t want)
 /* Once all of it was shown, gives back the memory of a large frame. */
 static void part_drop(struct frame_reader *r)
 {
-	if (r->part_used < r->part.len)
+	if (r->part_used < r->part.len || !r->part.len)
 		return;
 	r->part_used = 0;
 	if (r->part.cap > READER_SMALL)
 		buf_done(&r->part);
 	else
-		buf_reset(&r->part);
+		buf_wipe(&r->part);
 }
 
 static int part_next(struct frame_reader *r, struct frame_view *ret)

@@ -315,6 +315,7 @@ void stream_take(struct stream *s, const uint8_t *p, size_t n)
 		if ((got <= 0 && fill) || fill > STREAM_PLAIN_SIZE - TLS_RECORD) {
 			frame_reader_give(&s->reader, plain, fill);
 			stream_dispatch(s);
+			explicit_bzero(plain, fill); /* a secret may have been among it */
 			fill = 0;
 		}
 	} while (got > 0 && s->state < STREAM_CLOSING);

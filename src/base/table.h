@@ -92,6 +92,7 @@ enum field_flag {
 	FIELD_ONE = 1 << 2,  /* STRS: a bare string is read as a list of one (Cmd, Entrypoint) */
 	FIELD_REQUIRED = 1 << 3, /* reading JSON fails when the member is missing or null */
 	FIELD_SECRET = 1 << 4,   /* its memory is overwritten when freed, and it is never in JSON */
+	FIELD_LOCKED = 1 << 5,   /* BYTES: kept in locked memory */
 };
 
 struct table;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/crypto.h"
 #include "base/table.h"
 
 /* The same layout as every LIST_OF and MAP_OF. */
@@ -32,6 +33,20 @@ static inline struct table_rest **table_rest_at(const struct table *t, const voi
 	size_t offset = t->rest_end - sizeof(struct table_rest *);
 
 	return t->rest_end ? (struct table_rest **)((char *)(uintptr_t)obj + offset) : NULL;
+}
+
+/* The memory that a FIELD_BYTES is kept in. */
+static inline void *bytes_copy(const struct field *f, const void *p, size_t n)
+{
+	return f->flags & FIELD_LOCKED ? secret_copy(p, n) : xmemdup(p, n);
+}
+
+static inline void bytes_free(const struct field *f, struct bytes *b)
+{
+	if (f->flags & FIELD_LOCKED)
+		secret_free(b->p, b->n);
+	else
+		mem_burn(b->p, b->n);
 }
 
 /* Frees one field's value and zeroes it. */

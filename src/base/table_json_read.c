@@ -114,8 +114,8 @@ static int base64_value(char c)
 	return c == '/' || c == '_' ? 63 : -1;
 }
 
-static int bytes_read(const json_t *v, struct bytes *ret, const struct json_path *path,
-		      struct err *e)
+static int bytes_read(const struct field *f, const json_t *v, struct bytes *ret,
+		      const struct json_path *path, struct err *e)
 {
 	const char *s = json_string_value(v);
 	uint32_t acc = 0;
@@ -124,7 +124,7 @@ static int bytes_read(const json_t *v, struct bytes *ret, const struct json_path
 	if (!s)
 		return json_bad(path, "a string", v, e);
 	len = strlen(s);
-	ret->p = xmalloc(len / 4 * 3 + 3);
+	ret->p = f->flags & FIELD_LOCKED ? secret_new(len / 4 * 3 + 3) : xmalloc(len / 4 * 3 + 3);
 	while (len && s[len - 1] == '=')
 		len--;
 	for (size_t i = 0; i < len; i++) {
@@ -322,7 +322,7 @@ static int field_read(const struct field *f, const json_t *v, void *obj,
 	case FIELD_TYPE_STR:
 		return text_read(v, at, path, e);
 	case FIELD_TYPE_BYTES:
-		return bytes_read(v, at, path, e);
+		return bytes_read(f, v, at, path, e);
 	case FIELD_TYPE_RAW:
 		return raw_read(v, at);
 	case FIELD_TYPE_STRS:

@@ -388,6 +388,8 @@ static void fly(struct proposer *p, enum flying what)
 		p->flying = FLY_NOTHING;
 		refused(p, what, &e);
 	}
+	if (what == FLY_BATCH)
+		buf_wipe(&p->proposal.bytes); /* secrets among it; raft has a copy of its own */
 }
 
 static void build_and_fly(struct proposer *p)

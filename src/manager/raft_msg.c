@@ -9,6 +9,7 @@
 #include "base/frame.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "manager/raft_heap.h"
 
 #define HEADER_LEN 20
 #define ENTRY_HEADER 16
@@ -282,6 +283,22 @@ static int check_entries(struct reader r, unsigned count, uint64_t term, size_t 
 	return 0;
 }
 
+static bool any_holds_secrets(struct reader r, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t len;
+		const uint8_t *p;
+
+		(void)read_u64(&r);
+		(void)read_u32(&r);
+		len = read_u32(&r);
+		p = read_bytes(&r, len);
+		if (p && raft_entry_holds_secrets(p, len))
+			return true;
+	}
+	return false;
+}
+
 static int read_entries(struct reader *r, struct raft_append_entries *ae, unsigned count)
 {
 	size_t bytes = 0;
@@ -292,8 +309,8 @@ static int read_entries(struct reader *r, struct raft_append_entries *ae, unsign
 	if (count == 0)
 		return 0;
 	ae->entries = raft_calloc(count, sizeof(*ae->entries));
-	batch = raft_malloc(bytes);
-	if (!ae->entries || !batch)
+	batch = raft_heap_new(bytes, any_holds_secrets(*r, count));
+	if (!ae->entries)
 		abort();
 	ae->n_entries = count;
 	for (unsigned i = 0; i < count; i++) {

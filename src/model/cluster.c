@@ -81,7 +81,7 @@ static const struct field cluster_fields[] = {
 	OBJECT_FIELDS(T),
 	FIELD_OBJ(T, 10, spec, "Spec", 0, cluster_spec),
 	FIELD_STR(T, 11, root_cert, NULL, 0),
-	FIELD_BYTES(T, 12, root_key, NULL, FIELD_SECRET),
+	FIELD_BYTES(T, 12, root_key, NULL, FIELD_SECRET | FIELD_LOCKED),
 	FIELD_OBJ(T, 13, tokens, NULL, 0, join_tokens),
 	FIELD_MAP(T, 14, blocked, NULL, 0, blocked_node),
 	FIELD_STRS(T, 15, default_pools, "DefaultAddrPool", 0),

@@ -11,7 +11,7 @@
 static const struct field secret_spec_fields[] = {
 	FIELD_STR(T, 1, name, "Name", 0),
 	FIELD_STRMAP(T, 2, labels, "Labels", 0),
-	FIELD_BYTES(T, 3, data, NULL, FIELD_SECRET),
+	FIELD_BYTES(T, 3, data, NULL, FIELD_SECRET | FIELD_LOCKED),
 	FIELD_PTR(T, 4, driver, "Driver", FIELD_OMIT, driver),
 	FIELD_PTR(T, 5, templating, "Templating", FIELD_OMIT, driver),
 };

@@ -119,7 +119,7 @@ TABLE_DEFINE(session_peers, session_peers_fields, TABLE_REST(session_peers));
 static const struct field session_secret_fields[] = {
 	FIELD_STR(T, 1, id, NULL, 0),
 	FIELD_BOOL(T, 2, templated, NULL, 0),
-	FIELD_BYTES(T, 3, data, NULL, FIELD_SECRET),
+	FIELD_BYTES(T, 3, data, NULL, FIELD_SECRET | FIELD_LOCKED),
 };
 #undef T
 TABLE_DEFINE(session_secret, session_secret_fields, TABLE_REST(session_secret));
