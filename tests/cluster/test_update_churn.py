@@ -117,6 +117,21 @@ def left_on(swarm, node, keep):
     return extra
 
 
+def nothing_left(swarm, keep, patience):
+    """No host has more than these containers need; what it has is said."""
+    seen = {}
+
+    def clean():
+        seen.clear()
+        seen.update((n, left) for n in swarm.nodes if (left := left_on(swarm, n, keep)))
+        return not seen
+
+    try:
+        wait_for("nothing is left", clean, patience, every=1)
+    except AssertionError as e:
+        raise AssertionError(f"left behind: {seen}") from e
+
+
 def settle(swarm, ident, text):
     """Every task runs, of the new specification, once; nothing else is left anywhere."""
     wait_for(
@@ -130,12 +145,7 @@ def settle(swarm, ident, text):
     keep = {t["Status"]["ContainerStatus"]["ContainerID"] for t in tasks}
     assert len(keep) == TASKS
 
-    wait_for(
-        "nothing is left",
-        lambda: not any(left_on(swarm, n, keep) for n in swarm.nodes),
-        120,
-        every=1,
-    )
+    nothing_left(swarm, keep, 120)
     held = [t for n in swarm.nodes for t in swarm.held(n, ident).values()]
     assert sorted(held) == sorted(t["ID"] for t in tasks), "a task has two containers, or none"
 
@@ -166,9 +176,4 @@ def test_an_update_ends_while_nodes_die(swarm):
         assert len(swarm.tasks(node, ident)) == TASKS
     swarm.ask(swarm.leader(), "DELETE", f"/services/{ident}")
     wait_for("no tasks", lambda: not ask(swarm, "GET", "/tasks"), PATIENCE_S, every=0.5)
-    wait_for(
-        "nothing is left at all",
-        lambda: not any(left_on(swarm, n, None) for n in swarm.nodes),
-        60,
-        every=1,
-    )
+    nothing_left(swarm, None, 60)
