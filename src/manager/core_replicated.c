@@ -100,12 +100,13 @@ static void grow(const struct slot_service *tasks, const struct service *svc, si
 {
 	for (uint64_t slot = 1; missing && core_fits(step, start); slot++) {
 		const struct slot *had = tasks && slot < tasks->n ? &tasks->v[slot] : NULL;
-		bool idle = !had || core_slot_is_idle(step->store, had, 0, NULL);
+		bool idle;
 
 		if (had && had->kept)
 			continue;
 		/* What was removed there may still run: the restart supervisor waits for its end.
 		 */
+		idle = !had || core_slot_is_idle(step->store, had, 0, NULL);
 		changes_create(
 			step->out,
 			&core_task_new(step, svc, slot, idle ? TASK_RUNNING : TASK_READY)->o);
