@@ -96,15 +96,13 @@ static void bench_alone(const char *name, size_t group)
 	free(chosen);
 }
 
-enum { REPLICATED, ALLOCATOR, SCHEDULER, RESTART, ENFORCER, REAPER, CORES };
-
 struct leader {
 	struct store *store;
-	struct core *core[CORES];
+	struct core *core[CORE_COUNT];
 	struct store_watch watch;
 	uint64_t ids;
-	double step_s[CORES], apply_s[CORES], longest_s[CORES];
-	size_t changes[CORES];
+	double step_s[CORE_COUNT], apply_s[CORE_COUNT], longest_s[CORE_COUNT];
+	size_t changes[CORE_COUNT];
 };
 
 static void leader_new_id(void *arg, char ret[ID_CLUSTER_LEN + 1])
@@ -120,7 +118,7 @@ static void leader_changed(void *arg, const struct object *old, const struct obj
 {
 	struct leader *l = arg;
 
-	for (int i = 0; i < CORES; i++)
+	for (int i = 0; i < CORE_COUNT; i++)
 		core_event(l->core[i], l->store, old, new);
 }
 
@@ -248,15 +246,11 @@ static size_t memory_used(void)
 
 static struct leader *leader_new(void)
 {
-	struct core *(*const makers[CORES])(void) = {
-		core_replicated_new, core_allocator_new, core_scheduler_new,
-		core_restart_new,    core_enforcer_new,  core_reaper_new,
-	};
 	struct leader *l = xcalloc(1, sizeof *l);
 
 	l->store = store_new();
-	for (int i = 0; i < CORES; i++) {
-		l->core[i] = makers[i]();
+	for (int i = 0; i < CORE_COUNT; i++) {
+		l->core[i] = core_makers[i]();
 		core_reset(l->core[i], l->store);
 	}
 	l->watch.changed = leader_changed;
@@ -267,7 +261,7 @@ static struct leader *leader_new(void)
 
 static void leader_free(struct leader *l)
 {
-	for (int i = 0; i < CORES; i++)
+	for (int i = 0; i < CORE_COUNT; i++)
 		core_free(l->core[i]);
 	store_watch_remove(l->store, &l->watch);
 	store_free(l->store);
@@ -276,17 +270,20 @@ static void leader_free(struct leader *l)
 
 static void report(const struct leader *l, const char *name, double whole_s)
 {
-	static const char *const names[] = {"replicated", "allocator", "scheduler",
-					    "restart",    "enforcer",  "reaper"};
+	static const enum core_index counted[] = {CORE_REPLICATED, CORE_ALLOCATOR, CORE_SCHEDULER};
 
-	for (int i = REPLICATED; i <= SCHEDULER; i++) {
-		(void)printf("%s_%s_step %.0f tasks/s\n", name, names[i], TASKS / l->step_s[i]);
-		(void)printf("%s_%s_step_and_apply %.0f tasks/s\n", name, names[i],
+	for (size_t k = 0; k < ARRAY_LEN(counted); k++) {
+		enum core_index i = counted[k];
+		const char *core = l->core[i]->class->name;
+
+		(void)printf("%s_%s_step %.0f tasks/s\n", name, core, TASKS / l->step_s[i]);
+		(void)printf("%s_%s_step_and_apply %.0f tasks/s\n", name, core,
 			     TASKS / (l->step_s[i] + l->apply_s[i]));
 	}
 	(void)printf("%s_created_to_assigned %.0f tasks/s\n", name, TASKS / whole_s);
-	for (int i = 0; i < CORES; i++)
-		(void)printf("%s_%s_longest_step %.2f ms\n", name, names[i], l->longest_s[i] * 1e3);
+	for (int i = 0; i < CORE_COUNT; i++)
+		(void)printf("%s_%s_longest_step %.2f ms\n", name, l->core[i]->class->name,
+			     l->longest_s[i] * 1e3);
 }
 
 static void bench_cores(const char *name, size_t services)
@@ -298,14 +295,14 @@ static void bench_cores(const char *name, size_t services)
 
 	cluster_add(l);
 	services_add(l, services, TASKS / services);
-	(void)leader_step(l, ALLOCATOR);
-	(void)leader_step(l, ALLOCATOR);
-	l->step_s[ALLOCATOR] = l->apply_s[ALLOCATOR] = 0;
+	(void)leader_step(l, CORE_ALLOCATOR);
+	(void)leader_step(l, CORE_ALLOCATOR);
+	l->step_s[CORE_ALLOCATOR] = l->apply_s[CORE_ALLOCATOR] = 0;
 	before = memory_used();
 	began = cpu_ns();
 	while (any) {
 		any = false;
-		for (int i = 0; i < CORES; i++)
+		for (int i = 0; i < CORE_COUNT; i++)
 			any |= leader_step(l, i);
 	}
 	report(l, name, seconds_since(began));
@@ -313,11 +310,9 @@ static void bench_cores(const char *name, size_t services)
 		exit(1);
 	tasks_run(l);
 	with_cores = memory_used() - before;
-	for (int i = 0; i < CORES; i++) {
+	for (int i = 0; i < CORE_COUNT; i++) {
 		core_free(l->core[i]);
-		l->core[i] = (struct core * (*[])(void)){core_replicated_new, core_allocator_new,
-							 core_scheduler_new,  core_restart_new,
-							 core_enforcer_new,   core_reaper_new}[i]();
+		l->core[i] = core_makers[i]();
 	}
 	store_alone = memory_used() - before;
 	(void)printf("%s_memory_task %zu bytes\n", name, store_alone / TASKS);

@@ -146,6 +146,7 @@
 #define LIMIT_LOG_WAIT_MS 5000        /* milliseconds for a node to come with its tasks' logs */
 #define LIMIT_LOG_QUEUE (256u << 10)  /* bytes of one node's entries that wait for the others' */
 #define LIMIT_LOG_TASKS 4096          /* tasks of a service whose logs are read at once */
+#define LIMIT_TASK_HISTORY 1000       /* ended tasks of a slot, also where a swarm keeps all */
 #define LIMIT_CRON_HISTORY 1000       /* iterations of a scheduled job that are kept */
 #define LIMIT_CRON_TEXT 256           /* characters of a schedule */
 #define LIMIT_DEPENDS 64u             /* services that one service waits for */

@@ -6,6 +6,22 @@
 #include <assert.h>
 #include <string.h>
 
+struct core *(*const core_makers[CORE_COUNT])(void) = {
+	[CORE_REPLICATED] = core_replicated_new,
+	[CORE_GLOBAL] = core_global_new,
+	[CORE_JOB] = core_job_new,
+	[CORE_CRON] = core_cron_new,
+	[CORE_UPDATE] = core_update_new,
+	[CORE_REBALANCE] = core_rebalance_new,
+	[CORE_RESTART] = core_restart_new,
+	[CORE_ENFORCER] = core_enforcer_new,
+	[CORE_REAPER] = core_reaper_new,
+	[CORE_DEPENDS] = core_depends_new,
+	[CORE_ALLOCATOR] = core_allocator_new,
+	[CORE_SCHEDULER] = core_scheduler_new,
+	[CORE_AUTOSCALE] = core_autoscale_new,
+};
+
 struct core *core_new(const struct core_class *class)
 {
 	struct core *c = xcalloc(1, class->size);

@@ -90,3 +90,22 @@ struct core *core_reaper_new(void);     /* old finished tasks, unused templates,
 struct core *core_enforcer_new(void);   /* constraints and reservations that no longer hold */
 struct core *core_allocator_new(void);  /* addresses, VXLAN ids, VIPs; NEW to PENDING */
 struct core *core_scheduler_new(void);  /* PENDING to ASSIGNED; feeds scheduler/ */
+
+/* All of them, in the order in which a leader lets them step. */
+enum core_index {
+	CORE_REPLICATED,
+	CORE_GLOBAL,
+	CORE_JOB,
+	CORE_CRON,
+	CORE_UPDATE,
+	CORE_REBALANCE,
+	CORE_RESTART,
+	CORE_ENFORCER,
+	CORE_REAPER,
+	CORE_DEPENDS,
+	CORE_ALLOCATOR,
+	CORE_SCHEDULER,
+	CORE_AUTOSCALE,
+	CORE_COUNT
+};
+extern struct core *(*const core_makers[CORE_COUNT])(void);

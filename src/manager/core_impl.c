@@ -146,13 +146,10 @@ bool core_global_fits(const struct service *svc, const struct node *n)
 	return node_keeps_tasks(n) && scheduler_allows(&svc->spec.task, n);
 }
 
-/* How many iterations before the current one are kept; UINT64_MAX: all. */
+/* How many iterations before the current one are kept. */
 static uint64_t iterations_kept(const struct store *s, const struct service *svc)
 {
-	const struct cluster *cluster = store_cluster(s);
-	int64_t limit = cluster ? cluster_task_history(cluster) : TASK_HISTORY_DEFAULT;
-
-	return schedule_history(&svc->spec, limit < 0 ? UINT64_MAX : (uint64_t)limit);
+	return schedule_history(&svc->spec, cluster_history_kept(store_cluster(s)));
 }
 
 void core_job_retire(struct core_step *step, const struct service *svc, const struct slot *slot)

@@ -86,22 +86,19 @@ static void task_reap(struct core_reaper *c, struct core_step *step, const char 
 static size_t history_limit(const struct store *s, const struct task *newest)
 {
 	const struct service *svc = store_service(s, newest->service);
-	const struct cluster *cluster = store_cluster(s);
-	int64_t limit = cluster ? cluster_task_history(cluster) : TASK_HISTORY_DEFAULT;
+	uint64_t limit = cluster_history_kept(store_cluster(s));
 	const struct template *template =
 		store_template(s, newest->service, newest->template_version);
 	struct restart_rules rules;
 
-	if (limit < 0)
-		return SIZE_MAX;
 	if (!template)
-		return (size_t)limit;
+		return limit;
 	if (newest->iteration && svc)
-		limit = MAX_OF(limit, (int64_t)schedule_history(&svc->spec, 0));
+		limit = MAX_OF(limit, schedule_history(&svc->spec, 0));
 	restart_rules_of(&template->spec, &rules);
 	if (rules.window && rules.max_attempts)
-		limit = MAX_OF(limit, (int64_t)MIN_OF(rules.max_attempts, REAP_RESTARTS_MAX) + 1);
-	return (size_t)limit;
+		limit = MAX_OF(limit, MIN_OF(rules.max_attempts, REAP_RESTARTS_MAX) + 1);
+	return limit;
 }
 
 static bool task_is_history(const struct store *s, const struct task *t)

@@ -15,8 +15,6 @@
 
 #define COLLECT_MS 5 /* between two rounds of freeing what a big change dropped */
 
-#define REPLICA_CORES 13
-
 struct replica {
 	const struct world *world;
 	struct replica_events events;
@@ -24,9 +22,7 @@ struct replica {
 	struct store *store;
 	struct raft_node *raft;
 	struct proposer *proposer;
-	struct core *cores[REPLICA_CORES];
-	size_t n_cores;
-	struct core *autoscale; /* among them */
+	struct core *cores[CORE_COUNT];
 	struct measures measures;
 	size_t core_next; /* whose turn is first: a busy core must not starve the others */
 	bool leading, closing, cores_fresh;
@@ -216,7 +212,7 @@ int replica_autoscale(const struct replica *r, const char *service, struct autos
 {
 	if (!r->leading || !r->cores_fresh)
 		return err_set(e, -EAGAIN, "this manager is about to lead: ask again");
-	return core_autoscale_view(r->autoscale, r->store, service, ret, e);
+	return core_autoscale_view(r->cores[CORE_AUTOSCALE], r->store, service, ret, e);
 }
 
 void replica_wake(struct replica *r)
@@ -228,7 +224,7 @@ void replica_wake(struct replica *r)
 
 static void cores_reset(struct replica *r)
 {
-	for (size_t i = 0; i < r->n_cores; i++)
+	for (size_t i = 0; i < CORE_COUNT; i++)
 		core_reset(r->cores[i], r->store);
 	r->cores_fresh = true;
 }
@@ -258,10 +254,10 @@ static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
 	if (!r->cores_fresh)
 		cores_reset(r);
 	store_mark(v->fork);
-	for (size_t i = 0; i < r->n_cores && v->changes.n == from; i++) {
+	for (size_t i = 0; i < CORE_COUNT && v->changes.n == from; i++) {
 		struct core *core = r->cores[r->core_next];
 
-		r->core_next = (r->core_next + 1) % r->n_cores;
+		r->core_next = (r->core_next + 1) % CORE_COUNT;
 		wish = core->class->step(core, &step);
 		next = MIN_OF(next, wish);
 	}
@@ -280,7 +276,7 @@ static void store_changed(void *arg, const struct object *old, const struct obje
 
 	if (!r->leading || !r->cores_fresh)
 		return;
-	for (size_t i = 0; i < r->n_cores; i++)
+	for (size_t i = 0; i < CORE_COUNT; i++)
 		core_event(r->cores[i], r->store, old, new);
 }
 
@@ -422,21 +418,6 @@ static void on_applied(void *arg, uint64_t index)
 		r->events.applied(r->events.arg);
 }
 
-static void cores_make(struct replica *r)
-{
-	struct core *(*const make[])(void) = {
-		core_replicated_new, core_global_new,    core_job_new,       core_cron_new,
-		core_update_new,     core_rebalance_new, core_restart_new,   core_enforcer_new,
-		core_reaper_new,     core_depends_new,   core_allocator_new, core_scheduler_new,
-		core_autoscale_new,
-	};
-
-	static_assert(ARRAY_LEN(make) == REPLICA_CORES, "one place a core");
-	for (size_t i = 0; i < ARRAY_LEN(make); i++)
-		r->cores[r->n_cores++] = make[i]();
-	r->autoscale = r->cores[r->n_cores - 1];
-}
-
 /* The first step of a term comes after the barrier: from here on this manager leads. */
 static uint64_t first_step(void *arg, struct proposal *p, uint64_t term)
 {
@@ -503,7 +484,8 @@ int replica_new(struct replica **ret, const struct replica_config *config, struc
 		return rc;
 	}
 	proposer_attach(r->proposer, r->raft);
-	cores_make(r);
+	for (size_t i = 0; i < CORE_COUNT; i++)
+		r->cores[i] = core_makers[i]();
 	*ret = r;
 	return 0;
 }
@@ -528,7 +510,7 @@ static void raft_closed(void *arg)
 	proposer_attach(r->proposer, NULL);
 	proposer_free(r->proposer);
 	world_timer_stop(r->world, &r->collect);
-	for (size_t i = 0; i < r->n_cores; i++)
+	for (size_t i = 0; i < CORE_COUNT; i++)
 		core_free(r->cores[i]);
 	measures_clear(&r->measures);
 	store_free(r->store);

@@ -73,7 +73,7 @@ static struct slot *slot_get(struct slot_service *service, const struct task *t)
 	if (t->global)
 		return node_slot_get(service, t->node);
 	if (number >= service->n) {
-		size_t n = MAX_OF(service->n * 2, (size_t)number + 1);
+		size_t n = MAX_OF(service->n + service->n / 4, (size_t)number + 1);
 
 		service->v = xreallocarray(service->v, n, sizeof *service->v);
 		memset(service->v + service->n, 0, (n - service->n) * sizeof *service->v);
@@ -95,6 +95,7 @@ static void slot_insert(struct slot *slot, const struct task *t)
 	const struct task *one = slot->one;
 	size_t at;
 
+	assert(slot->n < 1u << 21); /* LIMIT_TASK_HISTORY is far below */
 	if (!slot->n++) {
 		slot->one = t;
 		return;
@@ -142,8 +143,8 @@ static void slot_count(struct slot_service *service, struct slot *slot, const st
 {
 	bool used = slot->kept > 0, doubled = slot->wanted > 1;
 
-	slot->kept += t->desired != TASK_REMOVE ? (uint32_t)sign : 0;
-	slot->wanted += task_is_wanted(t) ? (uint32_t)sign : 0;
+	slot->kept += t->desired != TASK_REMOVE ? (uint64_t)sign : 0;
+	slot->wanted += task_is_wanted(t) ? (uint64_t)sign : 0;
 	service->used += (size_t)(slot->kept > 0) - (size_t)used;
 	service->doubled += (size_t)(slot->wanted > 1) - (size_t)doubled;
 }

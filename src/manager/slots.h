@@ -13,9 +13,10 @@ struct slot {
 		const struct task *one; /* n is 1 */
 		const struct task **many;
 	};
-	uint32_t n;
-	uint32_t kept;   /* whose desired state is not REMOVE: the slot is taken */
-	uint32_t wanted; /* that should run */
+	/* Four cores have a slot for each task: the counts share a word. */
+	uint64_t n : 22;
+	uint64_t kept : 21;   /* whose desired state is not REMOVE: the slot is taken */
+	uint64_t wanted : 21; /* that should run */
 };
 
 /* A node is the slot of the tasks that a global service has there. */

@@ -3,6 +3,8 @@
  */
 #include "model/cluster.h"
 
+#include "base/limits.h"
+
 #define T struct raft_settings
 static const struct field raft_settings_fields[] = {
 	FIELD_U64(T, 1, snapshot_interval, "SnapshotInterval", FIELD_OMIT),
@@ -97,6 +99,13 @@ int64_t cluster_task_history(const struct cluster *c)
 	const int64_t *limit = c->spec.orchestration.task_history;
 
 	return limit ? *limit : TASK_HISTORY_DEFAULT;
+}
+
+uint64_t cluster_history_kept(const struct cluster *c)
+{
+	int64_t limit = c ? cluster_task_history(c) : TASK_HISTORY_DEFAULT;
+
+	return limit < 0 || limit > LIMIT_TASK_HISTORY ? LIMIT_TASK_HISTORY : (uint64_t)limit;
 }
 
 int64_t cluster_heartbeat_ns(const struct cluster *c)

@@ -90,4 +90,6 @@ extern const struct table cluster_table;
 #define HEARTBEAT_DEFAULT_NS (5 * 1000000000LL)
 #define CERT_EXPIRY_DEFAULT_NS (90LL * 24 * 3600 * 1000000000LL)
 int64_t cluster_task_history(const struct cluster *c);
+/* How many a slot keeps by it; a negative setting keeps all that LIMIT_TASK_HISTORY allows. */
+uint64_t cluster_history_kept(const struct cluster *c);
 int64_t cluster_heartbeat_ns(const struct cluster *c);

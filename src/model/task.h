@@ -78,19 +78,19 @@ struct task {
 	char *node;                /* set by the scheduler */
 	struct task_status status;
 	enum task_state desired;
-	LIST_OF(struct attachment) networks;
-	int64_t not_before; /* desired is READY until then (restart delay); wall ns, 0: at once */
-	uint64_t restarts;  /* of its template in its slot before it: what max attempts counts */
 	/*
 	 * The constraint enforcer rejected it while its container may still run. The dispatcher
 	 * clears this when the agent reports that it has ended; until then the task keeps its
 	 * addresses and its resources.
 	 */
 	bool evicted;
-	struct move_mark *move;     /* NULL: no node is or was to be left by or for it */
-	struct update_mark *update; /* NULL: it was not made by an update */
 	/* Of a global service or job: it was made for the node that it has, and has no slot. */
 	bool global;
+	LIST_OF(struct attachment) networks;
+	int64_t not_before; /* desired is READY until then (restart delay); wall ns, 0: at once */
+	uint64_t restarts;  /* of its template in its slot before it: what max attempts counts */
+	struct move_mark *move;          /* NULL: no node is or was to be left by or for it */
+	struct update_mark *update;      /* NULL: it was not made by an update */
 	struct job_iteration *iteration; /* of jobs alone */
 	struct generics generic;         /* what it was given of its node's */
 	struct table_rest *rest;

@@ -285,6 +285,11 @@ static void history_is_kept_to_its_limit(void **state)
 		cores_pass(c, NS_PER_SEC);
 	}
 	assert_int_equal(tasks_count(c, "web", is_any), 2 + 2 + 12);
+	for (int i = 0; i < LIMIT_TASK_HISTORY; i++) {
+		task_report(c, task_in(c, "web", 1), TASK_FAILED);
+		cores_pass(c, NS_PER_SEC);
+	}
+	assert_int_equal(tasks_count(c, "web", is_any), 2 + LIMIT_TASK_HISTORY);
 	cores_free(c);
 }
 
