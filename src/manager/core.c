@@ -62,21 +62,51 @@ void core_event(struct core *c, const struct store *s, const struct object *old,
 	}
 }
 
-void core_reset(struct core *c, const struct store *s)
+static void forget(struct core *c)
 {
 	const struct core_class *class = c->class;
-	const struct object *o;
-	struct store_walk w;
 
 	class->done(c);
 	memset((char *)c + sizeof *c, 0, class->size - sizeof *c);
 	if (class->init)
 		class->init(c);
-	for (size_t i = 0; i < CORE_DERIVES_MAX && class->derives[i] != KIND_NONE; i++) {
-		store_walk_kind(&w, s, class->derives[i]);
-		while ((o = store_walk_next(&w)))
-			core_event(c, s, NULL, o);
+}
+
+/* One object for one core, or the step from one kind or core to the next. */
+static void derive_one(struct core *c, const struct store *s, struct core_derive *at)
+{
+	const struct core_class *class = c->class;
+	const struct object *o;
+
+	if (!at->walking && at->kind == 0)
+		forget(c);
+	if (at->kind == CORE_DERIVES_MAX || class->derives[at->kind] == KIND_NONE) {
+		if (class->derived)
+			class->derived(c, s);
+		at->core++;
+		at->kind = 0;
+		return;
 	}
-	if (class->derived)
-		class->derived(c, s);
+	if (!at->walking)
+		store_walk_kind(&at->walk, s, class->derives[at->kind]);
+	o = store_walk_next(&at->walk);
+	at->walking = o != NULL;
+	at->kind += !o;
+	if (o)
+		core_event(c, s, NULL, o);
+}
+
+bool core_derive(struct core *const *cores, size_t n, const struct store *s, struct core_derive *at)
+{
+	for (size_t i = 0; i < CORE_DERIVE_OBJECTS && at->core < n; i++)
+		derive_one(cores[at->core], s, at);
+	return at->core < n;
+}
+
+void core_reset(struct core *c, const struct store *s)
+{
+	struct core_derive at = {0};
+
+	while (core_derive(&c, 1, s, &at))
+		;
 }

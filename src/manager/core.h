@@ -39,9 +39,9 @@ struct core_class {
 	/* What it begins with besides zeros, or NULL; and its end, which frees what it keeps. */
 	void (*init)(struct core *c);
 	void (*done)(struct core *c);
-	/* The kinds whose objects core_reset() tells it of, in this order. */
+	/* The kinds whose objects it is told of as if they were new, in this order. */
 	enum object_kind derives[CORE_DERIVES_MAX];
-	/* After that: what it derives in another way, or NULL. */
+	/* After that: what it derives of its own sums. Short, as it is one piece; or NULL. */
 	void (*derived)(struct core *c, const struct store *s);
 	/*
 	 * One applied change: `old` NULL for a create, `new` for a delete. Cheap. NULL: objects of
@@ -71,7 +71,20 @@ struct core {
 
 struct core *core_new(const struct core_class *class);
 void core_free(struct core *c);
-/* Forgets all and derives it again: leadership starts, or the store was swapped. */
+/*
+ * Forgets all and derives it again: leadership starts, or the store was swapped. In pieces, as the
+ * loop is not to be held while a hundred thousand tasks are looked at: `at` begins as zeros, and
+ * the store stays as it is until false says that all the cores have all.
+ */
+#define CORE_DERIVE_OBJECTS 1000 /* a piece */
+struct core_derive {
+	size_t core, kind;
+	bool walking;
+	struct store_walk walk;
+};
+bool core_derive(struct core *const *cores, size_t n, const struct store *s,
+		 struct core_derive *at);
+/* One core, at once. */
 void core_reset(struct core *c, const struct store *s);
 /* One applied change, of whatever kind. */
 void core_event(struct core *c, const struct store *s, const struct object *old,

@@ -385,8 +385,9 @@ static void task_event(struct core *core, const struct store *s, const struct ta
 		scheduler_hold(c->s, &holds, new->node, is_active);
 	if (old && had && !(has && was_active == is_active))
 		scheduler_release(c->s, &held, old->node, was_active);
-	if (old && new && !task_state_final(old->status.state) &&
-	    task_state_final(new->status.state))
+	/* Also what one has failed that left its node before this manager led. */
+	if (new &&task_state_final(new->status.state) &&
+	    !(old && task_state_final(old->status.state)))
 		core_task_failed(c->s, new);
 	assert(t);
 	if (new &&move_is_coming(new))
@@ -460,25 +461,12 @@ static void rebalance_done(struct core *core)
 	scheduler_free(c->s);
 }
 
-/* The failures of tasks that have left their node count as well. */
-static void rebalance_derived(struct core *core, const struct store *s)
-{
-	struct core_rebalance *c = container_of(core, struct core_rebalance, core);
-	const struct task *t;
-	struct store_walk w;
-
-	store_walk_kind(&w, s, KIND_TASK);
-	while ((t = store_walk_next(&w)))
-		core_task_failed(c->s, t);
-}
-
 static const struct core_class rebalance_class = {
 	.name = "rebalance",
 	.size = sizeof(struct core_rebalance),
 	.init = rebalance_init,
 	.done = rebalance_done,
 	.derives = {KIND_NODE, KIND_TASK, KIND_SERVICE},
-	.derived = rebalance_derived,
 	.task = task_event,
 	.service = service_event,
 	.node = node_event,

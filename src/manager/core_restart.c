@@ -316,25 +316,11 @@ static void restart_done(struct core *core)
 	wakes_done(&c->wakes);
 }
 
-/* Which task of a slot counts shows once all are known. */
-static void restart_derived(struct core *core, const struct store *s)
-{
-	struct core_restart *c = container_of(core, struct core_restart, core);
-	const struct task *t;
-	struct store_walk w;
-
-	slots_reset(&c->slots, s);
-	store_walk_kind(&w, s, KIND_TASK);
-	while ((t = store_walk_next(&w)))
-		if (needs_look(s, NULL, t))
-			(void)idset_add(&c->tasks, t->o.id);
-}
-
 static const struct core_class restart_class = {
 	.name = "restart",
 	.size = sizeof(struct core_restart),
 	.done = restart_done,
-	.derived = restart_derived,
+	.derives = {KIND_TASK},
 	.task = task_event,
 	.node = node_event,
 	.step = restart_step,

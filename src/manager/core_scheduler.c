@@ -105,8 +105,9 @@ static void task_event(struct core *core, const struct store *s, const struct ta
 	if (had)
 		scheduler_release(c->s, &held, old->node, was_active);
 	c->freed |= had;
-	if (old && new && !task_state_final(old->status.state) &&
-	    task_state_final(new->status.state))
+	/* Also what one has failed that left its node before this manager led. */
+	if (new &&task_state_final(new->status.state) &&
+	    !(old && task_state_final(old->status.state)))
 		core_task_failed(c->s, new);
 	if (task_is_pending(old) && !task_is_pending(new))
 		pending_remove(c, old);
@@ -327,17 +328,11 @@ static void scheduler_end(struct core *core)
 	scheduler_free(c->s);
 }
 
-/* The failures of tasks that have left their node count as well, and nothing was freed. */
+/* Nothing was freed. */
 static void scheduler_derived(struct core *core, const struct store *s)
 {
-	struct core_scheduler *c = container_of(core, struct core_scheduler, core);
-	const struct task *t;
-	struct store_walk w;
-
-	store_walk_kind(&w, s, KIND_TASK);
-	while ((t = store_walk_next(&w)))
-		core_task_failed(c->s, t);
-	c->freed = false;
+	(void)s;
+	container_of(core, struct core_scheduler, core)->freed = false;
 }
 
 static const struct core_class scheduler_class = {

@@ -33,7 +33,7 @@ static void changed(void *arg, const struct object *old, const struct object *ne
 {
 	struct plan *p = arg;
 
-	for (size_t i = 0; i < p->n_ready; i++)
+	for (size_t i = 0; i < PLAN_CORES && p->ready; i++)
 		core_event(p->cores[i], p->store, old, new);
 	if (new &&new->kind == KIND_TASK)
 		(void)idset_add(&p->agents, new->id);
@@ -246,11 +246,10 @@ bool plan_step(struct plan *p)
 {
 	int64_t next;
 
-	if (p->n_ready < PLAN_CORES) {
-		if (p->n_ready == 0)
+	if (!p->ready) {
+		p->ready = !core_derive(p->cores, PLAN_CORES, p->store, &p->derive);
+		if (p->ready)
 			agents_begin(p);
-		core_reset(p->cores[p->n_ready], p->store);
-		p->n_ready++;
 		return true;
 	}
 	if (++p->rounds > LIMIT_PLAN_ROUNDS)

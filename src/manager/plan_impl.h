@@ -16,7 +16,8 @@ struct plan {
 	struct store *before; /* as it was */
 	struct store_watch watch;
 	struct core *cores[PLAN_CORES];
-	size_t n_ready; /* of them that have derived what they need */
+	struct core_derive derive;
+	bool ready; /* they have derived what they need */
 	int64_t start, now;
 	uint64_t ids;
 	struct idset agents;  /* tasks whose agent may have something to say */

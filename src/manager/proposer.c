@@ -24,6 +24,8 @@ struct proposer {
 	struct raft_node *node;
 	bool leader;
 	bool ready; /* the barrier of this term was applied */
+	bool prepared;
+	bool prepare_due; /* a piece of it */
 	bool closing;
 	bool running; /* run() is on the stack */
 	bool again;   /* run() was asked for meanwhile */
@@ -122,7 +124,10 @@ static void on_step_timer(struct world_timer *t)
 
 static void on_retry_timer(struct world_timer *t)
 {
-	run(container_of(t, struct proposer, retry_timer));
+	struct proposer *p = container_of(t, struct proposer, retry_timer);
+
+	p->prepare_due = true;
+	run(p);
 }
 
 int proposer_new(struct proposer **ret, const struct world *world, const struct proposer_ops *ops)
@@ -420,13 +425,30 @@ static bool has_work(const struct proposer *p)
 	return p->waiting.next != &p->waiting || p->readers.next != &p->readers || p->step_due;
 }
 
+/* A piece of it in each turn of the loop, however often this is called meanwhile. */
+static bool prepare(struct proposer *p)
+{
+	if (p->prepared || !p->prepare_due)
+		return p->prepared;
+	p->prepare_due = false;
+	p->prepared = !p->ops.prepare || p->ops.prepare(p->ops.arg);
+	if (!p->prepared)
+		world_timer_start(p->world, &p->retry_timer, 0);
+	return p->prepared;
+}
+
 static void run_once(struct proposer *p)
 {
-	if (p->closing || !p->node || !p->leader || p->flying != FLY_NOTHING)
+	bool prepared, flies = p->flying != FLY_NOTHING;
+
+	if (p->closing || !p->node || !p->leader)
 		return;
-	if (!p->ready)
+	prepared = p->ready && prepare(p);
+	if (flies)
+		return;
+	if (!p->ready || (!prepared && p->readers.next != &p->readers))
 		fly(p, FLY_BARRIER);
-	else if (has_work(p))
+	else if (prepared && has_work(p))
 		build_and_fly(p);
 }
 
@@ -447,7 +469,8 @@ static void run(struct proposer *p)
 void proposer_leadership(struct proposer *p, bool leader, uint64_t term)
 {
 	p->leader = leader;
-	p->ready = false;
+	p->ready = p->prepared = false;
+	p->prepare_due = true;
 	p->term = term;
 	p->step_due = leader;
 	if (!leader) {
@@ -533,7 +556,7 @@ void proposer_wake(struct proposer *p)
 
 bool proposer_ready(const struct proposer *p)
 {
-	return p->leader && p->ready;
+	return p->leader && p->ready && p->prepared;
 }
 
 size_t proposer_waiting(const struct proposer *p)

@@ -32,8 +32,14 @@ struct proposer_ops {
 	void (*rewind)(void *arg, struct proposal *p);
 	void (*close)(void *arg, struct proposal *p);
 	/*
+	 * A new leader, its barrier applied, gets ready in pieces: false when there is more to do,
+	 * which is asked for in the next turn of the loop. Writes wait until then, so that the
+	 * state stays as it is. May be NULL.
+	 */
+	bool (*prepare)(void *arg);
+	/*
 	 * The step functions: append the next system changes, if any. Called on the leader after
-	 * its barrier, each time something was applied and when a wake-up is due. Returns the
+	 * is prepared, each time something was applied and when a wake-up is due. Returns the
 	 * milliseconds until it wants to be asked again without a change, 0 for never.
 	 */
 	uint64_t (*step)(void *arg, struct proposal *p, uint64_t term);
@@ -94,6 +100,6 @@ bool proposer_cancel_read(struct proposer *p, struct proposer_read *r);
 /* Asks the step functions soon: something they look at has changed outside the store. */
 void proposer_wake(struct proposer *p);
 
-/* The leader has applied its barrier and may run its steps. */
+/* The leader has applied its barrier, is prepared and may run its steps. */
 bool proposer_ready(const struct proposer *p);
 size_t proposer_waiting(const struct proposer *p);

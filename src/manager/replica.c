@@ -23,12 +23,13 @@ struct replica {
 	struct raft_node *raft;
 	struct proposer *proposer;
 	struct core *cores[CORE_COUNT];
+	struct core_derive derive;
 	struct measures measures;
-	size_t core_next; /* whose turn is first: a busy core must not starve the others */
-	bool leading, closing, cores_fresh;
-	bool timed;        /* `step_time` is of this term */
-	int64_t step_time; /* of the last write or step */
-	uint64_t timed_ms; /* when that was, by the monotonic clock */
+	size_t core_next;      /* whose turn is first: a busy core must not starve the others */
+	bool leading, closing; /* leading: the cores know what there is */
+	bool timed;            /* `step_time` is of this term */
+	int64_t step_time;     /* of the last write or step */
+	uint64_t timed_ms;     /* when that was, by the monotonic clock */
 	struct store_watch watch;
 	struct world_timer collect;
 	void (*closed)(void *arg);
@@ -210,7 +211,7 @@ void replica_measured(struct replica *r, const struct task_load *loads, size_t n
 int replica_autoscale(const struct replica *r, const char *service, struct autoscale_view *ret,
 		      struct err *e)
 {
-	if (!r->leading || !r->cores_fresh)
+	if (!r->leading)
 		return err_set(e, -EAGAIN, "this manager is about to lead: ask again");
 	return core_autoscale_view(r->cores[CORE_AUTOSCALE], r->store, service, ret, e);
 }
@@ -222,11 +223,22 @@ void replica_wake(struct replica *r)
 
 /* The cores */
 
-static void cores_reset(struct replica *r)
+/*
+ * The cores of a new leader learn what there is, in pieces: held for as long as a hundred thousand
+ * tasks take, the loop would send no heartbeat, and the others would elect the next one.
+ */
+static bool lead_prepare(void *arg)
 {
-	for (size_t i = 0; i < CORE_COUNT; i++)
-		core_reset(r->cores[i], r->store);
-	r->cores_fresh = true;
+	struct replica *r = arg;
+
+	if (r->closing)
+		return true;
+	if (core_derive(r->cores, CORE_COUNT, r->store, &r->derive))
+		return false;
+	r->leading = true;
+	if (r->events.leading)
+		r->events.leading(r->events.arg, true);
+	return true;
 }
 
 /*
@@ -251,8 +263,6 @@ static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
 	/* A step must see exactly the store that its events told it of. */
 	if (!r->leading || from > 0)
 		return 1;
-	if (!r->cores_fresh)
-		cores_reset(r);
 	store_mark(v->fork);
 	for (size_t i = 0; i < CORE_COUNT && v->changes.n == from; i++) {
 		struct core *core = r->cores[r->core_next];
@@ -263,7 +273,7 @@ static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
 	}
 	if (view_take(p, from, &e) < 0) { /* cannot be: their view is the store itself */
 		assert(!"a core proposed what the store refuses");
-		cores_reset(r);
+		return 0;
 	}
 	if (v->changes.n > from || next == CORE_IDLE)
 		return 0; /* asked again once this is applied */
@@ -274,7 +284,8 @@ static void store_changed(void *arg, const struct object *old, const struct obje
 {
 	struct replica *r = arg;
 
-	if (!r->leading || !r->cores_fresh)
+	assert(!r->derive.walking);
+	if (!r->leading)
 		return;
 	for (size_t i = 0; i < CORE_COUNT; i++)
 		core_event(r->cores[i], r->store, old, new);
@@ -293,10 +304,8 @@ static void store_applied(void *arg, uint64_t version, bool swapped)
 	struct replica *r = arg;
 
 	(void)version;
-	if (!swapped)
-		return;
-	r->cores_fresh = false;
-	world_timer_start(r->world, &r->collect, COLLECT_MS);
+	if (swapped)
+		world_timer_start(r->world, &r->collect, COLLECT_MS);
 }
 
 /* What raft replicates */
@@ -382,9 +391,9 @@ static void on_leadership(void *arg, bool leader, uint64_t term)
 
 	r->timed = false;
 	measures_clear(&r->measures);
-	if (!leader && r->leading) {
+	r->derive = (struct core_derive){0};
+	if (r->leading) {
 		r->leading = false;
-		r->cores_fresh = false;
 		if (r->events.leading)
 			r->events.leading(r->events.arg, false);
 	}
@@ -418,21 +427,6 @@ static void on_applied(void *arg, uint64_t index)
 		r->events.applied(r->events.arg);
 }
 
-/* The first step of a term comes after the barrier: from here on this manager leads. */
-static uint64_t first_step(void *arg, struct proposal *p, uint64_t term)
-{
-	struct replica *r = arg;
-
-	if (r->closing)
-		return 0;
-	if (!r->leading) {
-		r->leading = true;
-		if (r->events.leading)
-			r->events.leading(r->events.arg, true);
-	}
-	return cores_step(arg, p, term);
-}
-
 int replica_new(struct replica **ret, const struct replica_config *config, struct err *e)
 {
 	struct replica *r = xcalloc(1, sizeof *r);
@@ -440,7 +434,8 @@ int replica_new(struct replica **ret, const struct replica_config *config, struc
 				   .open = view_open,
 				   .rewind = view_rewind,
 				   .close = view_close,
-				   .step = first_step};
+				   .prepare = lead_prepare,
+				   .step = cores_step};
 	struct raft_node_config raft = {
 		.world = config->world,
 		.io = config->io,

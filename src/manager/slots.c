@@ -231,17 +231,6 @@ void slots_done(struct slots *s)
 		service_free(s, service);
 }
 
-void slots_reset(struct slots *s, const struct store *store)
-{
-	const struct task *t;
-	struct store_walk w;
-
-	slots_done(s);
-	store_walk_kind(&w, store, KIND_TASK);
-	while ((t = store_walk_next(&w)))
-		task_add(s, t);
-}
-
 const struct task *slot_wanted(const struct slot *slot)
 {
 	for (size_t i = slot->n; i > 0; i--)

@@ -41,7 +41,6 @@ struct slots {
 	struct slot_service *services;
 };
 
-void slots_reset(struct slots *s, const struct store *store);
 /* One change of a task. */
 void slots_event(struct slots *s, const struct task *old, const struct task *new);
 void slots_done(struct slots *s);

@@ -4,6 +4,8 @@
  */
 #include "manager/world_uv.h"
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -26,6 +28,16 @@ static void loop_random(void *arg, void *p, size_t n)
 	random_bytes(p, n);
 }
 
+/* Of both kinds `data` is the struct world_timer, NULL once it was stopped. */
+union soon {
+	uv_handle_t handle;
+	uv_timer_t timer;
+	uv_idle_t idle; /* the next turn of the loop */
+};
+
+/* This loop's timers are being fired. */
+static _Thread_local bool firing;
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	free(handle);
@@ -33,37 +45,70 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void loop_timer_stop(void *arg, struct world_timer *t)
 {
-	uv_timer_t *handle = TAKE_PTR(t->impl);
+	union soon *soon = TAKE_PTR(t->impl);
 
 	(void)arg;
-	if (!handle)
+	if (!soon)
 		return;
-	handle->data = NULL;
-	(void)uv_timer_stop(handle);
-	uv_close((uv_handle_t *)handle, on_handle_closed);
+	soon->handle.data = NULL;
+	uv_close(&soon->handle, on_handle_closed);
+}
+
+/* Ended before it fires: whoever fires may start it anew, or go. */
+static void on_soon(uv_idle_t *handle)
+{
+	struct world_timer *t = handle->data;
+
+	loop_timer_stop(NULL, t);
+	t->fire(t);
 }
 
 static void on_timer(uv_timer_t *handle)
 {
 	struct world_timer *t = handle->data;
 
-	/* Ended before it fires: whoever fires may start it anew, or go. */
 	loop_timer_stop(NULL, t);
+	firing = true;
 	t->fire(t);
+	firing = false;
 }
 
+static union soon *soon_new(uv_loop_t *loop, struct world_timer *t, uint64_t delay_ms)
+{
+	union soon *soon = xcalloc(1, sizeof(*soon));
+
+	if (delay_ms > 0)
+		(void)uv_timer_init(loop, &soon->timer);
+	else
+		(void)uv_idle_init(loop, &soon->idle);
+	soon->handle.data = t;
+	return soon;
+}
+
+/*
+ * Timers that are started while timers fire must not fire in the same turn, or a chain of them
+ * keeps the loop from its sockets: libuv (before 1.45) fires whatever is due by its clock until
+ * nothing is. So no delay means an idle handle, of which each turn runs those that it found; and
+ * the clock, which a delay has to be counted from, is not put on meanwhile.
+ */
 static void loop_timer_start(void *arg, struct world_timer *t, uint64_t delay_ms)
 {
-	uv_timer_t *handle = t->impl;
+	union soon *soon = t->impl;
 
-	if (!handle) {
-		handle = xcalloc(1, sizeof(*handle));
-		(void)uv_timer_init(arg, handle);
-		handle->data = t;
-		t->impl = handle;
+	if (soon && (delay_ms == 0 || soon->handle.type != UV_TIMER))
+		loop_timer_stop(arg, t);
+	if (!t->impl)
+		t->impl = soon_new(arg, t, delay_ms);
+	soon = t->impl;
+	if (delay_ms == 0) {
+		(void)uv_idle_start(&soon->idle, on_soon);
+		return;
 	}
-	uv_update_time(arg);
-	(void)uv_timer_start(handle, on_timer, delay_ms, 0);
+	if (firing)
+		delay_ms += clock_mono_ms() - MIN_OF(clock_mono_ms(), uv_now(arg));
+	else
+		uv_update_time(arg);
+	(void)uv_timer_start(&soon->timer, on_timer, delay_ms, 0);
 }
 
 struct job {

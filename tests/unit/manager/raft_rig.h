@@ -54,6 +54,7 @@ struct rig {
 	char dir[200];
 	struct seal_key *key;
 	struct raft_node_options options;
+	bool (*prepare)(void *arg);
 	uint64_t (*step)(void *arg, struct proposal *p, uint64_t term);
 	void (*send)(void *arg, const char *peer, const void *p, size_t len); /* NULL: by memory */
 	struct rig_node nodes[RIG_NODES];
@@ -210,7 +211,7 @@ static int rig_start(struct rig *r, unsigned place, bool bootstrap, struct err *
 			      .send_snapshot = rig_send_snapshot},
 		.options = r->options,
 	};
-	struct proposer_ops ops = {.arg = n, .step = r->step};
+	struct proposer_ops ops = {.arg = n, .prepare = r->prepare, .step = r->step};
 	int rc;
 
 	n->changes = 0;

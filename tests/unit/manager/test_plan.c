@@ -374,13 +374,47 @@ static void a_stack(void **state)
 	cores_free(c);
 }
 
+/* A piece at a time, as the loop has others to serve: none looks at more than so many tasks. */
+static void begins_in_pieces(void **state)
+{
+	struct cores *c = three_nodes();
+	struct plan_report r = {0};
+	struct err e = ERR_INIT;
+	struct plan *p;
+	size_t n = 0;
+
+	web_add(c, 3, NULL);
+	for (unsigned i = 0; i < 5 * CORE_DERIVE_OBJECTS; i++) {
+		struct task *t = object_new(KIND_TASK, "", c->now);
+		struct changes batch;
+
+		free(t->o.id);
+		t->o.id = xasprintf("other%020u", i);
+		t->service = xstrdup("other");
+		t->template_version = 1;
+		t->slot = i + 1;
+		t->desired = TASK_RUNNING;
+		changes_init(&batch);
+		changes_create(&batch, &t->o);
+		cores_apply(c, &batch);
+	}
+	assert_ok(plan_new(c->store, c->now, &p, &e), &e);
+	for (bool more = true; more; n++)
+		more = plan_step(p);
+	assert_in_range(n, 5 * 6, 1000);
+	plan_report_make(p, &r);
+	plan_free(p);
+	table_done(&plan_report_table, &r);
+	cores_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(comes_true),  TEST(takes_its_time),
 		TEST(waits),       TEST(refuses_as_the_request_would),
 		TEST(index_moves), TEST(a_stack),
-		TEST(bounds),
+		TEST(bounds),      TEST(begins_in_pieces),
 	};
 
 	return RUN_TESTS(tests);

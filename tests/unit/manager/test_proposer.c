@@ -281,6 +281,68 @@ static void followers_refuse_and_name_the_leader(void **state)
 	assert_false(n.done);
 }
 
+static unsigned pieces, in_turn;
+
+static bool one_piece(void *arg)
+{
+	(void)arg;
+	assert_int_equal(in_turn++, 0);
+	return --pieces == 0;
+}
+
+static uint64_t step_of_a_prepared_one(void *arg, struct proposal *p, uint64_t term)
+{
+	assert_int_equal(pieces, 0);
+	return 0;
+}
+
+static int setup_in_pieces(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/shoal-proposer-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	rig_init(&rig, dir);
+	pieces = 50;
+	rig.prepare = one_piece;
+	rig.step = step_of_a_prepared_one;
+	return rig_start(&rig, 0, true, &e);
+}
+
+static bool leads(struct rig *r)
+{
+	in_turn = 0;
+	return raft_node_is_leader(r->nodes[0].raft) && pieces < 50;
+}
+
+static bool all_prepared(struct rig *r)
+{
+	in_turn = 0;
+	return pieces == 0;
+}
+
+/* A piece a turn of the loop, whatever comes meanwhile; nobody writes before the last, all may
+ * read. */
+static void a_new_leader_gets_ready_in_pieces(void **state)
+{
+	struct note notes[20];
+	struct reader reader = {.read.done = on_seen};
+
+	answered = 0;
+	assert_true(rig_until(&rig, leads, 5000));
+	for (unsigned i = 0; i < ARRAY_LEN(notes); i++)
+		note_write(&notes[i], 8);
+	assert_int_equal(proposer_read(proposer(), &reader.read, NULL), 0);
+	assert_false(proposer_ready(proposer()));
+	assert_true(rig_until(&rig, all_prepared, 5000));
+	assert_true(proposer_ready(proposer()));
+	wait_for(ARRAY_LEN(notes) + 1);
+	for (unsigned i = 0; i < ARRAY_LEN(notes); i++)
+		assert_int_equal(notes[i].status, 0);
+	assert_int_equal(reader.status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +360,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(readers_share_a_barrier, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_waits_is_answered_when_the_manager_stops,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_new_leader_gets_ready_in_pieces, setup_in_pieces,
+						teardown),
 		cmocka_unit_test_setup_teardown(followers_refuse_and_name_the_leader, setup,
 						teardown),
 	};
