@@ -177,6 +177,7 @@ static bool name_is_taken(const char *name, void *arg)
 int api_service_create_read(struct api_req *r, struct service_spec *spec,
 			    struct control_request *ret)
 {
+	const struct api_swarm *swarm = r->ctx;
 	int rc = check_arg(r, &ret->check);
 
 	ret->op = CONTROL_SERVICE_CREATE;
@@ -185,7 +186,8 @@ int api_service_create_read(struct api_req *r, struct service_spec *spec,
 		rc = spec_read(r, spec);
 	if (rc == 0 && (!spec->name || !*spec->name)) {
 		free(spec->name);
-		spec->name = nickname_choose(name_is_taken, api_manager(r));
+		/* Not by api_manager(), which answers where there is none: that is the caller's. */
+		spec->name = nickname_choose(name_is_taken, swarm->manager(swarm->arg));
 	}
 	return rc;
 }

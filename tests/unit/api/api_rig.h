@@ -44,6 +44,7 @@ static inline void rig_start(void)
 	api_networks_add(rig_router, e, &rig_swarm);
 	api_system_add(rig_router, e, &rig_swarm);
 	api_events_add(rig_router, e);
+	api_services_add(rig_router, &rig_swarm);
 	fix_start(rig_request, 0, 0, 0);
 }
 

@@ -321,6 +321,15 @@ static void swarm_events(void **state)
 	buf_done(&seen);
 }
 
+/* Each is answered once, whatever is missing in it: a second answer would end the daemon. */
+static void services_outside_of_a_swarm(void **state)
+{
+	rig_start();
+	rig_want_body("POST /services/create", "{\"Name\":\"web\"}", 503, "not a swarm manager");
+	rig_want_body("POST /services/create", "{}", 503, "not a swarm manager");
+	rig_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +343,7 @@ int main(void)
 		TEST(events_until_soon),
 		TEST(swarm_events),
 		TEST(updates_are_told),
+		TEST(services_outside_of_a_swarm),
 	};
 
 	return RUN_TESTS(tests);
