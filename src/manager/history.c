@@ -43,9 +43,10 @@ static struct history_entry *entry_at(const struct history *h, uint64_t place)
 
 static void forget_first(struct history *h)
 {
-	struct history_entry *e = entry_at(h, h->first++);
+	struct history_entry *e = entry_at(h, h->first);
 
-	h->oldest = e->version;
+	if (h->first++ < h->fresh) /* else the batch is being told, and has no version yet */
+		h->oldest = e->version;
 	h->bytes -= e->bytes;
 	object_unref(e->o);
 	if (e->template)
@@ -153,6 +154,8 @@ static void on_applied(void *arg, uint64_t version, bool swapped)
 	/* Their batch's version is known only now. */
 	for (uint64_t at = MAX_OF(h->fresh, h->first); at < h->end; at++)
 		entry_at(h, at)->version = version;
+	if (h->first > h->fresh)
+		h->oldest = version; /* it has forgotten some of itself */
 	h->fresh = h->end;
 	for (struct history_follower *f = h->followers; f; f = h->next) {
 		h->next = f->next;

@@ -359,6 +359,54 @@ static void bounded_in_bytes(void **state)
 	store_free(s);
 }
 
+static void large_add(struct changes *c, unsigned n, const char *large)
+{
+	auto_free char *id = xasprintf("%025u", n);
+	struct service *svc = object_new(KIND_SERVICE, id, 1);
+
+	svc->spec.name = xasprintf("web%u", n);
+	strmap_set(&svc->spec.labels, "much", large);
+	changes_create(c, &svc->o);
+}
+
+/* A batch that removes more than is remembered: what it has forgotten of itself is gone as well. */
+static void a_batch_beyond_the_bound(void **state)
+{
+	enum { SERVICES = 20 };
+	struct store *s = store_new();
+	struct history *h = history_new(s);
+	auto_free char *large = xmalloc(1u << 20);
+	struct err e = ERR_INIT;
+	struct store_result r;
+	struct changes c;
+	uint64_t place;
+
+	(void)state;
+	memset(large, 'x', (1u << 20) - 1);
+	large[(1u << 20) - 1] = 0;
+	for (unsigned i = 0; i < SERVICES; i++) {
+		changes_init(&c);
+		large_add(&c, i, large);
+		store_apply_changes(s, &c, &r);
+		changes_done(&c);
+	}
+	changes_init(&c);
+	for (unsigned i = 0; i < SERVICES; i++) {
+		auto_free char *id = xasprintf("%025u", i);
+
+		changes_delete(&c, store_get(s, KIND_SERVICE, id));
+	}
+	store_apply_changes(s, &c, &r);
+	assert_int_equal(r.verdict, STORE_APPLIED);
+	changes_done(&c);
+	assert_int_equal(history_oldest(h), SERVICES + 1);
+	assert_int_equal(history_find(h, SERVICES, &place, &e), -EOVERFLOW);
+	assert_int_equal(history_find(h, SERVICES + 1, &place, &e), 0);
+	assert_int_equal(place, history_end(h));
+	history_free(h);
+	store_free(s);
+}
+
 static int load_feed(void *arg, const void *p, size_t n)
 {
 	struct err e = ERR_INIT;
@@ -452,6 +500,7 @@ int main(void)
 		TEST(listed_and_watched_is_what_is_there),
 		TEST(what_is_forgotten),
 		TEST(bounded_in_bytes),
+		TEST(a_batch_beyond_the_bound),
 		TEST(a_snapshot),
 		TEST(filters_and_progress),
 	};
