@@ -206,24 +206,31 @@ static const char *reason(const struct progress *p)
 	return p->lines.n ? p->lines.v[0] : "nothing is known of it";
 }
 
+bool patience_is_over(struct patience *p, const char *state, bool moves, int64_t more_ns,
+		      int64_t now_ns)
+{
+	if (!p->state || strcmp(p->state, state) != 0 || moves) {
+		str_set(&p->state, state);
+		p->moved_at = now_ns;
+	}
+	return p->ns && now_ns - p->moved_at >= p->ns + more_ns;
+}
+
 /* Nothing has moved for so long: it is not waited for any longer, though it goes on. */
 static bool patience_ends(struct progress *p, const struct service_view *service,
 			  const struct list_task_view *tasks, int64_t now_ns)
 {
 	const struct update_config *update = service->s.spec.update;
-	int64_t patience = p->patience + (update ? update->delay : 0);
+	int64_t delay = update ? update->delay : 0;
 	auto_buf now = BUF_INIT(1u << 20);
 	char text[DURATION_TEXT_MAX];
 
 	STRS_EACH (line, &p->lines)
 		(void)buf_addf(&now, "%s\n", line);
-	if (!p->state || strcmp(p->state, buf_text(&now)) != 0 || moves_by_itself(p, tasks)) {
-		str_set(&p->state, buf_text(&now));
-		p->moved_at = now_ns;
-	}
-	if (!p->patience || now_ns - p->moved_at < patience)
+	if (!patience_is_over(&p->patience, buf_text(&now), moves_by_itself(p, tasks), delay,
+			      now_ns))
 		return false;
-	duration_format(patience, text);
+	duration_format(p->patience.ns + delay, text);
 	free(p->failure);
 	p->failure = xasprintf("service %s has not converged, and nothing has changed for %s: %s\n"
 			       "It is still wanted, and goes on in the background: use `shoal "
@@ -258,7 +265,7 @@ bool progress_line_new(struct strs *printed, const char *line)
 
 void progress_done(struct progress *p)
 {
-	free(p->state);
+	free(p->patience.state);
 	strs_done(&p->lines);
 	free(p->failure);
 	*p = (struct progress){0};

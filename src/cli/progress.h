@@ -14,6 +14,19 @@
 
 enum progress_step { PROGRESS_WAIT, PROGRESS_CONVERGED, PROGRESS_FAILED };
 
+/* Whoever waits for something that may never come; zeroed but for `ns`. */
+struct patience {
+	int64_t ns;       /* how long nothing may move; 0: for ever */
+	int64_t moved_at; /* mono ns: when something moved last */
+	char *state;      /* what was there then */
+};
+/*
+ * Notes that `state` is there at `now_ns` (`moves`: that counts as another one). Whether it has
+ * been so for longer than it may, and for `more` beyond that.
+ */
+bool patience_is_over(struct patience *p, const char *state, bool moves, int64_t more_ns,
+		      int64_t now_ns);
+
 struct progress {
 	bool rollback;      /* set by the caller: a rollback is what was asked for */
 	bool job, global;   /* what the service is */
@@ -23,9 +36,7 @@ struct progress {
 	int64_t converged_at; /* mono ns; 0: not now */
 	struct strs lines; /* what is to be shown now: "overall progress: ...", "1/3: ...", ... */
 	char *failure;     /* for PROGRESS_FAILED */
-	int64_t patience;  /* set by the caller, ns: it has failed when nothing moves for so long */
-	int64_t moved_at;  /* mono ns: when something moved last */
-	char *state;       /* what was there then */
+	struct patience patience; /* set by the caller: it has failed when that ends */
 };
 
 /* By default, in ns: longer than an update lets one task take (5m). 0: for ever. */

@@ -119,7 +119,7 @@ int progress_watch(struct cli *c, const char *service, const struct progress_opt
 	struct screen screen = {
 		.out = c->out, .tty = !o->quiet && isatty(fileno(c->out)), .quiet = o->quiet};
 	enum progress_step step = PROGRESS_WAIT;
-	struct progress p = {.rollback = o->rollback, .patience = o->patience};
+	struct progress p = {.rollback = o->rollback, .patience = {.ns = o->patience}};
 	struct err e = ERR_INIT;
 	int status = 0;
 

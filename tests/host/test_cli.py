@@ -122,6 +122,9 @@ ANSWERS = {
     "POST /swarm/leave": None,
     "POST /services/create": {"ID": SERVICE},
     f"POST /services/{SERVICE}/update": {"Warnings": None},
+    "GET /services/slow": dict(service("slow", "z" * 25, 2), RebalanceStatus={
+        "State": "moving", "Moved": 1, "Failed": 0, "Message": "rebalance in progress"}),
+    "POST /services/slow/rebalance": {"Warnings": None},
     "POST /networks/create": {"Id": ID, "Warning": ""},
     "POST /images/load": {"stream": "Loaded image: web:1\n"},
     "DELETE /services/web2": None,
@@ -328,6 +331,14 @@ def test_scale_changes_the_number_alone(daemon):
     wanted = service("web2", SERVICE, 5)["Spec"]
     assert plain(daemon.sent(request)) == plain(wanted)
     assert daemon.query(request) == {"version": "21"}
+
+
+def test_a_rebalance_that_stands_still_is_not_waited_for(daemon):
+    result = shoal(daemon, "service", "rebalance", "--converge-deadline", "500ms", "slow")
+    assert result.returncode == 1
+    assert result.stdout == "slow\nrebalance in progress (1 moved, 0 failed)\n"
+    assert "service slow: nothing has changed for 500ms: rebalance in progress" in result.stderr
+    assert "goes on in the background" in result.stderr
 
 
 def test_swarm_init_says_how_to_join(daemon):

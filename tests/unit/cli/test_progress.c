@@ -75,7 +75,7 @@ static void convergence(void **state)
 /* Nothing moves: it is given up, with the reason; what moves is not. */
 static void patience_has_an_end(void **state)
 {
-	struct progress p = {.patience = 60 * NS_PER_SEC};
+	struct progress p = {.patience = {.ns = 60 * NS_PER_SEC}};
 	struct list_task_view tasks = {0};
 	struct service_view s = {0};
 	int64_t now = NS_PER_SEC;
@@ -94,7 +94,7 @@ static void patience_has_an_end(void **state)
 	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_FAILED);
 	assert_non_null(strstr(p.failure, "nothing has changed for 1m0s: "));
 	assert_non_null(strstr(p.failure, "`shoal service ps id`"));
-	p.patience = 0;
+	p.patience.ns = 0;
 	now += 1000000 * NS_PER_SEC;
 	assert_int_equal(progress_take(&p, &s, &tasks, active, NULL, now), PROGRESS_WAIT);
 	progress_done(&p);
@@ -106,7 +106,7 @@ static void patience_has_an_end(void **state)
 static void a_running_job_is_waited_for(void **state)
 {
 	struct service_view s = {.s.spec.mode.replicated_job = xcalloc(1, sizeof(struct job_mode))};
-	struct progress p = {.patience = NS_PER_SEC};
+	struct progress p = {.patience = {.ns = NS_PER_SEC}};
 	struct list_task_view tasks = {0};
 
 	(void)state;
