@@ -62,6 +62,22 @@ static void name_changed(struct core_depends *c, const char *name)
 	awaited_free(c, a);
 }
 
+/* Nobody else may ever wait for these names, or change what is called so. */
+static void await_no_more(struct core_depends *c, const struct service *svc)
+{
+	struct depends d = {0};
+	struct awaited *a;
+
+	if (!c->awaited || depends_read(&svc->spec, &d, NULL) < 0)
+		return;
+	for (size_t i = 0; i < d.n; i++) {
+		HASH_FIND(hh, c->awaited, d.v[i].service, strlen(d.v[i].service), a);
+		if (a && idset_remove(&a->services, svc->o.id) && !idset_count(&a->services))
+			awaited_free(c, a);
+	}
+	depends_done(&d);
+}
+
 static void gate_set(struct core_step *step, const struct service *svc, const char *waits)
 {
 	const struct service_gate *had = svc->gate;
@@ -119,8 +135,10 @@ static void service_event(struct core *core, const struct store *s, const struct
 {
 	struct core_depends *c = container_of(core, struct core_depends, core);
 
-	if (old)
+	if (old) {
 		name_changed(c, old->spec.name);
+		await_no_more(c, old);
+	}
 	if (new) {
 		name_changed(c, new->spec.name);
 		if (depends_is_set(&new->spec))

@@ -4,6 +4,8 @@
  */
 #include "unit/manager/cores.h"
 
+#include <malloc.h>
+
 #include "model/depends.h"
 
 #define DB_HEALTHY "db:service_healthy"
@@ -315,6 +317,34 @@ static void started_is_enough(void **state)
 	cores_free(c);
 }
 
+static size_t bytes_in_use(void)
+{
+	return mallinfo2().uordblks;
+}
+
+/* Services that wait for what never comes, come and go: nothing of them is remembered. */
+static void who_waited_and_is_gone(void **state)
+{
+	enum { ROUNDS = 200 };
+	struct cores *c = cluster();
+	size_t before = 0;
+
+	c->many_leaders = false; /* a new one begins with nothing */
+	for (int i = 0; i < 2 * ROUNDS; i++) {
+		auto_free char *label = xasprintf("ghost%d:service_started", i);
+
+		if (i == ROUNDS)
+			before = bytes_in_use();
+		service_add(c, waits_for(service_make(c, "web", 1), label));
+		(void)cores_quiet(c);
+		service_remove(c, "web");
+		cores_pass(c, NS_PER_SEC);
+		assert_null(store_service(c->store, "web"));
+	}
+	assert_true(bytes_in_use() < before + ROUNDS * 100);
+	cores_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +359,7 @@ int main(void)
 		cmocka_unit_test(global_services),
 		cmocka_unit_test(a_service_that_waits_no_more),
 		cmocka_unit_test(started_is_enough),
+		cmocka_unit_test(who_waited_and_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
