@@ -13,6 +13,7 @@
 #include "manager/manager_impl.h"
 
 #define INPUT_PIECE (64u << 10)
+#define ERRNO_MAX 4095 /* the kernel's bound */
 
 struct live {
 	struct task_exec v; /* what others see of it */
@@ -272,7 +273,8 @@ static void exit_read(struct live *x, const struct frame_view *f)
 		return;
 	}
 	if (end.code) {
-		broken(x, -end.code, end.error && *end.error ? end.error : "it did not run");
+		broken(x, end.code > 0 && end.code <= ERRNO_MAX ? -end.code : -EIO,
+		       end.error && *end.error ? end.error : "it did not run");
 	} else {
 		x->v.has_code = true;
 		x->v.exit_code = end.exit_code;

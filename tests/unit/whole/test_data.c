@@ -466,8 +466,9 @@ static void say(struct dialled *d, enum data_frame type, const void *p, size_t n
 	assert_int_equal(stream_send_copy(d->s, (uint16_t)type, p, n), 0);
 }
 
-static struct task_exec *exec_open(struct rig *r, struct host *m, struct host *w, struct dialled *d,
-				   struct executed *seen)
+/* Its node has dialled, and has said nothing of it yet. */
+static struct task_exec *exec_begin(struct rig *r, struct host *m, struct host *w,
+				    struct dialled *d, struct executed *seen)
 {
 	struct task_exec *x;
 	struct err e = ERR_INIT;
@@ -480,6 +481,14 @@ static struct task_exec *exec_open(struct rig *r, struct host *m, struct host *w
 	assert_int_equal(w->data.kind, DATA_KIND_EXEC);
 	dial(w, m, true, d);
 	RIG_UNTIL(r, d->got_exec);
+	return x;
+}
+
+static struct task_exec *exec_open(struct rig *r, struct host *m, struct host *w, struct dialled *d,
+				   struct executed *seen)
+{
+	struct task_exec *x = exec_begin(r, m, w, d, seen);
+
 	say(d, DATA_OPEN, NULL, 0);
 	RIG_UNTIL(r, seen->opened);
 	assert_int_equal(seen->status, 0);
@@ -575,6 +584,35 @@ static void ends_of_a_process(void **state)
 	rig_done(r);
 }
 
+/* What a node gives as an errno may be none: the client hears of a failure all the same. */
+static void refusals_of_a_process(void **state)
+{
+	static const int32_t codes[] = {ESRCH, -ESRCH, INT32_MIN, INT32_MAX};
+	struct rig *r = rig_new();
+	struct host *m = &r->hosts[0], *w = rig_worker(r, 1);
+	struct asked a = host_create(m, "web", 1);
+	struct executed seen;
+	struct dialled d;
+
+	(void)state;
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(m, "web", w->node) == 1);
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		const struct data_exit end = {.code = codes[i], .error = (char *)"not today"};
+		struct task_exec *x = exec_begin(r, m, w, &d, &seen);
+		auto_buf bytes = BUF_INIT(1000);
+
+		assert_int_equal(tlv_write(&data_exit_table, &end, &bytes), 0);
+		say(&d, DATA_EXIT, bytes.p, bytes.len);
+		RIG_UNTIL(r, seen.opened);
+		assert_int_equal(seen.status, i == 0 ? -ESRCH : -EIO);
+		assert_int_equal(x->state, TASK_EXEC_ENDED);
+		assert_string_equal(x->error, "not today");
+		RIG_UNTIL(r, d.closed);
+	}
+	rig_done(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -588,6 +626,7 @@ int main(void)
 		TEST(processes_of_one_manager),
 		TEST(input_of_a_process),
 		TEST(ends_of_a_process),
+		TEST(refusals_of_a_process),
 	};
 	int failed;
 
