@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "manager/control.h"
 
@@ -47,6 +48,20 @@ int control_task_status(struct control *c, const struct control_request *r, stru
 	return 0;
 }
 
+/* What it offers to tasks, within the bounds that its own daemon keeps. */
+static void description_take(struct node_description *to, const struct node_description *said)
+{
+	struct generics offered = {0};
+
+	table_done(&node_description_table, to);
+	table_copy(&node_description_table, to, said);
+	generics_believe(&said->resources.generic, &offered);
+	generics_done(&to->resources.generic);
+	to->resources.generic = offered;
+	while (to->task_devices.n > LIMIT_TASK_DEVICES)
+		free(to->task_devices.v[--to->task_devices.n]);
+}
+
 int control_node_seen(struct control *c, const struct control_request *r, struct err *e)
 {
 	const struct node *old = r->id ? store_node(c->view, r->id) : NULL;
@@ -61,10 +76,8 @@ int control_node_seen(struct control *c, const struct control_request *r, struct
 		str_set(&n->status.addr, r->addr);
 		str_set(&n->data_addr, r->data_addr && *r->data_addr ? r->data_addr : r->addr);
 	}
-	if (r->description) {
-		table_done(&node_description_table, &n->description);
-		table_copy(&node_description_table, &n->description, r->description);
-	}
+	if (r->description)
+		description_take(&n->description, r->description);
 	if (table_equal(&node_table, old, n))
 		object_free(&n->o);
 	else

@@ -123,6 +123,10 @@ static bool has_kind(const struct generics *g, const char *kind, bool named)
 	return false;
 }
 
+/* Names are of letters, digits and these. */
+#define KIND_MORE "_-."
+#define VALUE_MORE "_-.:/"
+
 static int one_parse(const char *term, struct generics *ret, struct err *e)
 {
 	const char *value = strchr(term, '=');
@@ -131,7 +135,7 @@ static int one_parse(const char *term, struct generics *ret, struct err *e)
 	int64_t n;
 	bool number;
 
-	if (!value || !is_word(kind, "_-.") || !is_word(value + 1, "_-.:/"))
+	if (!value || !is_word(kind, KIND_MORE) || !is_word(value + 1, VALUE_MORE))
 		return err_set(e, -EINVAL,
 			       "the generic resource \"%.128s\" is not KIND=VALUE in letters, "
 			       "digits and _-.",
@@ -168,6 +172,32 @@ int generics_parse(const struct strs *texts, struct generics *ret, struct err *e
 	return 0;
 }
 
+static bool may_be_added(const struct generics *to, const struct generic_resource *r)
+{
+	const char *kind = kind_of(r), *name = r->named ? text(r->named->value) : NULL;
+
+	if (!r->named == !r->discrete || !is_word(kind, KIND_MORE) || has_kind(to, kind, !name))
+		return false;
+	if (name)
+		return is_word(name, VALUE_MORE) && !has_name(to, kind, name);
+	return r->discrete->value >= 0 && r->discrete->value <= LIMIT_GENERIC_NUMBER &&
+	       !has_kind(to, kind, false);
+}
+
+void generics_believe(const struct generics *said, struct generics *ret)
+{
+	for (size_t i = 0; i < said->n && ret->n < LIMIT_GENERICS; i++) {
+		const struct generic_resource *r = &said->v[i];
+
+		if (!may_be_added(ret, r))
+			continue;
+		if (r->named)
+			named_add(ret, kind_of(r), r->named->value);
+		else
+			number_add(ret, kind_of(r), r->discrete->value);
+	}
+}
+
 int generics_wish_check(const struct generics *wants, struct err *e)
 {
 	if (wants->n > LIMIT_GENERICS)
@@ -180,7 +210,7 @@ int generics_wish_check(const struct generics *wants, struct err *e)
 				       "invalid argument for resource %.64s: a service asks for a "
 				       "number of a kind, not for one by name",
 				       kind_of(r));
-		if (!is_word(text(d->kind), "_-.") || d->value < 1 ||
+		if (!is_word(text(d->kind), KIND_MORE) || d->value < 1 ||
 		    d->value > LIMIT_GENERIC_NUMBER)
 			return err_set(e, -EINVAL,
 				       "invalid generic resource \"%.64s\"=%" PRId64

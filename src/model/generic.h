@@ -40,6 +40,11 @@ struct generics {
 void generics_done(struct generics *g);
 /* Appends "KIND=VALUE": a number is so many, anything else a name. -EINVAL with the reason. */
 int generics_parse(const struct strs *texts, struct generics *ret, struct err *e);
+/*
+ * Appends of what a node says that it offers as much as generics_parse() could have made: the node
+ * is a stranger, and its word is walked again and again.
+ */
+void generics_believe(const struct generics *said, struct generics *ret);
 /* What a service may ask for: numbers of kinds, each kind once. */
 int generics_wish_check(const struct generics *wants, struct err *e);
 /* Whether `has` holds that many of each kind. */

@@ -540,6 +540,52 @@ static void nodes_come_go_and_are_kept_out(void **state)
 	store_free(s);
 }
 
+static void offer(struct node_description *d, const char *kind, int64_t number)
+{
+	struct generic_discrete *g = xcalloc(1, sizeof *g);
+
+	g->kind = xstrdup(kind);
+	g->value = number;
+	LIST_ADD(&d->resources.generic)->discrete = g;
+}
+
+/* A node is believed within the bounds that its daemon has: everybody walks what it says. */
+static void what_a_node_offers(void **state)
+{
+	struct store *s = with_cluster();
+	struct node *n = object_new(KIND_NODE, "1111111111111111111111111", 1);
+	struct control_request join = {.op = CONTROL_NODE_JOIN, .new_node = n};
+	struct node_description d = {0};
+	struct control_request seen = {.op = CONTROL_NODE_SEEN, .id = n->o.id, .description = &d};
+	const struct node_description *got;
+
+	assert_ok(ask(s, &join, NULL), &last);
+	offer(&d, "SSD", INT64_MAX);
+	offer(&d, "SSD", 2);
+	offer(&d, "SSD", 2);
+	offer(&d, "FPGA", -1);
+	offer(&d, "no kind", 1);
+	(void)LIST_ADD(&d.resources.generic);
+	assert_ok(ask(s, &seen, NULL), &last);
+	got = &store_node(s, n->o.id)->description;
+	assert_int_equal(got->resources.generic.n, 1);
+	assert_string_equal(got->resources.generic.v[0].discrete->kind, "SSD");
+	assert_int_equal(got->resources.generic.v[0].discrete->value, 2);
+	for (unsigned i = 0; i < 2 * LIMIT_GENERICS; i++) {
+		auto_free char *text = xasprintf("K%u", i);
+
+		offer(&d, text, 1);
+		strs_add(&d.task_devices, text);
+	}
+	assert_ok(ask(s, &seen, NULL), &last);
+	got = &store_node(s, n->o.id)->description;
+	assert_int_equal(got->resources.generic.n, LIMIT_GENERICS);
+	assert_int_equal(got->task_devices.n, LIMIT_TASK_DEVICES);
+	table_done(&node_description_table, &d);
+	object_free(&n->o);
+	store_free(s);
+}
+
 static void settings_and_tokens(void **state)
 {
 	struct store *s = with_cluster();
@@ -609,6 +655,7 @@ int main(void)
 		TEST(a_report_that_comes_twice_changes_nothing),
 		TEST(a_node_that_leaves_is_down_and_its_tasks_are_nobodys),
 		TEST(nodes_come_go_and_are_kept_out),
+		TEST(what_a_node_offers),
 		TEST(settings_and_tokens),
 		TEST(an_unknown_request_is_refused),
 		TEST(requests_travel),
