@@ -155,6 +155,7 @@
 #define LIMIT_ZONE_BYTES (256u << 10) /* of a file of the time zones' database */
 #define LIMIT_MOVE_FAILURES 3         /* replacements that fail before a move is given up */
 #define LIMIT_MOVE_WAIT_MS 300000     /* for a replacement to run, unless the service says */
+#define LIMIT_DRAIN_WAIT_MS 30000     /* for a replacement to find a node, while one is drained */
 #define LIMIT_PLANS 4u                /* that are worked out at once on one manager */
 #define LIMIT_PLAN_ROUNDS 200000      /* of the cores, before a plan is given up */
 #define LIMIT_PLAN_TASKS 20000u       /* that a plan lists; more are only counted */

@@ -122,6 +122,14 @@ bool move_drains(const struct store *s, const struct service *svc, const struct 
 	       !(t->move && t->move->tries >= LIMIT_MOVE_FAILURES);
 }
 
+bool move_is_nowhere(const struct task *new, int64_t now_ns, int64_t *ret_due)
+{
+	bool now = new->status.state < TASK_ASSIGNED &&new->status.err &&*new->status.err;
+
+	*ret_due = now ? new->o.created + LIMIT_DRAIN_WAIT_MS *NS_PER_MS : INT64_MAX;
+	return now_ns >= *ret_due;
+}
+
 void move_count(struct core_step *step, const struct task *new, const struct task *old)
 {
 	struct task *edit = object_clone(&old->o);

@@ -36,7 +36,7 @@ bool move_is_coming(const struct task *t);
 /* Makes the task that is to take `old`'s place: on `node`, or NULL: where it fits best. */
 void move_begin(struct core_step *step, const struct service *svc, const struct task *old,
 		uint64_t run, const char *node);
-/* Of a move that runs: the old task goes. */
+/* Of a move that runs, or that nothing is waited for any longer: the old task goes. */
 void move_settle(struct core_step *step, const struct task *new);
 /* Of one that failed or is not wanted any more: the new task goes, the old one stays. */
 void move_give_up(struct core_step *step, const struct task *new);
@@ -46,6 +46,11 @@ void move_give_up(struct core_step *step, const struct task *new);
  * is start-first, and not too many replacements have failed.
  */
 bool move_drains(const struct store *s, const struct service *svc, const struct task *t);
+/*
+ * Whether the task has found no node for as long as one on a drained node is held for it; if not,
+ * but it has none now, *ret_due is when it will have.
+ */
+bool move_is_nowhere(const struct task *new, int64_t now_ns, int64_t *ret_due);
 /* Of a move that failed: gives it up, and counts that on the old task, which is wanted. */
 void move_count(struct core_step *step, const struct task *new, const struct task *old);
 

@@ -3,12 +3,14 @@
  * shut down and, where its restart policy says so, followed by a new one in the same slot and the
  * same batch. The new one is held at READY until its delay has passed and nothing of the slot runs
  * any more (a minute at most), then raised to RUNNING. Where the service's order is start-first, a
- * task on a drained node runs on until its replacement does. What it needs to know of the past
- * stands in the tasks themselves, so that a new leader decides alike.
+ * task on a drained node runs on until its replacement does, or has found no node for half a
+ * minute. What it needs to know of the past stands in the tasks themselves, so that a new leader
+ * decides alike.
  */
 #include "manager/core_move.h"
 #include "manager/service_spec.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,6 +27,11 @@ struct core_restart {
 	struct idset tasks; /* dirty */
 	struct idset nodes; /* dirty: they are down, drained or gone */
 	struct wakes wakes; /* tasks held at READY */
+	/* The service whose update was looked at last: whether it finds no node, and when that was.
+	 */
+	char nowhere[ID_CLUSTER_LEN + 1];
+	bool is_nowhere;
+	int64_t looked_ns;
 };
 
 static void successor_add(struct core_step *step, const struct slot *slot,
@@ -128,9 +135,31 @@ static bool is_drain_move(const struct task *t)
 	       task_is_wanted(t);
 }
 
+/* Whether a new task of the service's update finds no node, and has not for long. */
+static bool update_is_nowhere(struct core_restart *c, const struct core_step *step,
+			      const struct service *svc)
+{
+	const struct task *t;
+	struct store_walk w;
+	int64_t due;
+
+	/* All its tasks on drained nodes ask at the same time. */
+	if (c->looked_ns == step->now_ns && strcmp(c->nowhere, svc->o.id) == 0)
+		return c->is_nowhere;
+	(void)snprintf(c->nowhere, sizeof c->nowhere, "%s", svc->o.id);
+	c->looked_ns = step->now_ns;
+	c->is_nowhere = false;
+	store_walk_service_tasks(&w, step->store, svc->o.id);
+	while (!c->is_nowhere && (t = store_walk_next(&w)))
+		c->is_nowhere = t->template_version == svc->template_version && t->update &&
+				task_is_wanted(t) && move_is_nowhere(t, step->now_ns, &due);
+	return c->is_nowhere;
+}
+
 /*
  * A task on a drained node runs on until its replacement does, which is made here, or by the
- * updater where its template is to be replaced anyway. False: that has paused, and the task goes.
+ * updater where its template is to be replaced anyway. False: that has paused or finds no node
+ * itself, and the task goes.
  */
 static bool drain(struct core_restart *c, struct core_step *step, const struct slot *slot,
 		  const struct service *svc, const struct task *t)
@@ -140,8 +169,10 @@ static bool drain(struct core_restart *c, struct core_step *step, const struct s
 
 	if (!service_task_is_current(step->store, svc, t)) {
 		wakes_set(&c->wakes, t->o.id, step->now_ns + UPDATE_LOOK_NS);
-		return !svc->update_status || svc->update_status->state == UPDATE_UPDATING ||
-		       svc->update_status->state == UPDATE_ROLLBACK_STARTED;
+		return !svc->update_status ||
+		       ((svc->update_status->state == UPDATE_UPDATING ||
+			 svc->update_status->state == UPDATE_ROLLBACK_STARTED) &&
+			!update_is_nowhere(c, step, svc));
 	}
 	move_rules_of(svc, &rules);
 	for (size_t i = 0; i < slot->n; i++) {
@@ -167,7 +198,7 @@ static bool drain_move_step(struct core_restart *c, struct core_step *step,
 {
 	const struct task *old = store_task(step->store, t->move->of);
 	struct move_rules rules;
-	int64_t until;
+	int64_t until, due;
 	enum move_state state;
 
 	move_rules_of(svc, &rules);
@@ -178,11 +209,33 @@ static bool drain_move_step(struct core_restart *c, struct core_step *step,
 	}
 	if (!old || !task_is_wanted(old))
 		return false;
-	if (state == MOVE_COMING && !node_is_lost(step, t))
-		wakes_set(&c->wakes, t->o.id, until);
-	else
+	if (state != MOVE_COMING || node_is_lost(step, t))
 		move_count(step, t, old);
+	else if (move_is_nowhere(t, step->now_ns, &due))
+		move_settle(step, t); /* it waits for a node by itself from now on */
+	else
+		wakes_set(&c->wakes, t->o.id, MIN_OF(until, due));
 	return true;
+}
+
+/*
+ * A task on a drained node beside the updater's newer one, which is to run first: it does not run
+ * on for one that finds no node either.
+ */
+static void older_leave(struct core_restart *c, struct core_step *step, const struct slot *slot,
+			const struct service *svc, const struct task *t)
+{
+	const struct task *newer = slot_wanted(slot);
+	int64_t due;
+
+	if (!newer || newer->move || !move_drains(step->store, svc, t) ||
+	    !core_is_current(step, &newer->o))
+		return;
+	if (move_is_nowhere(newer, step->now_ns, &due))
+		core_task_desire(step, t, TASK_SHUTDOWN);
+	else
+		wakes_set(&c->wakes, t->o.id,
+			  MIN_OF(due, step->now_ns + LIMIT_DRAIN_WAIT_MS * NS_PER_MS));
 }
 
 static void task_step(struct core_restart *c, struct core_step *step, const char *id)
@@ -212,8 +265,10 @@ static void task_step(struct core_restart *c, struct core_step *step, const char
 	}
 	if (is_drain_move(t) && drain_move_step(c, step, svc, t))
 		return;
-	if (slot_wanted(slot) != t) /* the updater's: it waits for the newer one */
+	if (slot_wanted(slot) != t) { /* the updater's: it waits for the newer one */
+		older_leave(c, step, slot, svc, t);
 		return;
+	}
 	if (move_drains(step->store, svc, t) && drain(c, step, slot, svc, t))
 		return;
 	/*
@@ -241,7 +296,7 @@ static void node_spread(struct core_restart *c, const struct store *s, const cha
 		wanted = slot ? slot_wanted(slot) : NULL;
 		if (wanted)
 			(void)idset_add(&c->tasks, wanted->o.id);
-		if (t->iteration && task_is_wanted(t))
+		if (wanted != t && task_is_wanted(t))
 			(void)idset_add(&c->tasks, t->o.id);
 	}
 }

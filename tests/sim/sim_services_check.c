@@ -43,7 +43,7 @@ static void check_task(struct manager_life *m, const struct task *old, const str
 		return;
 	}
 	if (new->move &&new->move->up && !(old->move && old->move->up) &&
-	    new->status.state < TASK_RUNNING)
+	    new->status.state < TASK_RUNNING && !drain_is_over(new))
 		sim_fail(s, "task %s has taken another's place and is %s", new->o.id,
 			 task_state_name(new->status.state));
 	if (new->status.state < old->status.state || new->desired < old->desired)

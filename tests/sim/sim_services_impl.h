@@ -140,6 +140,8 @@ uint64_t check_whole(const struct manager_life *m);
 void check_move(struct manager_life *m, const struct task *new);
 void check_moves(struct sim *sim, const struct store *s);
 bool move_is_open(const struct task *t);
+/* Of a task that has taken another's place: it found no node while that one's was drained. */
+bool drain_is_over(const struct task *t);
 /* A write of this number was applied. */
 size_t write_ask(struct services *v, const struct control_request *r);
 void write_answer(struct services *v, size_t number, int status, uint64_t version,

@@ -1,15 +1,24 @@
 /*
  * What must hold of rebalancing at every version: so many moves at a time, no worse spread for any,
- * and no task stops for a move before the one that takes its place runs. See sim_services_impl.h.
+ * and no task stops for a move before the one that takes its place runs, or on a drained node has
+ * found no other for long. See sim_services_impl.h.
  */
 #include "sim/sim_services_impl.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/limits.h"
+
 bool move_is_open(const struct task *t)
 {
 	return t->move && t->move->of && !t->move->up && !t->move->failed && task_is_wanted(t);
+}
+
+bool drain_is_over(const struct task *t)
+{
+	return !t->move->run && t->status.state < TASK_ASSIGNED && t->status.err &&
+	       t->move->up - t->o.created >= LIMIT_DRAIN_WAIT_MS * NS_PER_MS;
 }
 
 /* Whether a move is under way that will take the task's place. */

@@ -345,6 +345,8 @@ static void shrunk(void **state)
 
 /* Draining */
 
+#define NOWHERE_NS (LIMIT_DRAIN_WAIT_MS * NS_PER_MS)
+
 /* Three tasks on each of two nodes, updated in this order. */
 static struct cores *two_nodes(const char *order, bool many_leaders)
 {
@@ -477,14 +479,52 @@ static void drain_between(void **state)
 	cores_pass(c, 120 * NS_PER_SEC);
 	assert_spread(c, 0, 0, 6);
 	assert_int_equal(web(c)->update_status->state, UPDATE_COMPLETED);
-	/* Nowhere to go: it runs on, and goes when there is a place. */
+	/* Nowhere to go for a while: it runs on, and goes when there is a place. */
 	node_availability(c, "n3", AVAILABILITY_DRAIN);
-	cores_pass(c, 60 * NS_PER_SEC);
+	cores_pass(c, NOWHERE_NS - 2 * NS_PER_SEC);
 	assert_spread(c, 0, 0, 6);
 	node_availability(c, "n2", AVAILABILITY_ACTIVE);
 	cores_pass(c, 60 * NS_PER_SEC);
 	assert_spread(c, 0, 6, 0);
 	cores_free(c);
+}
+
+static bool waits_for_a_node(const struct task *t)
+{
+	return task_is_wanted(t) && t->status.state == TASK_PENDING && t->status.err &&
+	       strstr(t->status.err, "no suitable node");
+}
+
+/* Nowhere to go for long: the node is left, and what replaces its tasks waits and says for what. */
+static void drain_nowhere_run(bool update, bool many_leaders)
+{
+	struct cores *c = two_nodes("start-first", many_leaders);
+
+	node_availability(c, "n2", AVAILABILITY_DRAIN);
+	cores_pass(c, 30 * NS_PER_SEC);
+	assert_spread(c, 6, 0, 0);
+	node_availability(c, "n1", AVAILABILITY_DRAIN);
+	if (update)
+		service_force(c, "web");
+	cores_pass(c, NOWHERE_NS - 2 * NS_PER_SEC);
+	assert_spread(c, 6, 0, 0);
+	/* An update takes them one at a time, and waits with the first. */
+	cores_pass(c, 10 * NS_PER_SEC);
+	assert_spread(c, 0, 0, 0);
+	assert_int_equal(tasks_count(c, "web", waits_for_a_node), 6);
+	node_availability(c, "n2", AVAILABILITY_ACTIVE);
+	cores_pass(c, 120 * NS_PER_SEC);
+	assert_spread(c, 0, 6, 0);
+	assert_int_equal(tasks_count(c, "web", waits_for_a_node), 0);
+	cores_free(c);
+}
+
+static void drain_nowhere(void **state)
+{
+	drain_nowhere_run(false, false);
+	drain_nowhere_run(false, true);
+	drain_nowhere_run(true, false);
+	drain_nowhere_run(true, true);
 }
 
 int main(void)
@@ -493,7 +533,7 @@ int main(void)
 		TEST(ask),           TEST(one_at_a_time),  TEST(automatic),   TEST(stuck),
 		TEST(both_fail),     TEST(update_between), TEST(no_room),     TEST(many_services),
 		TEST(shrunk),        TEST(drain),          TEST(drain_stuck), TEST(drain_moved),
-		TEST(drain_between),
+		TEST(drain_between), TEST(drain_nowhere),
 	};
 
 	return RUN_TESTS(tests);
