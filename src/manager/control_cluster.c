@@ -52,6 +52,7 @@ int control_cluster_update(struct control *c, const struct control_request *r, s
 		table_done(&cluster_spec_table, &cluster->spec);
 		table_copy(&cluster_spec_table, &cluster->spec, r->cluster);
 		str_set(&cluster->spec.name, old->spec.name);
+		cluster->cert_longest = cluster_cert_life(old); /* as there are such ones */
 	}
 	if (r->rotate_worker_token)
 		str_set(&cluster->tokens.worker, r->worker_token);

@@ -97,10 +97,8 @@ static void certificate_block(struct control *c, const char *node)
 {
 	const struct cluster *old = store_cluster(c->view);
 	struct cluster *cluster = object_clone(&old->o);
-	int64_t expiry = cluster->spec.ca.node_cert_expiry;
-	struct blocked_node *entry = MAP_PUT(&cluster->blocked, node);
 
-	entry->expiry = c->now_ns + (expiry > 0 ? expiry : CERT_EXPIRY_DEFAULT_NS);
+	MAP_PUT(&cluster->blocked, node)->expiry = c->now_ns + cluster_cert_life(old);
 	changes_update(c->out, &old->o, &cluster->o, c->now_ns);
 }
 

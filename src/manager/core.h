@@ -30,7 +30,7 @@ struct core_step {
 
 struct core;
 /* Kinds of objects that a core derives from, at most. */
-#define CORE_DERIVES_MAX 4
+#define CORE_DERIVES_MAX 5
 
 /* What one core is. Whatever may be NULL or empty is left out of its initialiser. */
 struct core_class {

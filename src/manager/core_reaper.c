@@ -1,7 +1,8 @@
 /*
  * The reaper removes what nothing needs any more: tasks that are to be removed and have ended,
  * finished tasks beyond the history of their slot, templates without tasks, services and networks
- * marked for deletion once they are unused. It never removes a task that may still run somewhere.
+ * marked for deletion once they are unused, the ids of removed nodes once no certificate of theirs
+ * is valid any more. It never removes a task that may still run somewhere.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 /* What is dirty is looked at together: when there is so much of it, or after so long. */
 #define REAP_COUNT 1000
 #define REAP_DELAY_NS (250 * NS_PER_MS)
+/* How long an id is kept when its certificate has ended: other managers' clocks may be others. */
+#define BLOCKED_SLACK_NS (24 * 3600 * NS_PER_SEC)
 /* Finished tasks kept at most to count restarts within a window. */
 #define REAP_RESTARTS_MAX 1000
 
@@ -34,7 +37,8 @@ struct core_reaper {
 	struct idset networks;  /* marked for deletion */
 	struct idset nodes;     /* gone */
 	struct network_use *uses;
-	int64_t due_ns; /* when to look; 0: nothing is dirty yet */
+	int64_t due_ns;     /* when to look; 0: nothing is dirty yet */
+	int64_t blocked_ns; /* when the next id of a removed node can go; INT64_MAX: none */
 };
 
 static bool task_has_ended(const struct store *s, const struct task *t)
@@ -223,9 +227,48 @@ static void entry_reap(struct core_reaper *c, struct idset *set, const char *id,
 		(void)idset_remove(set, id);
 }
 
-static int64_t reaper_step(struct core *core, struct core_step *step)
+/* When the entry can go. One whose sum has overflowed never does. */
+static int64_t blocked_until(const struct blocked_node *b)
 {
-	struct core_reaper *c = container_of(core, struct core_reaper, core);
+	return b->expiry > 0 && b->expiry < INT64_MAX - BLOCKED_SLACK_NS
+		       ? b->expiry + BLOCKED_SLACK_NS
+		       : INT64_MAX;
+}
+
+static void blocked_find(struct core_reaper *c, const struct cluster *cluster)
+{
+	c->blocked_ns = INT64_MAX;
+	for (size_t i = 0; cluster && i < cluster->blocked.n; i++)
+		c->blocked_ns = MIN_OF(c->blocked_ns, blocked_until(&cluster->blocked.v[i].value));
+}
+
+/* Drops the ids of removed nodes whose certificates have ended. */
+static void blocked_reap(struct core_step *step)
+{
+	const struct cluster *old = store_cluster(step->store);
+	struct cluster *new;
+	size_t kept = 0;
+
+	if (!old)
+		return;
+	new = object_clone(&old->o);
+	for (size_t i = 0; i < new->blocked.n; i++) {
+		if (blocked_until(&new->blocked.v[i].value) > step->now_ns) {
+			new->blocked.v[kept++] = new->blocked.v[i];
+			continue;
+		}
+		table_done(&blocked_node_table, &new->blocked.v[i].value);
+		free(new->blocked.v[i].key);
+	}
+	new->blocked.n = kept;
+	if (kept < old->blocked.n)
+		changes_update(step->out, &old->o, &new->o, step->now_ns);
+	else
+		object_free(&new->o);
+}
+
+static int64_t dirty_reap(struct core_reaper *c, struct core_step *step)
+{
 	struct idset *const sets[] = {&c->nodes,    &c->tasks,     &c->histories,
 				      &c->services, &c->templates, &c->networks};
 	size_t start = step->out->n, looks = 0, n = dirty_count(c);
@@ -248,6 +291,19 @@ static int64_t reaper_step(struct core *core, struct core_step *step)
 	}
 	c->due_ns = dirty_count(c) ? step->now_ns + REAP_DELAY_NS : 0;
 	return c->due_ns ? c->due_ns : CORE_IDLE;
+}
+
+static int64_t reaper_step(struct core *core, struct core_step *step)
+{
+	struct core_reaper *c = container_of(core, struct core_reaper, core);
+	int64_t next;
+
+	if (step->now_ns >= c->blocked_ns) {
+		blocked_reap(step); /* its event says when the next one can go */
+		return step->now_ns;
+	}
+	next = dirty_reap(c, step);
+	return MIN_OF(next, c->blocked_ns);
 }
 
 /* Events */
@@ -346,7 +402,7 @@ static void node_event(struct core *core, const struct store *s, const struct no
 		(void)idset_add(&c->nodes, old->o.id);
 }
 
-/* A changed limit of the history concerns every slot. */
+/* A changed limit of the history concerns every slot; one of before is unknown at the beginning. */
 static void cluster_event(struct core *core, const struct store *s, const struct cluster *old,
 			  const struct cluster *new)
 {
@@ -354,11 +410,17 @@ static void cluster_event(struct core *core, const struct store *s, const struct
 	const struct task *t;
 	struct store_walk w;
 
+	blocked_find(c, new);
 	if (!old || !new || cluster_task_history(old) == cluster_task_history(new))
 		return;
 	store_walk_kind(&w, s, KIND_TASK);
 	while ((t = store_walk_next(&w)))
 		task_mark(c, s, t);
+}
+
+static void reaper_begin(struct core *core)
+{
+	container_of(core, struct core_reaper, core)->blocked_ns = INT64_MAX;
 }
 
 static void reaper_done(struct core *core)
@@ -383,8 +445,9 @@ static void reaper_done(struct core *core)
 static const struct core_class reaper_class = {
 	.name = "reaper",
 	.size = sizeof(struct core_reaper),
+	.init = reaper_begin,
 	.done = reaper_done,
-	.derives = {KIND_TASK, KIND_SERVICE, KIND_TEMPLATE, KIND_NETWORK},
+	.derives = {KIND_CLUSTER, KIND_TASK, KIND_SERVICE, KIND_TEMPLATE, KIND_NETWORK},
 	.cluster = cluster_event,
 	.node = node_event,
 	.service = service_event,

@@ -90,6 +90,7 @@ static const struct field cluster_fields[] = {
 	FIELD_U32(T, 16, subnet_size, "SubnetSize", 0),
 	FIELD_U32(T, 17, data_port, "DataPathPort", 0),
 	FIELD_U32(T, 18, feature_level, NULL, 0),
+	FIELD_I64(T, 19, cert_longest, NULL, 0),
 };
 #undef T
 TABLE_DEFINE(cluster, cluster_fields, TABLE_REST(cluster));
@@ -106,6 +107,18 @@ uint64_t cluster_history_kept(const struct cluster *c)
 	int64_t limit = c ? cluster_task_history(c) : TASK_HISTORY_DEFAULT;
 
 	return limit < 0 || limit > LIMIT_TASK_HISTORY ? LIMIT_TASK_HISTORY : (uint64_t)limit;
+}
+
+/* Sums of such times with a clock's cannot overflow. */
+#define CERT_LIFE_MAX (INT64_MAX / 4)
+
+int64_t cluster_cert_life(const struct cluster *c)
+{
+	int64_t now = c->spec.ca.node_cert_expiry;
+
+	now = MAX_OF(now > 0 ? now : CERT_EXPIRY_DEFAULT_NS, c->cert_longest);
+	/* Of clusters from before it was noted the default is a guess. */
+	return MIN_OF(c->cert_longest ? now : MAX_OF(now, CERT_EXPIRY_DEFAULT_NS), CERT_LIFE_MAX);
 }
 
 int64_t cluster_heartbeat_ns(const struct cluster *c)

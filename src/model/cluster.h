@@ -65,7 +65,7 @@ extern const struct table join_tokens_table;
 
 /* A certificate that must never be accepted again: its node was removed. */
 struct blocked_node {
-	int64_t expiry; /* of the certificate; the entry goes when it has passed */
+	int64_t expiry; /* of the certificate; a day after it the reaper drops the entry */
 	struct table_rest *rest;
 };
 extern const struct table blocked_node_table;
@@ -81,6 +81,8 @@ struct cluster {
 	uint32_t subnet_size;                /* bits; 0: 24 */
 	uint32_t data_port;                  /* UDP port of VXLAN; 0: 4789 */
 	uint32_t feature_level;              /* raised when every manager has it */
+	int64_t cert_longest; /* ns: certificates live no longer that were made before; 0: unknown
+			       */
 	struct table_rest *rest;
 };
 extern const struct table cluster_table;
@@ -92,4 +94,6 @@ extern const struct table cluster_table;
 int64_t cluster_task_history(const struct cluster *c);
 /* How many a slot keeps by it; a negative setting keeps all that LIMIT_TASK_HISTORY allows. */
 uint64_t cluster_history_kept(const struct cluster *c);
+/* The longest that any certificate of a node lives that there is now, in ns; at most 73 years. */
+int64_t cluster_cert_life(const struct cluster *c);
 int64_t cluster_heartbeat_ns(const struct cluster *c);

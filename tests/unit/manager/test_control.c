@@ -586,6 +586,51 @@ static void what_a_node_offers(void **state)
 	store_free(s);
 }
 
+static void cert_expiry_set(struct store *s, int64_t expiry)
+{
+	struct cluster_spec spec = {0};
+	struct control_request r = {.op = CONTROL_CLUSTER_UPDATE,
+				    .version = store_cluster(s)->o.version.index,
+				    .cluster = &spec};
+
+	spec.ca.node_cert_expiry = expiry;
+	assert_ok(ask(s, &r, NULL), &last);
+}
+
+/* For how long the id of a node that is removed now is kept, in ns. */
+static int64_t blocked_for(struct store *s)
+{
+	struct node *n = object_new(KIND_NODE, "2222222222222222222222222", 1);
+	struct control_request join = {.op = CONTROL_NODE_JOIN, .new_node = n};
+	struct control_request remove = {.op = CONTROL_NODE_REMOVE, .id = n->o.id, .force = true};
+	int64_t ret;
+
+	assert_ok(ask(s, &join, NULL), &last);
+	assert_ok(ask(s, &remove, NULL), &last);
+	ret = MAP_GET(&store_cluster(s)->blocked, n->o.id)->expiry - store_cluster(s)->o.updated;
+	object_free(&n->o);
+	return ret;
+}
+
+/* As long as the longest life that its certificate can have, which may be one of before. */
+static void removed_nodes_are_kept_out(void **state)
+{
+	struct store *s = with_cluster();
+	const int64_t hour = 3600 * 1000000000LL;
+
+	cert_expiry_set(s, 2 * CERT_EXPIRY_DEFAULT_NS);
+	assert_true(blocked_for(s) == 2 * CERT_EXPIRY_DEFAULT_NS);
+	cert_expiry_set(s, hour);
+	assert_true(blocked_for(s) == 2 * CERT_EXPIRY_DEFAULT_NS);
+	cert_expiry_set(s, INT64_MAX);
+	assert_true(blocked_for(s) > 20 * 365 * 24 * hour);
+	store_free(s);
+	s = with_cluster();
+	cert_expiry_set(s, hour);
+	assert_true(blocked_for(s) == CERT_EXPIRY_DEFAULT_NS);
+	store_free(s);
+}
+
 static void settings_and_tokens(void **state)
 {
 	struct store *s = with_cluster();
@@ -656,6 +701,7 @@ int main(void)
 		TEST(a_node_that_leaves_is_down_and_its_tasks_are_nobodys),
 		TEST(nodes_come_go_and_are_kept_out),
 		TEST(what_a_node_offers),
+		TEST(removed_nodes_are_kept_out),
 		TEST(settings_and_tokens),
 		TEST(an_unknown_request_is_refused),
 		TEST(requests_travel),
