@@ -3,29 +3,35 @@
  * The forwarding itself is net/publish.h's; network_container.c has it made and ended. See
  * networks.h.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/networks.h"
+#include "model/service.h"
 
-static const char *const protocols[] = {"tcp", "udp", "sctp"};
+static const char *protocol_name(const struct net_port *p)
+{
+	static_assert((int)NET_PORT_TCP == PORT_TCP && (int)NET_PORT_UDP == PORT_UDP &&
+			      (int)NET_PORT_SCTP == PORT_SCTP,
+		      "the two say the same");
+	return port_protocol_name((enum port_protocol)p->protocol);
+}
 
 /* "80/tcp" or "80". */
 static int key_read(const char *key, struct net_port *ret, struct err *e)
 {
+	enum port_protocol protocol;
 	char *end;
 	unsigned long n = strtoul(key, &end, 10);
 
-	if (n < 1 || n > UINT16_MAX || !strchr("0123456789", *key) || (*end && *end != '/'))
+	if (n < 1 || n > UINT16_MAX || !strchr("0123456789", *key) || (*end && *end != '/') ||
+	    port_protocol_parse(*end ? end + 1 : "tcp", &protocol) < 0)
 		return err_set(e, -EINVAL, "invalid port specification: \"%.64s\"", key);
 	ret->to_port = (uint16_t)n;
-	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
-		if (strcmp(*end ? end + 1 : "tcp", protocols[i]) == 0) {
-			ret->protocol = (enum net_port_protocol)i;
-			return 0;
-		}
-	return err_set(e, -EINVAL, "invalid port specification: \"%.64s\"", key);
+	ret->protocol = (enum net_port_protocol)protocol;
+	return 0;
 }
 
 static int number_read(const char *text, char **ret_end, unsigned long *ret)
@@ -139,7 +145,7 @@ static uint16_t port_before(const struct holding *h, const struct net_port *p)
 	const struct port_bindings *had;
 	size_t nth = 0;
 
-	(void)snprintf(key, sizeof key, "%u/%s", p->to_port, protocols[p->protocol]);
+	(void)snprintf(key, sizeof key, "%u/%s", p->to_port, protocol_name(p));
 	had = MAP_GET(&h->c->ports, key);
 	LIST_EACH (held, &h->box->ports)
 		nth += held->port.to_port == p->to_port && held->port.protocol == p->protocol;
@@ -212,7 +218,7 @@ void box_ports_show(const struct net_box *box, struct container *c)
 		struct port_binding *b;
 		char key[16], ip[NET_IP_TEXT];
 
-		(void)snprintf(key, sizeof key, "%u/%s", p->to_port, protocols[p->protocol]);
+		(void)snprintf(key, sizeof key, "%u/%s", p->to_port, protocol_name(p));
 		b = LIST_ADD(&MAP_PUT(&c->ports, key)->list);
 		b->host_ip =
 			xstrdup(p->host_ip.family ? net_ip_format(&p->host_ip, ip) : "0.0.0.0");

@@ -38,10 +38,8 @@ static void port_put(struct port_status *s, const char *key, const struct port_b
 	p->mode = PUBLISH_HOST;
 	p->target = (uint32_t)strtoul(key, NULL, 10);
 	p->published = (uint32_t)strtoul(b->host_port ? b->host_port : "", NULL, 10);
-	if (protocol && strcmp(protocol, "/udp") == 0)
-		p->protocol = PORT_UDP;
-	else if (protocol && strcmp(protocol, "/sctp") == 0)
-		p->protocol = PORT_SCTP;
+	if (protocol)
+		(void)port_protocol_parse(protocol + 1, &p->protocol);
 }
 
 static const struct port_status *ports_of(struct runner_engine *r, const struct container *c)

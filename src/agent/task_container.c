@@ -208,12 +208,10 @@ static void hosts_fill(const struct strs *hosts, struct strs *extra)
 /* Host-mode ports are published by the container; the others are the routing mesh's. */
 static void ports_fill(const struct endpoint_spec *endpoint, struct container_create *ret)
 {
-	static const char *const protocols[] = {"tcp", "udp", "sctp"};
-
 	for (size_t i = 0; endpoint && i < endpoint->ports.n; i++) {
 		const struct port_config *p = &endpoint->ports.v[i];
 		auto_free char *key =
-			xasprintf("%" PRIu32 "/%s", p->target, protocols[p->protocol]);
+			xasprintf("%" PRIu32 "/%s", p->target, port_protocol_name(p->protocol));
 
 		if (!strs_has(&ret->config.exposed_ports, key))
 			strs_add(&ret->config.exposed_ports, key);

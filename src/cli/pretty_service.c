@@ -228,7 +228,6 @@ static void resources(const struct resource_needs *r, struct buf *b)
 
 static void endpoint(const struct service *s, struct buf *b)
 {
-	static const char *const protocols[] = {"tcp", "udp", "sctp"};
 	const struct endpoint *e = &s->endpoint;
 
 	buf_addf(b, "\nEndpoint Mode:\t%s",
@@ -241,7 +240,7 @@ static void endpoint(const struct service *s, struct buf *b)
 		buf_addf(b,
 			 "\n PublishedPort = %" PRIu32 "\n  Protocol = %s\n  TargetPort = %" PRIu32
 			 "\n  PublishMode = %s",
-			 p->published, protocols[p->protocol], p->target,
+			 p->published, port_protocol_name(p->protocol), p->target,
 			 p->mode == PUBLISH_HOST ? "host" : "ingress");
 	if (e->ports.n)
 		buf_addc(b, ' ');

@@ -28,13 +28,12 @@ static const char *mode_of(const struct service_spec *s)
 
 static char *ports_text(const struct endpoint *e)
 {
-	static const char *const protocols[] = {"tcp", "udp", "sctp"};
 	struct buf b = BUF_INIT(LIMIT_HTTP_ANSWER);
 
 	LIST_EACH (p, &e->ports)
 		if (p->mode == PUBLISH_INGRESS)
 			buf_addf(&b, "%s*:%u->%u/%s", b.len ? ", " : "", p->published, p->target,
-				 protocols[p->protocol]);
+				 port_protocol_name(p->protocol));
 	return buf_take(&b);
 }
 

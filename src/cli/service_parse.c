@@ -285,25 +285,13 @@ static int port_number(const char *text, uint32_t *ret)
 	return 0;
 }
 
-static int protocol_parse(const char *text, enum port_protocol *ret)
-{
-	static const char *const names[] = {"tcp", "udp", "sctp"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], text) == 0) {
-			*ret = (enum port_protocol)i;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 static int port_option(const char *key, const char *value, void *data, struct err *e)
 {
 	struct port_config *p = data;
 	int rc = -EINVAL;
 
 	if (value && strcmp(key, "protocol") == 0)
-		rc = protocol_parse(value, &p->protocol);
+		rc = port_protocol_parse(value, &p->protocol);
 	else if (value && strcmp(key, "mode") == 0 &&
 		 (strcmp(value, "host") == 0 || strcmp(value, "ingress") == 0)) {
 		p->mode = *value == 'h' ? PUBLISH_HOST : PUBLISH_INGRESS;
@@ -326,7 +314,7 @@ static int port_short(const char *text, struct port_config *ret)
 		*slash = 0;
 	if (colon)
 		*colon = 0;
-	if (slash && protocol_parse(slash + 1, &ret->protocol) < 0)
+	if (slash && port_protocol_parse(slash + 1, &ret->protocol) < 0)
 		return -EINVAL;
 	if (colon && port_number(copy, &ret->published) < 0)
 		return -EINVAL;

@@ -32,13 +32,12 @@ static const struct column columns[] = {
 /* Those that are published on the task's node. */
 static char *ports_text(const struct port_status *s)
 {
-	static const char *const protocols[] = {"tcp", "udp", "sctp"};
 	struct buf b = BUF_INIT(LIMIT_HTTP_ANSWER);
 
 	for (size_t i = 0; s && i < s->ports.n; i++)
 		buf_addf(&b, "%s*:%" PRIu32 "->%" PRIu32 "/%s", b.len ? "," : "",
 			 s->ports.v[i].published, s->ports.v[i].target,
-			 protocols[s->ports.v[i].protocol]);
+			 port_protocol_name(s->ports.v[i].protocol));
 	return buf_take(&b);
 }
 

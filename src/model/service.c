@@ -3,8 +3,10 @@
  */
 #include "model/service.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const protocol_names[] = {"tcp", "udp", "sctp"};
 static const char *const publish_names[] = {"ingress", "host"};
@@ -284,6 +286,21 @@ uint64_t job_completions(const struct service_spec *spec)
 uint64_t service_iteration(const struct service *s)
 {
 	return s->job ? s->job->iteration.index : 0;
+}
+
+const char *port_protocol_name(enum port_protocol p)
+{
+	return protocol_names[p];
+}
+
+int port_protocol_parse(const char *text, enum port_protocol *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(protocol_names); i++)
+		if (strcmp(protocol_names[i], text) == 0) {
+			*ret = (enum port_protocol)i;
+			return 0;
+		}
+	return -EINVAL;
 }
 
 /* The next of host mode from `*at` on; NULL at the end. */

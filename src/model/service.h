@@ -324,6 +324,10 @@ struct service_mode {
 extern const struct table service_mode_table;
 
 enum port_protocol { PORT_TCP, PORT_UDP, PORT_SCTP };
+/* "tcp", "udp", "sctp". */
+const char *port_protocol_name(enum port_protocol p);
+/* 0 or -EINVAL. */
+int port_protocol_parse(const char *text, enum port_protocol *ret);
 enum publish_mode { PUBLISH_INGRESS, PUBLISH_HOST };
 
 struct port_config {

@@ -26,18 +26,6 @@ static bool range_read(const char *text, uint32_t *first, uint32_t *last)
 	return !*end && a >= 1 && b <= 65535 && a <= b && b - a < LIMIT_COMPOSE_PORTS;
 }
 
-static bool protocol_read(const char *text, enum port_protocol *ret)
-{
-	static const char *const names[] = {"tcp", "udp", "sctp"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], text) == 0) {
-			*ret = (enum port_protocol)i;
-			return true;
-		}
-	return false;
-}
-
 /* "[PUBLISHED:]TARGET[/PROTOCOL]", each a port or a range. */
 static void port_short(struct compose_project *p, const struct compose_node *n,
 		       struct endpoint_spec *ep)
@@ -64,7 +52,7 @@ static void port_short(struct compose_project *p, const struct compose_node *n,
 	if (!range_read(colon ? colon : text, &t1, &t2) ||
 	    (colon && *text && !range_read(text, &p1, &p2)) ||
 	    (p1 && t1 != t2 && p2 - p1 != t2 - t1) || (p1 != p2 && t1 == t2) ||
-	    (slash && !protocol_read(slash, &protocol))) {
+	    (slash && port_protocol_parse(slash, &protocol) < 0)) {
 		compose_problem(p, n, "%.60s is no port: [PUBLISHED:]TARGET[/PROTOCOL]", n->text);
 		return;
 	}
@@ -89,7 +77,7 @@ static STACK_KEY(port_number)
 
 static STACK_KEY(port_protocol)
 {
-	if (n->type != COMPOSE_TEXT || !protocol_read(n->text, &PORT(data)->protocol))
+	if (n->type != COMPOSE_TEXT || port_protocol_parse(n->text, &PORT(data)->protocol) < 0)
 		compose_problem(p, n, "protocol is to be tcp, udp or sctp");
 }
 
