@@ -9,6 +9,8 @@
 
 #define NS_PER_SEC 1000000000LL
 #define NS_PER_MS 1000000LL
+/* ns; 73 years, the longest span that is taken: sums of such with a clock's cannot overflow. */
+#define NS_SPAN_MAX (INT64_MAX / 4)
 #define TIME_TEXT_MAX 40
 
 int64_t clock_wall_ns(void);

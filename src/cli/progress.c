@@ -94,11 +94,6 @@ static bool update_failed(struct progress *p, const struct update_status *u)
 	return true;
 }
 
-static bool update_goes_on(const struct update_status *u)
-{
-	return u && (u->state == UPDATE_UPDATING || u->state == UPDATE_ROLLBACK_STARTED);
-}
-
 static bool update_has_ended(const struct update_status *u)
 {
 	return u && (u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED);
@@ -136,7 +131,7 @@ static bool tasks_take(struct progress *p, const struct list_task_view *tasks,
 		 p->job ? "job progress: %" PRIu64 " out of %" PRIu64 " complete"
 			: "overall progress: %" PRIu64 " out of %" PRIu64 " tasks",
 		 p->running, p->wanted);
-	if (update_goes_on(update))
+	if (update_is_under_way(update))
 		update_line(p, update);
 	for (size_t i = 0; p->wanted <= PROGRESS_BARS && i < MIN_OF(n, p->wanted); i++)
 		slot_line(p, i, places[i]);
@@ -168,7 +163,7 @@ static enum progress_step step_take(struct progress *p, const struct service_vie
 			line_add(p, "verify: Detected task failure");
 		return PROGRESS_WAIT;
 	}
-	if (update_goes_on(u)) /* the updater watches the tasks itself */
+	if (update_is_under_way(u)) /* the updater watches the tasks itself */
 		return PROGRESS_WAIT;
 	if (p->job) {
 		line_add(p, "job complete");

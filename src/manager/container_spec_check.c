@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "manager/control.h"
 #include "model/health.h"
@@ -17,9 +18,6 @@
 #include "model/seccomp_profile.h"
 #include "model/task_rights.h"
 #include "base/signal.h"
-
-/* ns; years: sums of such times with a clock's cannot overflow. */
-#define STOP_GRACE_MAX (INT64_MAX / 4)
 
 static int missing(struct err *e, const char *what)
 {
@@ -244,7 +242,7 @@ int container_spec_check(const struct container_spec *s, struct err *e)
 		return err_set(e, -EINVAL, "ContainerSpec: missing");
 	if (!s->image || !*s->image)
 		return err_set(e, -EINVAL, "ContainerSpec: image reference must be provided");
-	if (s->stop_grace && (*s->stop_grace < 0 || *s->stop_grace > STOP_GRACE_MAX))
+	if (s->stop_grace && (*s->stop_grace < 0 || *s->stop_grace > NS_SPAN_MAX))
 		return err_set(e, -EINVAL,
 			       "ContainerSpec: stop-grace-period cannot be negative or longer than "
 			       "73 years");

@@ -9,7 +9,7 @@ static int update_check(const struct service *svc, struct err *e)
 {
 	const struct update_status *u = svc->update_status;
 
-	if (!u || u->state == UPDATE_COMPLETED || u->state == UPDATE_ROLLBACK_COMPLETED)
+	if (!update_is_open(u))
 		return 0;
 	return err_set(e, -EBUSY,
 		       "service %s cannot be rebalanced: its update is %s; let it end first",

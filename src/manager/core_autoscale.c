@@ -189,12 +189,6 @@ static void decide(struct core_step *step, const struct service *svc, struct sca
 	s->replicas = to;
 }
 
-static bool is_updating(const struct service *svc)
-{
-	return svc->update_status && (svc->update_status->state == UPDATE_UPDATING ||
-				      svc->update_status->state == UPDATE_ROLLBACK_STARTED);
-}
-
 /* What the windows let through of what is wanted. */
 static uint64_t stabilised(struct scaler *s, const struct autoscale *a, int64_t now_ns)
 {
@@ -246,7 +240,7 @@ static size_t service_step(struct core_autoscale *c, struct core_step *step, con
 	wakes_set(&c->wakes, id, step->now_ns + PERIOD_NS);
 	s->looked_ns = step->now_ns;
 	s->replicas = s->look.replicas;
-	s->held = is_updating(svc);
+	s->held = update_is_under_way(svc->update_status);
 	if (anew || s->held)
 		windows_restart(s, &a, step->now_ns);
 	if (!s->replicas)

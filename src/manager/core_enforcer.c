@@ -18,10 +18,7 @@ struct core_enforcer {
 
 static bool awaits_update(const struct service *svc, const struct task *t)
 {
-	const struct update_status *u = svc->update_status;
-
-	return t->template_version != svc->template_version && u && u->state != UPDATE_COMPLETED &&
-	       u->state != UPDATE_ROLLBACK_COMPLETED;
+	return t->template_version != svc->template_version && update_is_open(svc->update_status);
 }
 
 static bool constraints_hold(const struct store *s, const struct node *n, const struct task *t,

@@ -140,10 +140,3 @@ void move_count(struct core_step *step, const struct task *new, const struct tas
 	edit->move->tries++;
 	changes_update(step->out, &old->o, &edit->o, step->now_ns);
 }
-
-bool move_must_wait(const struct service *svc)
-{
-	const struct update_status *u = svc->update_status;
-
-	return u && u->state != UPDATE_COMPLETED && u->state != UPDATE_ROLLBACK_COMPLETED;
-}

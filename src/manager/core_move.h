@@ -53,6 +53,3 @@ bool move_drains(const struct store *s, const struct service *svc, const struct 
 bool move_is_nowhere(const struct task *new, int64_t now_ns, int64_t *ret_due);
 /* Of a move that failed: gives it up, and counts that on the old task, which is wanted. */
 void move_count(struct core_step *step, const struct task *new, const struct task *old);
-
-/* Whether an update has the service's tasks in hand: it is under way or has paused on its way. */
-bool move_must_wait(const struct service *svc);

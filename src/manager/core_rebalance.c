@@ -143,7 +143,7 @@ static int64_t move_step(struct balance_step *s, const char *id)
 	enum move_state state = move_look(s->step->store, &s->rules, t, s->step->now_ns, &until);
 
 	/* An update has precedence; but what runs already has taken the place. */
-	if (state == MOVE_COMING && (!mine || move_must_wait(s->svc)))
+	if (state == MOVE_COMING && (!mine || update_is_open(s->svc->update_status)))
 		state = MOVE_DROPPED;
 	if (state == MOVE_RUNS) {
 		move_settle(s->step, t);
@@ -277,7 +277,7 @@ static void look_again(struct balance_step *s)
 	struct sched_move move;
 	bool found;
 
-	if (s->svc->balanced_nodes == nodes_hash(s->c) || move_must_wait(s->svc))
+	if (s->svc->balanced_nodes == nodes_hash(s->c) || update_is_open(s->svc->update_status))
 		return;
 	found = choose(s, &move);
 	if (!found && s->stale)
@@ -315,7 +315,7 @@ static void service_go_on(struct balance_step *s)
 			look_again(s);
 		return;
 	}
-	if (move_must_wait(s->svc))
+	if (update_is_open(s->svc->update_status))
 		explain(s, "rebalance in progress; waiting: the service is being updated");
 	else
 		move_next(s);
@@ -348,12 +348,8 @@ static int64_t rebalance_step(struct core *core, struct core_step *step)
 {
 	struct core_rebalance *c = container_of(core, struct core_rebalance, core);
 	size_t start = step->out->n, looks = 0;
-	const char *due;
 
-	while ((due = wakes_due(&c->wakes, step->now_ns))) {
-		(void)idset_add(&c->dirty, due);
-		wakes_clear(&c->wakes, due);
-	}
+	core_wake(&c->wakes, &c->dirty, step->now_ns);
 	IDSET_EACH(entry, &c->dirty)
 	{
 		size_t before = step->out->n;

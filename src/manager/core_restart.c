@@ -169,10 +169,8 @@ static bool drain(struct core_restart *c, struct core_step *step, const struct s
 
 	if (!service_task_is_current(step->store, svc, t)) {
 		wakes_set(&c->wakes, t->o.id, step->now_ns + UPDATE_LOOK_NS);
-		return !svc->update_status ||
-		       ((svc->update_status->state == UPDATE_UPDATING ||
-			 svc->update_status->state == UPDATE_ROLLBACK_STARTED) &&
-			!update_is_nowhere(c, step, svc));
+		return !svc->update_status || (update_is_under_way(svc->update_status) &&
+					       !update_is_nowhere(c, step, svc));
 	}
 	move_rules_of(svc, &rules);
 	for (size_t i = 0; i < slot->n; i++) {

@@ -120,8 +120,6 @@ bool update_touched(struct update_step *s);
 void update_go_on(struct update_step *s);
 void update_clear(struct update *u);
 
-/* The service's state that goes on; false when it is paused or has ended. */
-bool update_is_active(const struct service *svc);
 /* The copy of the service that this step writes. */
 struct service *update_edit(struct update_step *s);
 /* What follows from a failure that was counted. */

@@ -29,12 +29,6 @@ static bool is_rollback(const struct service *svc)
 	return svc->update_status && svc->update_status->state >= UPDATE_ROLLBACK_STARTED;
 }
 
-bool update_is_active(const struct service *svc)
-{
-	return svc->update_status && (svc->update_status->state == UPDATE_UPDATING ||
-				      svc->update_status->state == UPDATE_ROLLBACK_STARTED);
-}
-
 static bool is_paused(const struct service *svc)
 {
 	return svc->update_status && (svc->update_status->state == UPDATE_PAUSED ||
@@ -185,7 +179,7 @@ static void place_step(struct update_step *s, const char *key)
 		place_settle(slot, p.task, s->step);
 	else if (p.state == PLACE_DOUBLED)
 		place_thin(&s->look, slot, s->step);
-	else if (p.state == PLACE_FAILED && update_is_active(s->svc))
+	else if (p.state == PLACE_FAILED && update_is_under_way(s->svc->update_status))
 		failure_count(s, &p);
 }
 
@@ -280,7 +274,7 @@ static void begin(struct update_step *s)
 {
 	struct service *svc = update_edit(s);
 
-	if (svc->update_status && !update_is_active(svc)) {
+	if (svc->update_status && !update_is_under_way(svc->update_status)) {
 		table_free(&update_status_table, svc->update_status);
 		svc->update_status = NULL;
 		svc->update.number++;
@@ -353,11 +347,12 @@ void update_go_on(struct update_step *s)
 {
 	if (is_paused(s->svc))
 		return;
-	if (queued(s->u) && (!update_is_active(s->svc) || !s->svc->update.total)) {
+	if (queued(s->u) &&
+	    (!update_is_under_way(s->svc->update_status) || !s->svc->update.total)) {
 		begin(s);
 		return;
 	}
-	if (!update_is_active(s->svc))
+	if (!update_is_under_way(s->svc->update_status))
 		return;
 	if (service_is_held(s->svc)) { /* the old tasks run on until what it waits for has come */
 		update_explain(s);

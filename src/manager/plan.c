@@ -175,9 +175,7 @@ static bool service_waits(const struct plan *p, const char *id)
 	const struct task *t;
 	struct store_walk w;
 
-	if (svc && svc->update_status &&
-	    (svc->update_status->state == UPDATE_UPDATING ||
-	     svc->update_status->state == UPDATE_ROLLBACK_STARTED))
+	if (svc && update_is_under_way(svc->update_status))
 		return true;
 	store_walk_service_tasks(&w, p->store, id);
 	while ((t = store_walk_next(&w)))

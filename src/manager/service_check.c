@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "manager/control.h"
 #include "manager/container_spec_check.h"
@@ -54,17 +55,13 @@ static int resources_check(const struct resources *r, const char *which, struct 
 	return generics_wish_check(&r->generic, e) < 0 ? err_wrap(e, "%s", which) : 0;
 }
 
-/* Years: sums of such times with a clock's cannot overflow. */
-#define DURATION_MAX (INT64_MAX / 4)
-
 static int restart_check(const struct restart_policy *p, struct err *e)
 {
 	if (p && p->delay && *p->delay < 0)
 		return err_set(e, -EINVAL, "TaskSpec: restart-delay cannot be negative");
 	if (p && p->window && *p->window < 0)
 		return err_set(e, -EINVAL, "TaskSpec: restart-window cannot be negative");
-	if (p &&
-	    ((p->delay && *p->delay > DURATION_MAX) || (p->window && *p->window > DURATION_MAX)))
+	if (p && ((p->delay && *p->delay > NS_SPAN_MAX) || (p->window && *p->window > NS_SPAN_MAX)))
 		return err_set(e, -EINVAL,
 			       "TaskSpec: restart-delay and restart-window are at most 73 years");
 	return 0;

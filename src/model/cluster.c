@@ -3,6 +3,7 @@
  */
 #include "model/cluster.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 
 #define T struct raft_settings
@@ -109,16 +110,13 @@ uint64_t cluster_history_kept(const struct cluster *c)
 	return limit < 0 || limit > LIMIT_TASK_HISTORY ? LIMIT_TASK_HISTORY : (uint64_t)limit;
 }
 
-/* Sums of such times with a clock's cannot overflow. */
-#define CERT_LIFE_MAX (INT64_MAX / 4)
-
 int64_t cluster_cert_life(const struct cluster *c)
 {
 	int64_t now = c->spec.ca.node_cert_expiry;
 
 	now = MAX_OF(now > 0 ? now : CERT_EXPIRY_DEFAULT_NS, c->cert_longest);
 	/* Of clusters from before it was noted the default is a guess. */
-	return MIN_OF(c->cert_longest ? now : MAX_OF(now, CERT_EXPIRY_DEFAULT_NS), CERT_LIFE_MAX);
+	return MIN_OF(c->cert_longest ? now : MAX_OF(now, CERT_EXPIRY_DEFAULT_NS), NS_SPAN_MAX);
 }
 
 int64_t cluster_heartbeat_ns(const struct cluster *c)

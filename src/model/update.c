@@ -82,8 +82,15 @@ void update_rules_of(const struct update_config *c, struct update_rules *ret)
 	ret->start_first = is(c->order, "start-first");
 }
 
-/* Years: sums of such times with a clock's cannot overflow. */
-#define DURATION_MAX (INT64_MAX / 4)
+bool update_is_under_way(const struct update_status *u)
+{
+	return u && (u->state == UPDATE_UPDATING || u->state == UPDATE_ROLLBACK_STARTED);
+}
+
+bool update_is_open(const struct update_status *u)
+{
+	return u && u->state != UPDATE_COMPLETED && u->state != UPDATE_ROLLBACK_COMPLETED;
+}
 
 bool update_starts_first(const struct update_config *c)
 {
@@ -101,7 +108,7 @@ int update_config_check(const struct update_config *c, const char *which, struct
 		return err_set(e, -EINVAL, "TaskSpec: %s-delay cannot be negative", which);
 	if (c->monitor < 0)
 		return err_set(e, -EINVAL, "TaskSpec: %s-monitor cannot be negative", which);
-	if (c->delay > DURATION_MAX || c->monitor > DURATION_MAX)
+	if (c->delay > NS_SPAN_MAX || c->monitor > NS_SPAN_MAX)
 		return err_set(e, -EINVAL, "TaskSpec: %s-delay and %s-monitor are at most 73 years",
 			       which, which);
 	if (!(c->max_failure_ratio >= 0 && c->max_failure_ratio <= 1))
@@ -128,7 +135,7 @@ int update_deadline_of(const struct strmap *labels, int64_t *ret, struct err *e)
 	*ret = 0;
 	if (!text)
 		return 0;
-	if (duration_parse(text, ret) == 0 && *ret >= 0 && *ret <= DURATION_MAX)
+	if (duration_parse(text, ret) == 0 && *ret >= 0 && *ret <= NS_SPAN_MAX)
 		return 0;
 	*ret = 0;
 	return err_set(e, -EINVAL,

@@ -39,6 +39,10 @@ struct update_status {
 	struct table_rest *rest;
 };
 extern const struct table update_status_table;
+/* Whether it is under way, forwards or back. `u` may be NULL: there was none. */
+bool update_is_under_way(const struct update_status *u);
+/* Whether it has the tasks in hand: it is under way, or has paused on its way. */
+bool update_is_open(const struct update_status *u);
 
 /* The run of the updater that a service is in, or has ended. */
 struct update_run {

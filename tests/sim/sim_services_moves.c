@@ -62,7 +62,7 @@ void check_move(struct manager_life *m, const struct task *new)
 			 new->o.id, new->service, from, to);
 }
 
-static bool update_is_open(const struct service *svc)
+static bool has_open_update(const struct service *svc)
 {
 	const struct update_status *u = svc->update_status;
 
@@ -90,7 +90,7 @@ static void check_service(struct sim *sim, const struct store *s, const struct s
 		n += svc->rebalance && t->move->run == svc->rebalance->number;
 		old = store_task(s, t->move->of);
 		if (old && old->desired == TASK_SHUTDOWN && old->status.state == TASK_RUNNING &&
-		    t->status.state != TASK_RUNNING && !must_leave(s, old) && !update_is_open(svc))
+		    t->status.state != TASK_RUNNING && !must_leave(s, old) && !has_open_update(svc))
 			sim_fail(sim, "task %s was stopped before %s, which takes its place, runs",
 				 old->o.id, t->o.id);
 	}
