@@ -190,6 +190,29 @@ void stream_fail(struct stream *s, bool tell, int code, const char *fmt, ...)
 	stream_begin_closing(s, tell ? text : NULL);
 }
 
+static void left_recv(struct stream *s, const struct frame_view *f, void *data)
+{
+	(void)s;
+	(void)f;
+	(void)data;
+}
+
+static void left_closed(struct stream *s, const struct err *why, void *data)
+{
+	(void)s;
+	(void)why;
+	(void)data;
+}
+
+void stream_leave(struct stream *s, int code, const char *reason)
+{
+	static const struct stream_ops ops = {.recv = left_recv, .closed = left_closed};
+
+	stream_start(s, &ops, NULL);
+	stream_resume(s); /* its end is read as well */
+	stream_close(s, code, reason);
+}
+
 void stream_start(struct stream *s, const struct stream_ops *ops, void *data)
 {
 	assert(ops->recv && ops->closed);

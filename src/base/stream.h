@@ -184,6 +184,8 @@ void stream_resume(struct stream *s);
  * (NULL: none) goes to the peer, with `code` (negative errno). A second call changes nothing.
  */
 void stream_close(struct stream *s, int code, const char *reason);
+/* The same of a stream, paused or not, whose owner goes: not even `closed` comes any more. */
+void stream_leave(struct stream *s, int code, const char *reason);
 /* Closes without sending what is queued: a reset. `closed` still comes later. */
 void stream_abort(struct stream *s);
 

@@ -261,20 +261,6 @@ static void part_closed(struct stream *s, const struct err *why, void *data)
 	pump_soon(p->logs);
 }
 
-static void gone_recv(struct stream *s, const struct frame_view *f, void *data)
-{
-	(void)s;
-	(void)f;
-	(void)data;
-}
-
-static void gone_closed(struct stream *s, const struct err *why, void *data)
-{
-	(void)s;
-	(void)why;
-	(void)data;
-}
-
 static void part_taken(struct data_ask *a, struct stream *s)
 {
 	static const struct stream_ops ops = {.recv = part_recv, .closed = part_closed};
@@ -293,17 +279,8 @@ static void part_ask(struct part *p)
 
 static void part_free(struct part *p)
 {
-	static const struct stream_ops ops = {.recv = gone_recv, .closed = gone_closed};
-
-	if (p->stream) {
-		struct stream *s = p->stream;
-
-		p->stream = NULL;
-		stream_start(s, &ops, NULL);
-		if (p->paused)
-			stream_resume(s);
-		stream_close(s, -ECANCELED, "nobody reads the logs any more");
-	}
+	if (p->stream)
+		stream_leave(TAKE_PTR(p->stream), -ECANCELED, "nobody reads the logs any more");
 	data_ask_done(manager_data(p->logs->manager), &p->ask);
 	while (p->first)
 		queue_pop(p);

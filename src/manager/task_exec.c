@@ -62,32 +62,11 @@ static void state_set(struct live *x, enum task_exec_state state)
 
 /* ---- The stream's end ---- */
 
-static void gone_recv(struct stream *s, const struct frame_view *f, void *data)
-{
-	(void)s;
-	(void)f;
-	(void)data;
-}
-
-static void gone_closed(struct stream *s, const struct err *why, void *data)
-{
-	(void)s;
-	(void)why;
-	(void)data;
-}
-
 static void stream_drop(struct live *x, int code, const char *why)
 {
-	static const struct stream_ops ops = {.recv = gone_recv, .closed = gone_closed};
-	struct stream *s = TAKE_PTR(x->stream);
-
-	if (!s)
-		return;
-	stream_start(s, &ops, NULL);
-	if (x->paused)
-		stream_resume(s);
+	if (x->stream)
+		stream_leave(TAKE_PTR(x->stream), code, why);
 	x->paused = false;
-	stream_close(s, code, why);
 }
 
 /* Nothing more comes of it. The client hears of it once it has taken the output. */
