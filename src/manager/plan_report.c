@@ -9,32 +9,6 @@
 #include "base/mem.h"
 #include "manager/plan_impl.h"
 
-static const char *place_node(const struct task *t)
-{
-	return t->global && t->node ? t->node : "";
-}
-
-/* By place, the oldest first. */
-static int by_place(const void *pa, const void *pb)
-{
-	const struct task *a = *(const struct task *const *)pa,
-			  *b = *(const struct task *const *)pb;
-	int node = strcmp(place_node(a), place_node(b));
-
-	if (a->slot != b->slot)
-		return a->slot < b->slot ? -1 : 1;
-	if (node)
-		return node;
-	if (a->o.created != b->o.created)
-		return a->o.created < b->o.created ? -1 : 1;
-	return strcmp(a->o.id, b->o.id);
-}
-
-static bool same_place(const struct task *a, const struct task *b)
-{
-	return a->slot == b->slot && strcmp(place_node(a), place_node(b)) == 0;
-}
-
 /* What stands for each place, in their order; free with free(). */
 static const struct task **places_of(const struct store *s, const char *service, size_t *ret_n)
 {
@@ -48,9 +22,9 @@ static const struct task **places_of(const struct store *s, const char *service,
 	while ((t = store_walk_next(&w)))
 		if (svc && task_is_wanted(t) && task_iteration(t) == service_iteration(svc))
 			v[n++] = t;
-	qsort(v, n, sizeof *v, by_place);
+	qsort(v, n, sizeof *v, task_by_place);
 	for (size_t i = 0; i < n; i++) {
-		if (kept && same_place(v[i], v[kept - 1]))
+		if (kept && task_same_place(v[i], v[kept - 1]))
 			v[kept - 1] = v[i];
 		else
 			v[kept++] = v[i];
@@ -113,8 +87,8 @@ static void tasks_report(const struct plan *p, const char *id, struct plan_servi
 	while (i < n_old || j < n_new) {
 		const struct task *a = i < n_old ? old[i] : NULL, *b = j < n_new ? new[j] : NULL;
 
-		if (a && b && !same_place(a, b)) {
-			if (by_place(&a, &b) < 0)
+		if (a && b && !task_same_place(a, b)) {
+			if (task_by_place(&a, &b) < 0)
 				b = NULL;
 			else
 				a = NULL;

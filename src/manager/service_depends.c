@@ -36,27 +36,6 @@ struct places {
 	const struct task *lost; /* its place's last task failed, and none follows it */
 };
 
-/* By place, in each the oldest first. */
-static int by_place(const void *pa, const void *pb)
-{
-	const struct task *a = *(const struct task *const *)pa,
-			  *b = *(const struct task *const *)pb;
-	int nodes = a->global && b->global ? strcmp(a->node, b->node) : 0;
-
-	if (a->slot != b->slot)
-		return a->slot < b->slot ? -1 : 1;
-	if (nodes)
-		return nodes;
-	if (a->o.created != b->o.created)
-		return a->o.created < b->o.created ? -1 : 1;
-	return strcmp(a->o.id, b->o.id);
-}
-
-static bool same_place(const struct task *a, const struct task *b)
-{
-	return a->slot == b->slot && (!a->global || !b->global || strcmp(a->node, b->node) == 0);
-}
-
 /* Those that show what the service is to be now. A job's iteration may have an older template. */
 static bool counts(const struct store *s, const struct service *svc, const struct task *t)
 {
@@ -107,9 +86,9 @@ static void places_count(const struct store *s, const struct service *svc, struc
 	while ((t = store_walk_next(&w)))
 		if (counts(s, svc, t))
 			tasks[n++] = t;
-	qsort(tasks, n, sizeof *tasks, by_place);
+	qsort(tasks, n, sizeof *tasks, task_by_place);
 	for (size_t i = 0; i < n; i = end) {
-		for (end = i + 1; end < n && same_place(tasks[i], tasks[end]);)
+		for (end = i + 1; end < n && task_same_place(tasks[i], tasks[end]);)
 			end++;
 		place_count(s, p, &tasks[i], end - i);
 	}

@@ -76,6 +76,31 @@ static const struct field task_fields[] = {
 #undef T
 TABLE_DEFINE(task, task_fields, TABLE_REST(task));
 
+static const char *place_node(const struct task *t)
+{
+	return t->global && t->node ? t->node : "";
+}
+
+int task_by_place(const void *pa, const void *pb)
+{
+	const struct task *a = *(const struct task *const *)pa,
+			  *b = *(const struct task *const *)pb;
+	int node = strcmp(place_node(a), place_node(b));
+
+	if (a->slot != b->slot)
+		return a->slot < b->slot ? -1 : 1;
+	if (node)
+		return node;
+	if (a->o.created != b->o.created)
+		return a->o.created < b->o.created ? -1 : 1;
+	return strcmp(a->o.id, b->o.id);
+}
+
+bool task_same_place(const struct task *a, const struct task *b)
+{
+	return a->slot == b->slot && strcmp(place_node(a), place_node(b)) == 0;
+}
+
 const char *task_state_name(enum task_state state)
 {
 	size_t i = (size_t)state;

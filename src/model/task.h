@@ -96,6 +96,12 @@ struct task {
 	struct table_rest *rest;
 };
 extern const struct table task_table;
+/*
+ * A service's places are its slots, or nodes where it is global. Orders tasks (pointers to such, as
+ * qsort() has it) by place, in each the oldest first.
+ */
+int task_by_place(const void *a, const void *b);
+bool task_same_place(const struct task *a, const struct task *b);
 
 /* Indexed by the state, with gaps, for tables. */
 extern const char *const task_state_names[TASK_ORPHANED + 1];
