@@ -129,31 +129,19 @@ static void stack_plan(struct api_req *r)
 }
 
 /* Checked by the leader, whose state it is. */
-struct check_body {
-	struct strs services;
-	uint64_t index;
-};
-#define T struct check_body
-static const struct field check_body_fields[] = {
-	FIELD_STRS(T, 0, services, "Services", 0),
-	FIELD_U64(T, 0, index, "Index", 0),
-};
-#undef T
-static TABLE_DEFINE(check_body, check_body_fields);
-
 static void plan_check_handler(struct api_req *r)
 {
-	struct check_body body = {0};
+	struct plan_check_wish body = {0};
 	struct control_request request = {.op = CONTROL_PLAN_CHECK};
 
-	if (api_req_read(r, &check_body_table, &body, &r->err) < 0) {
+	if (api_req_read(r, &plan_check_wish_table, &body, &r->err) < 0) {
 		api_reply_error(r, &r->err);
 	} else {
 		request.ids = body.services; /* lent */
 		request.check = body.index;
 		api_control(r, &request, 200, NULL);
 	}
-	table_done(&check_body_table, &body);
+	table_done(&plan_check_wish_table, &body);
 }
 
 static const struct api_route routes[] = {

@@ -165,21 +165,9 @@ int stack_plan(struct cli *c, const struct flags *f, struct stack *s, struct err
 	return rc;
 }
 
-struct check_body {
-	struct strs services;
-	uint64_t index;
-};
-#define T struct check_body
-static const struct field check_body_fields[] = {
-	FIELD_STRS(T, 0, services, "Services", 0),
-	FIELD_U64(T, 0, index, "Index", 0),
-};
-#undef T
-static TABLE_DEFINE(check_body, check_body_fields);
-
 int stack_plan_check(struct cli *c, const struct flags *f, const struct stack *s, struct err *e)
 {
-	struct check_body check = {.index = (uint64_t)flag_get(f, "check-index")->number};
+	struct plan_check_wish check = {.index = (uint64_t)flag_get(f, "check-index")->number};
 	struct list_service_view all = {0};
 	auto_buf path = CALL_PATH;
 	auto_buf body = BUF_INIT(0);
@@ -191,10 +179,10 @@ int stack_plan_check(struct cli *c, const struct flags *f, const struct stack *s
 		removed_fill(s, &all, &check.services);
 	path_add(&path, "/plan/check");
 	if (rc == 0)
-		rc = call_body(&check_body_table, &check, &body, e);
+		rc = call_body(&plan_check_wish_table, &check, &body, e);
 	if (rc == 0)
 		rc = call_do(c, "POST", buf_text(&path), &body, e);
-	table_done(&check_body_table, &check);
+	table_done(&plan_check_wish_table, &check);
 	table_done(&list_service_view_table, &all);
 	return rc;
 }

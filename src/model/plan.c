@@ -16,6 +16,14 @@ static const struct field plan_wish_fields[] = {
 #undef T
 TABLE_DEFINE(plan_wish, plan_wish_fields);
 
+#define T struct plan_check_wish
+static const struct field plan_check_wish_fields[] = {
+	FIELD_STRS(T, 0, services, "Services", 0),
+	FIELD_U64(T, 0, index, "Index", 0),
+};
+#undef T
+TABLE_DEFINE(plan_check_wish, plan_check_wish_fields);
+
 #define T struct plan_task
 static const struct field plan_task_fields[] = {
 	FIELD_ENUM(T, 0, action, "Action", 0, plan_action_names),

@@ -25,6 +25,13 @@ enum plan_action {
 };
 extern const char *const plan_action_names[PLAN_REMOVE + 1];
 
+/* The body of POST /plan/check. */
+struct plan_check_wish {
+	struct strs services; /* ids or names */
+	uint64_t index;       /* of the plan for these */
+};
+extern const struct table plan_check_wish_table;
+
 /* One slot, or one node of a global service. */
 struct plan_task {
 	enum plan_action action;
