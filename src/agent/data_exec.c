@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/data_line.h"
 #include "base/mem.h"
 #include "model/exec.h"
 
@@ -17,16 +18,14 @@ struct starting;
 
 /* One stream. */
 struct call {
-	struct data_execs *all;
-	struct data_request request;
-	struct stream *stream;
+	struct data_line line;
+	struct engine *engine;
 	struct engine_attach *attach;
 	struct starting *starting; /* NULL: it has started, or it never will */
 	char id[ID_HOST_LEN + 1];  /* of what is executed; "": nothing yet */
 	bool tty, input, detach;
 	bool opened, over;
 	size_t untaken; /* bytes of input that wait for the engine's drain */
-	struct call *prev, *next;
 };
 
 /* A start cannot be called off: what it comes back to may be gone. */
@@ -36,16 +35,21 @@ struct starting {
 
 struct data_execs {
 	struct engine *engine;
-	struct stream_hub *hub;
-	struct call *calls;
+	struct data_lines lines;
 };
+
+static struct call *call_of(struct data_line *l)
+{
+	return container_of(l, struct call, line);
+}
 
 /* ---- Sending ---- */
 
 static void send_bytes(struct call *c, enum data_frame type, const void *p, size_t n)
 {
-	if (stream_send_copy(c->stream, (uint16_t)type, p, n) == -ENOBUFS)
-		stream_close(c->stream, -ENOBUFS, "the manager does not take what it asked for");
+	if (stream_send_copy(c->line.stream, (uint16_t)type, p, n) == -ENOBUFS)
+		stream_close(c->line.stream, -ENOBUFS,
+			     "the manager does not take what it asked for");
 }
 
 static void send_message(struct call *c, enum data_frame type, const struct table *t,
@@ -92,7 +96,7 @@ static bool on_output(void *arg, int stream, const void *p, size_t n)
 
 	if (c->detach || c->over)
 		return true;
-	if (!stream_writable(c->stream))
+	if (!stream_writable(c->line.stream))
 		return false; /* the stream's drain lets it go on */
 	send_bytes(c, stream == ENGINE_STDERR ? DATA_STDERR : DATA_STDOUT, p, n);
 	return true;
@@ -105,7 +109,7 @@ static void on_end(void *arg)
 	struct engine_exec *x;
 
 	engine_attach_close(TAKE_PTR(c->attach));
-	if (engine_exec_find(c->all->engine, c->id, &x, NULL) == 0 && x->status == EXEC_ENDED) {
+	if (engine_exec_find(c->engine, c->id, &x, NULL) == 0 && x->status == EXEC_ENDED) {
 		end.exit_code = x->exit_code;
 	} else {
 		end.code = ECONNABORTED;
@@ -149,13 +153,13 @@ static void on_started(void *arg, int status, const struct err *e)
 
 static int container_of_task(const struct call *c, struct container **ret, struct err *e)
 {
-	*ret = engine_container_of_task(c->all->engine, c->request.task);
+	*ret = engine_container_of_task(c->engine, c->line.request.task);
 	if (!*ret)
 		return err_set(e, -ENOENT, "task %.64s has no container on its node",
-			       c->request.task);
+			       c->line.request.task);
 	if ((*ret)->status != CONTAINER_RUNNING)
 		return err_set(e, -ESRCH, "the container of task %.64s is not running",
-			       c->request.task);
+			       c->line.request.task);
 	return 0;
 }
 
@@ -175,7 +179,7 @@ static struct engine_exec *exec_make(struct call *c, const struct data_exec *ask
 			     "a privileged process can be executed in a task on its own node "
 			     "alone");
 	if (rc == 0)
-		rc = engine_exec_create(c->all->engine, container, &config, &x, e);
+		rc = engine_exec_create(c->engine, container, &config, &x, e);
 	table_done(&exec_config_table, &config);
 	return rc == 0 ? x : NULL;
 }
@@ -184,7 +188,7 @@ static int begin(struct call *c, const struct data_exec *asked, struct err *e)
 {
 	static const struct engine_attach_ops ops = {
 		.output = on_output, .end = on_end, .drain = on_input_drained};
-	struct engine *engine = c->all->engine;
+	struct engine *engine = c->engine;
 	unsigned streams = ENGINE_STDOUT | ENGINE_STDERR; /* their end is wanted in any case */
 	struct engine_exec *x = exec_make(c, asked, e);
 
@@ -214,8 +218,8 @@ static void resize(struct call *c, uint32_t rows, uint32_t cols)
 	struct engine_exec *x;
 
 	if (rows && cols && rows <= UINT16_MAX && cols <= UINT16_MAX && *c->id &&
-	    engine_exec_find(c->all->engine, c->id, &x, NULL) == 0)
-		engine_exec_resize(c->all->engine, x, (int)rows, (int)cols, size_done, NULL);
+	    engine_exec_find(c->engine, c->id, &x, NULL) == 0)
+		engine_exec_resize(c->engine, x, (int)rows, (int)cols, size_done, NULL);
 }
 
 static void exec_read(struct call *c, const struct frame_view *f)
@@ -225,10 +229,10 @@ static void exec_read(struct call *c, const struct frame_view *f)
 	struct err e = ERR_INIT;
 
 	if (*c->id || c->over || tlv_read(&data_exec_table, f->payload, f->len, &asked, NULL) < 0) {
-		stream_close(c->stream, -EPROTO, "a damaged message");
+		stream_close(c->line.stream, -EPROTO, "a damaged message");
 		return;
 	}
-	if (begin(c, &asked, &e) < 0 || engine_exec_find(c->all->engine, c->id, &x, &e) < 0) {
+	if (begin(c, &asked, &e) < 0 || engine_exec_find(c->engine, c->id, &x, &e) < 0) {
 		refuse(c, &e);
 	} else {
 		resize(c, asked.rows, asked.cols);
@@ -238,7 +242,7 @@ static void exec_read(struct call *c, const struct frame_view *f)
 		}
 		c->starting = xcalloc(1, sizeof *c->starting);
 		c->starting->call = c;
-		engine_exec_start(c->all->engine, x, on_started, c->starting);
+		engine_exec_start(c->engine, x, on_started, c->starting);
 	}
 	table_done(&data_exec_table, &asked);
 }
@@ -253,16 +257,16 @@ static void input_read(struct call *c, const struct frame_view *f)
 	}
 	c->untaken += f->len;
 	if (c->untaken > LIMIT_EXEC_INPUT)
-		stream_close(c->stream, -EPROTO, "more input came than was asked for");
+		stream_close(c->line.stream, -EPROTO, "more input came than was asked for");
 	else if (engine_attach_write(c->attach, f->payload, f->len) != 1)
 		on_input_drained(c);
 }
 
 static void on_recv(struct stream *s, const struct frame_view *f, void *data)
 {
-	struct call *c = data;
+	struct call *c = call_of(data);
 
-	if (!c->all)
+	if (!c->line.all)
 		return;
 	switch (f->type) {
 	case DATA_EXEC:
@@ -287,18 +291,6 @@ static void on_recv(struct stream *s, const struct frame_view *f, void *data)
 
 /* ---- Streams ---- */
 
-static void call_unlink(struct call *c)
-{
-	if (c->prev)
-		c->prev->next = c->next;
-	else if (c->all)
-		c->all->calls = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	c->prev = c->next = NULL;
-	c->all = NULL;
-}
-
 static void call_stop(struct call *c)
 {
 	if (c->starting)
@@ -312,24 +304,19 @@ static void call_stop(struct call *c)
 static void call_free(struct call *c)
 {
 	call_stop(c);
-	call_unlink(c);
-	table_done(&data_request_table, &c->request);
+	data_line_done(&c->line);
 	free(c);
 }
 
 static void on_open(struct stream *s, void *data)
 {
-	struct call *c = data;
-	const struct data_ticket ticket = {.ticket = c->request.ticket};
-
 	(void)s;
-	if (c->all)
-		send_message(c, DATA_TICKET, &data_ticket_table, &ticket);
+	(void)data_line_open(data);
 }
 
 static void on_drain(struct stream *s, void *data)
 {
-	struct call *c = data;
+	struct call *c = call_of(data);
 
 	(void)s;
 	if (c->attach)
@@ -340,36 +327,20 @@ static void on_closed(struct stream *s, const struct err *why, void *data)
 {
 	(void)s;
 	(void)why;
-	call_free(data);
-}
-
-static bool is_begun(const struct data_execs *d, const char *ticket)
-{
-	for (const struct call *c = d->calls; c; c = c->next)
-		if (strcmp(c->request.ticket, ticket) == 0)
-			return true;
-	return false;
+	call_free(call_of(data));
 }
 
 void data_execs_ask(struct data_execs *d, const struct data_request *r)
 {
 	static const struct stream_ops ops = {
 		.open = on_open, .recv = on_recv, .drain = on_drain, .closed = on_closed};
-	struct stream_target target = {
-		.address = r->addr, .purpose = STREAM_DATA, .node_id = r->manager};
 	struct call *c;
 
-	if (!r->ticket || !r->addr || !r->manager || !r->task || is_begun(d, r->ticket))
+	if (!r->task || !data_line_is_new(&d->lines, r))
 		return;
 	c = xcalloc(1, sizeof *c);
-	c->all = d;
-	table_copy(&data_request_table, &c->request, r);
-	c->next = d->calls;
-	if (c->next)
-		c->next->prev = c;
-	d->calls = c;
-	/* The manager waits for a while only. */
-	if (stream_connect(d->hub, &target, &ops, c, &c->stream, NULL) < 0)
+	c->engine = d->engine;
+	if (data_line_dial(&d->lines, &c->line, r, &ops) < 0)
 		call_free(c);
 }
 
@@ -378,19 +349,17 @@ struct data_execs *data_execs_new(struct engine *e, struct stream_hub *hub)
 	struct data_execs *d = xcalloc(1, sizeof *d);
 
 	d->engine = e;
-	d->hub = hub;
+	d->lines.hub = hub;
 	return d;
 }
 
 void data_execs_free(struct data_execs *d)
 {
-	while (d->calls) {
-		struct call *c = d->calls;
+	while (d->lines.first) {
+		struct call *c = call_of(d->lines.first);
 
 		call_stop(c);
-		call_unlink(c);
-		stream_close(c->stream, -ESHUTDOWN,
-			     "the node's daemon stops; the process may run on");
+		data_line_leave(&c->line, "the node's daemon stops; the process may run on");
 	}
 	free(d);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/data_line.h"
 #include "base/mem.h"
 
 enum feed_state {
@@ -33,21 +34,23 @@ struct feed {
 
 /* One stream. */
 struct data_call {
-	struct data_logs *all;
-	struct data_request request;
-	struct stream *stream;
+	struct data_line line;
+	struct engine *engine;
 	struct feed *feeds;
 	size_t n;
 	bool open, caught_up, over;
-	struct data_call *prev, *next;
 };
 
 struct data_logs {
 	struct engine *engine;
-	struct stream_hub *hub;
 	struct engine_watch watch;
-	struct data_call *calls;
+	struct data_lines lines;
 };
+
+static struct data_call *call_of(struct data_line *l)
+{
+	return container_of(l, struct data_call, line);
+}
 
 static void call_pump(struct data_call *c);
 
@@ -56,7 +59,7 @@ static void call_pump(struct data_call *c);
 static void head_send(struct feed *f)
 {
 	auto_buf bytes = BUF_INIT(LIMIT_FRAME);
-	struct stream *s = f->call->stream;
+	struct stream *s = f->call->line.stream;
 
 	if (tlv_write(&data_entry_table, &f->head, &bytes) < 0 ||
 	    stream_send_copy(s, DATA_ENTRY, bytes.p, bytes.len) < 0)
@@ -96,16 +99,16 @@ static void call_pump(struct data_call *c)
 
 	if (!c->open || c->over)
 		return;
-	while (stream_writable(c->stream) && (f = feed_next(c)))
+	while (stream_writable(c->line.stream) && (f = feed_next(c)))
 		head_send(f);
 	if (!c->caught_up && all_past(c, false)) {
 		c->caught_up = true;
-		(void)stream_send_copy(c->stream, DATA_CAUGHT_UP, NULL, 0);
+		(void)stream_send_copy(c->line.stream, DATA_CAUGHT_UP, NULL, 0);
 	}
 	if (all_past(c, true)) {
 		c->over = true;
-		(void)stream_send_copy(c->stream, DATA_END, NULL, 0);
-		stream_close(c->stream, 0, NULL);
+		(void)stream_send_copy(c->line.stream, DATA_END, NULL, 0);
+		stream_close(c->line.stream, 0, NULL);
 	}
 }
 
@@ -148,8 +151,8 @@ static void on_end(void *arg, const struct err *e)
 
 	(void)e;
 	engine_logs_close(TAKE_PTR(f->logs));
-	if (f->state == FEED_HISTORY && f->call->request.follow &&
-	    (c = engine_container_of_task(f->call->all->engine, f->task)) &&
+	if (f->state == FEED_HISTORY && f->call->line.request.follow &&
+	    (c = engine_container_of_task(f->call->engine, f->task)) &&
 	    (c->started_ns || !f->final)) {
 		f->state = FEED_LIVE;
 		feed_begin(f, c);
@@ -163,7 +166,7 @@ static void on_end(void *arg, const struct err *e)
 static void feed_begin(struct feed *f, const struct container *c)
 {
 	static const struct engine_logs_ops ops = {.entry = on_entry, .end = on_end};
-	const struct data_request *r = &f->call->request;
+	const struct data_request *r = &f->call->line.request;
 	struct engine_logs_options options = {.follow = f->state == FEED_LIVE,
 					      .out = r->out,
 					      .err = r->err,
@@ -176,15 +179,15 @@ static void feed_begin(struct feed *f, const struct container *c)
 	/* From where it was read to, nothing is counted back. */
 	if (f->state == FEED_LIVE && f->skip)
 		options.tail = -1;
-	f->logs = engine_logs(f->call->all->engine, (struct container *)c, &options, &ops, f, &e);
+	f->logs = engine_logs(f->call->engine, (struct container *)c, &options, &ops, f, &e);
 	if (!f->logs)
 		f->state = FEED_ENDED;
 }
 
 static void feed_look(struct feed *f)
 {
-	struct container *c = engine_container_of_task(f->call->all->engine, f->task);
-	bool waits = f->call->request.follow && !f->final;
+	struct container *c = engine_container_of_task(f->call->engine, f->task);
+	bool waits = f->call->line.request.follow && !f->final;
 
 	if (c && (c->started_ns || !waits)) {
 		f->state = FEED_HISTORY;
@@ -198,13 +201,7 @@ static void feed_look(struct feed *f)
 
 static void call_free(struct data_call *c)
 {
-	if (c->prev)
-		c->prev->next = c->next;
-	else if (c->all)
-		c->all->calls = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	table_done(&data_request_table, &c->request);
+	data_line_done(&c->line);
 	free(c->feeds);
 	free(c);
 }
@@ -222,15 +219,11 @@ static void feeds_stop(struct data_call *c)
 
 static void on_open(struct stream *s, void *data)
 {
-	struct data_call *c = data;
-	const struct data_ticket ticket = {.ticket = c->request.ticket};
-	auto_buf bytes = BUF_INIT(LIMIT_FRAME);
+	struct data_call *c = call_of(data);
 
-	if (tlv_write(&data_ticket_table, &ticket, &bytes) < 0 ||
-	    stream_send_copy(s, DATA_TICKET, bytes.p, bytes.len) < 0) {
-		stream_close(s, -EMSGSIZE, "the ticket cannot be sent");
+	(void)s;
+	if (!data_line_open(&c->line))
 		return;
-	}
 	c->open = true;
 	for (struct feed *f = c->feeds; f < c->feeds + c->n; f++)
 		feed_look(f);
@@ -243,7 +236,7 @@ static void final_read(struct data_call *c, const struct frame_view *frame)
 	struct data_task t = {0};
 
 	if (tlv_read(&data_task_table, frame->payload, frame->len, &t, NULL) < 0) {
-		stream_close(c->stream, -EPROTO, "a damaged message");
+		stream_close(c->line.stream, -EPROTO, "a damaged message");
 		return;
 	}
 	for (struct feed *f = c->feeds; f < c->feeds + c->n; f++) {
@@ -259,22 +252,22 @@ static void final_read(struct data_call *c, const struct frame_view *frame)
 
 static void on_recv(struct stream *s, const struct frame_view *f, void *data)
 {
-	struct data_call *c = data;
+	struct data_call *c = call_of(data);
 
 	(void)s;
-	if (f->type == DATA_TASK_FINAL && c->all && c->open && !c->over)
+	if (f->type == DATA_TASK_FINAL && c->line.all && c->open && !c->over)
 		final_read(c, f);
 }
 
 static void on_drain(struct stream *s, void *data)
 {
 	(void)s;
-	call_pump(data);
+	call_pump(call_of(data));
 }
 
 static void on_closed(struct stream *s, const struct err *why, void *data)
 {
-	struct data_call *c = data;
+	struct data_call *c = call_of(data);
 
 	(void)s;
 	(void)why;
@@ -282,27 +275,16 @@ static void on_closed(struct stream *s, const struct err *why, void *data)
 	call_free(c);
 }
 
-static bool is_begun(const struct data_logs *d, const char *ticket)
-{
-	for (const struct data_call *c = d->calls; c; c = c->next)
-		if (strcmp(c->request.ticket, ticket) == 0)
-			return true;
-	return false;
-}
-
 void data_logs_ask(struct data_logs *d, const struct data_request *r)
 {
 	static const struct stream_ops ops = {
 		.open = on_open, .recv = on_recv, .drain = on_drain, .closed = on_closed};
-	struct stream_target target = {
-		.address = r->addr, .purpose = STREAM_DATA, .node_id = r->manager};
 	struct data_call *c;
 
-	if (!r->ticket || !r->addr || !r->manager || is_begun(d, r->ticket))
+	if (!data_line_is_new(&d->lines, r))
 		return;
 	c = xcalloc(1, sizeof *c);
-	c->all = d;
-	table_copy(&data_request_table, &c->request, r);
+	c->engine = d->engine;
 	c->feeds = xcalloc(r->tasks.n + 1, sizeof *c->feeds);
 	LIST_EACH (t, &r->tasks)
 		c->feeds[c->n++] = (struct feed){.call = c,
@@ -311,12 +293,7 @@ void data_logs_ask(struct data_logs *d, const struct data_request *r)
 						 .skip = t->skip,
 						 .final = t->final,
 						 .tail = !r->all && t->skip == 0};
-	c->next = d->calls;
-	if (c->next)
-		c->next->prev = c;
-	d->calls = c;
-	/* The manager waits for a while only, and asks again. */
-	if (stream_connect(d->hub, &target, &ops, c, &c->stream, NULL) < 0) {
+	if (data_line_dial(&d->lines, &c->line, r, &ops) < 0) { /* it asks again */
 		feeds_stop(c);
 		call_free(c);
 	}
@@ -331,10 +308,13 @@ static void on_event(void *arg, const struct engine_event *ev)
 	if (strcmp(ev->type, "container") != 0 || strcmp(ev->action, "start") != 0 ||
 	    engine_container_find(d->engine, ev->id, &c, NULL) < 0 || !c->task)
 		return;
-	for (struct data_call *call = d->calls; call; call = call->next)
+	for (struct data_line *l = d->lines.first; l; l = l->next) {
+		struct data_call *call = call_of(l);
+
 		for (struct feed *f = call->feeds; call->open && f < call->feeds + call->n; f++)
 			if (f->state == FEED_WAITING && strcmp(f->task, c->task) == 0)
 				feed_look(f);
+	}
 }
 
 struct data_logs *data_logs_new(struct engine *e, struct stream_hub *hub)
@@ -342,7 +322,7 @@ struct data_logs *data_logs_new(struct engine *e, struct stream_hub *hub)
 	struct data_logs *d = xcalloc(1, sizeof *d);
 
 	d->engine = e;
-	d->hub = hub;
+	d->lines.hub = hub;
 	d->watch = (struct engine_watch){.event = on_event, .arg = d};
 	engine_watch_add(e, &d->watch);
 	return d;
@@ -351,17 +331,12 @@ struct data_logs *data_logs_new(struct engine *e, struct stream_hub *hub)
 void data_logs_free(struct data_logs *d)
 {
 	engine_watch_remove(d->engine, &d->watch);
-	while (d->calls) {
-		struct data_call *c = d->calls;
+	while (d->lines.first) {
+		struct data_call *c = call_of(d->lines.first);
 
-		d->calls = c->next;
-		if (c->next)
-			c->next->prev = NULL;
-		c->next = c->prev = NULL;
-		c->all = NULL;
 		c->over = true;
 		feeds_stop(c);
-		stream_close(c->stream, -ESHUTDOWN, "the node leaves");
+		data_line_leave(&c->line, "the node leaves");
 	}
 	free(d);
 }
