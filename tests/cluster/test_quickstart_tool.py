@@ -102,7 +102,8 @@ def tree(tmp_path):
                     "c", "-o", bin_dir / "shoald", "-"], input=SHOALD, text=True, check=True)
     (bin_dir / "shoal").write_text(SHOAL)
     (bin_dir / "shoal").chmod(0o755)
-    shutil.copy("/bin/sleep", bin_dir / "shoal-shim")
+    for name in ("shoal-shim", "shoal-init"):
+        shutil.copy("/bin/sleep", bin_dir / name)
     return tmp_path
 
 
@@ -172,6 +173,13 @@ def test_new_build_restarts_the_daemon(tree):
         """)
     old, new = out.partition("pids ")[2].split()[:2]
     assert "restarting shoald with the new build" in out and old != new
+
+
+@pytest.mark.parametrize("program", ["shoald", "shoal", "shoal-shim", "shoal-init"])
+def test_a_build_that_lacks_a_program(tree, program):
+    (tree / "build/bin" / program).unlink()
+    out = machine(tree, "$quickstart", fails=True)
+    assert f"the build did not make {tree}/build/bin/{program}" in out
 
 
 def test_a_daemon_that_dies(tree):
