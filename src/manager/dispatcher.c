@@ -14,19 +14,8 @@
 #define FLUSH_TURN 200    /* sessions flushed in one turn of the loop */
 #define CHECK_MS 250
 #define DIGEST_MS 60000
-#define REPORTS_MAX 16 /* batches of one agent on their way; it is paused above */
 #define BEATS_LOST 3
 #define OUT_OF_TOUCH_MS 3000 /* without a leader: agents are sent to other managers */
-
-/* A batch of statuses on its way to the leader. */
-struct report {
-	struct dispatcher *dispatcher; /* NULL once it has gone */
-	char node[ID_CLUSTER_LEN + 1];
-	uint64_t serial; /* of the session it came on: another may have taken its place */
-	uint64_t sequence;
-	struct manager_call *call;
-	struct report *prev, *next;
-};
 
 static uint64_t now_ms(struct dispatcher *d)
 {
@@ -183,12 +172,6 @@ static void session_unqueue(struct session *s)
 		d->queue_end = &(*d->queue_end)->queue_next;
 }
 
-void session_seen_drop(struct session *s)
-{
-	manager_cancel(TAKE_PTR(s->seen_call));
-	table_free(&control_request_table, TAKE_PTR(s->seen));
-}
-
 /* A session that has ended, was replaced, or whose dispatcher has gone. */
 static void session_detach(struct session *s)
 {
@@ -205,50 +188,6 @@ static void session_detach(struct session *s)
 
 /* What agents say */
 
-static void seen_done(void *arg, int status, const struct control_answer *answer,
-		      const struct err *e)
-{
-	struct session *s = arg;
-
-	(void)answer;
-	s->seen_call = NULL;
-	if (status == 0)
-		table_free(&control_request_table, TAKE_PTR(s->seen));
-	else
-		log_debug("the leader could not be told of node %s: %s", s->node,
-			  e ? err_text(e) : ""); /* again at the next check */
-}
-
-static void seen_send(struct session *s)
-{
-	if (s->seen && !s->seen_call)
-		s->seen_call = manager_control(s->dispatcher->manager, s->seen, seen_done, s);
-}
-
-static void seen_note(struct session *s, const struct session_open *open)
-{
-	char addr[STREAM_ADDRESS_MAX];
-	struct control_request r = {
-		.op = CONTROL_NODE_SEEN,
-		.id = s->node,
-		.description = (struct node_description *)(uintptr_t)&open->description,
-		.addr = addr,
-		.data_addr = open->data_addr};
-	char *port;
-
-	(void)snprintf(addr, sizeof addr, "%s", stream_peer(s->stream)->address);
-	port = strrchr(addr, ':');
-	if (port)
-		*port = '\0';
-	if (addr[0] == '[') { /* "[ip6]:port" */
-		memmove(addr, addr + 1, strlen(addr));
-		addr[strcspn(addr, "]")] = '\0';
-	}
-	session_seen_drop(s);
-	s->seen = table_dup(&control_request_table, &r);
-	seen_send(s);
-}
-
 static void open_read(struct session *s, const struct frame_view *f)
 {
 	struct session_open open = {0};
@@ -257,7 +196,7 @@ static void open_read(struct session *s, const struct frame_view *f)
 		stream_close(s->stream, -EPROTO, "a damaged message");
 		return;
 	}
-	seen_note(s, &open);
+	session_seen(s, &open);
 	if (!s->opened) {
 		s->opened = s->complete_due = true;
 		welcome_send(s, SESSION_WELCOME);
@@ -282,73 +221,14 @@ static void open_read(struct session *s, const struct frame_view *f)
 	session_queue(s);
 }
 
-static void report_unlink(struct report *r)
-{
-	if (!r->dispatcher)
-		return;
-	if (r->prev)
-		r->prev->next = r->next;
-	else
-		r->dispatcher->reports = r->next;
-	if (r->next)
-		r->next->prev = r->prev;
-}
-
-static void report_done(void *arg, int status, const struct control_answer *answer,
-			const struct err *e)
-{
-	struct report *r = arg;
-	struct session *s = session_of(r->dispatcher, r->node);
-
-	(void)answer;
-	if (s && s->serial == r->serial) {
-		struct session_taken taken = {.sequence = r->sequence};
-
-		s->reports--;
-		if (status == 0)
-			session_send(s, SESSION_STATUS_TAKEN, &session_taken_table, &taken);
-		else
-			log_debug("statuses of node %s were not taken: %s", r->node,
-				  e ? err_text(e) : ""); /* the agent sends them again */
-		if (s->paused && s->reports < REPORTS_MAX / 2) {
-			s->paused = false;
-			stream_resume(s->stream);
-		}
-	}
-	report_unlink(r);
-	free(r);
-}
-
 static void status_read(struct session *s, const struct frame_view *f)
 {
-	struct dispatcher *d = s->dispatcher;
 	struct session_status status = {0};
-	struct control_request request = {.op = CONTROL_TASK_STATUS, .id = s->node};
-	struct manager_call *call;
-	struct report *r;
 
-	if (tlv_read(&session_status_table, f->payload, f->len, &status, NULL) < 0) {
+	if (tlv_read(&session_status_table, f->payload, f->len, &status, NULL) < 0)
 		stream_close(s->stream, -EPROTO, "a damaged message");
-		return;
-	}
-	r = xcalloc(1, sizeof *r);
-	*r = (struct report){.dispatcher = d,
-			     .serial = s->serial,
-			     .sequence = status.sequence,
-			     .next = d->reports};
-	(void)snprintf(r->node, sizeof r->node, "%s", s->node);
-	if (r->next)
-		r->next->prev = r;
-	d->reports = r;
-	if (++s->reports >= REPORTS_MAX && !s->paused) {
-		s->paused = true;
-		stream_pause(s->stream);
-	}
-	request.reports.v = status.reports.v; /* lent */
-	request.reports.n = status.reports.n;
-	call = manager_control(d->manager, &request, report_done, r);
-	if (call) /* else it was answered already, and `r` is gone */
-		r->call = call;
+	else
+		session_reported(s, &status);
 	table_done(&session_status_table, &status);
 }
 
@@ -587,7 +467,7 @@ static void check_fire(struct world_timer *t)
 	else if (!d->untouched_from_ms)
 		d->untouched_from_ms = now;
 	HASH_ITER (hh, d->sessions, s, next) {
-		seen_send(s);
+		session_seen_send(s);
 		if (d->untouched_from_ms && now - d->untouched_from_ms >= OUT_OF_TOUCH_MS)
 			stream_close(s->stream, rc, e.msg);
 		else if (now - s->last_beat_ms > silence)
@@ -647,13 +527,7 @@ void dispatcher_free(struct dispatcher *d)
 	world_timer_stop(manager_world(d->manager), &d->check);
 	HASH_ITER (hh, d->sessions, s, next)
 		session_replace(s, -ESHUTDOWN, "this manager stops");
-	while (d->reports) {
-		struct report *r = d->reports;
-
-		d->reports = r->next;
-		manager_cancel(r->call);
-		free(r);
-	}
+	reports_clear(d);
 	loads_clear(d);
 	liveness_free(d->liveness);
 	netmap_free(d->netmap);

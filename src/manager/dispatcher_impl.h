@@ -67,7 +67,7 @@ struct dispatcher {
 	uint64_t last_digest_ms;
 	uint64_t last_serial;
 	struct loads *loads; /* what agents have measured, for the leader (dispatcher_measure.c) */
-	struct report *reports; /* on their way; see dispatcher.c */
+	struct report *reports; /* on their way; see dispatcher_report.c */
 };
 
 /* Sends one message; a peer that does not take it is closed. */
@@ -79,8 +79,16 @@ void session_cert_clear(struct session *s);
 /* The agent leaves the swarm; it is told once that is stored (dispatcher_leave.c). */
 void session_leaves(struct session *s);
 void session_leave_clear(struct session *s);
-/* What it says of itself is not passed on any more. */
+/*
+ * What it says of itself goes to the leader: at once, again where that failed, and no more
+ * (dispatcher_report.c).
+ */
+void session_seen(struct session *s, const struct session_open *open);
+void session_seen_send(struct session *s);
 void session_seen_drop(struct session *s);
+/* So do the statuses of its tasks; the agent hears when they are taken. */
+void session_reported(struct session *s, const struct session_status *status);
+void reports_clear(struct dispatcher *d);
 /* The session's agent should hear of something: soon, within the pace. */
 void session_queue(struct session *s);
 /* When its turn is: assignments at once, tables at their pace. */
