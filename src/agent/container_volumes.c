@@ -207,7 +207,7 @@ static int make_target(const char *path, bool folder, struct err *e)
 static int mount_subpath(const char *data, const char *subpath, const char *path, struct err *e)
 {
 	auto_close int root = open(data, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	auto_close int fd = root < 0 ? -1 : path_open(root, subpath, O_PATH, 0);
+	auto_close int fd = root < 0 ? -errno : path_open(root, subpath, O_PATH, 0);
 	auto_close int copy = -1, target = -1;
 	struct stat st;
 	int rc;
@@ -291,13 +291,20 @@ static bool is_used(struct engine *e, const char *name)
 }
 
 /* A start that began meanwhile may need it; one that begins now mounts it again after this. */
+static bool is_overtaken(void *arg)
+{
+	const struct release *r = arg;
+
+	return atomic_load(&r->engine->starts) != r->starts;
+}
+
 static void release_run(struct job *j)
 {
 	struct release *r = container_of(j, struct release, job);
 
-	r->overtaken = atomic_load(&r->engine->starts) != r->starts;
-	if (!r->overtaken && volume_has_options(r->dir))
-		j->status = volume_unmount(r->dir, &j->err);
+	if (volume_has_options(r->dir))
+		j->status = volume_unmount_unless(r->dir, is_overtaken, r, &j->err);
+	r->overtaken = j->status == 1;
 }
 
 static void release_done(struct job *j)

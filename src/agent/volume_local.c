@@ -135,12 +135,24 @@ int volume_mount(const char *dir, struct err *e)
 		      : 0;
 }
 
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
 int volume_unmount(const char *dir, struct err *e)
 {
+	return volume_unmount_unless(dir, never, NULL, e);
+}
+
+int volume_unmount_unless(const char *dir, bool (*needed)(void *arg), void *arg, struct err *e)
+{
 	auto_free char *data = xasprintf("%s/_data", dir);
-	int rc = 0;
+	int rc;
 
 	pthread_mutex_lock(&mount_lock);
+	rc = needed(arg) ? 1 : 0;
 	while (rc == 0 && is_mounted(data))
 		if (umount2(data, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 			rc = err_sys(e, "cannot unmount the volume at %s", data);

@@ -19,3 +19,8 @@ int volume_mount(const char *dir, struct err *e);
 bool volume_has_options(const char *dir);
 /* Takes it away, however often it was mounted. */
 int volume_unmount(const char *dir, struct err *e);
+/*
+ * The same unless `needed` says so, which is asked while nobody can mount it: whoever asks for it
+ * after that has it mounted again. 1: it was needed.
+ */
+int volume_unmount_unless(const char *dir, bool (*needed)(void *arg), void *arg, struct err *e);
