@@ -109,7 +109,7 @@ void exposition_done(struct exposition *x)
 	buf_done(&x->line);
 }
 
-/* Whether `name` is `base` and one of the endings (a list with blanks around each). */
+/* Whether `name` is the first `n` bytes of `base` and one of the endings, up to a NULL. */
 static bool is_part_of(const char *name, const char *base, size_t n, const char *const *endings)
 {
 	if (strncmp(name, base, n) != 0)
