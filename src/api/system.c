@@ -118,7 +118,26 @@ static void version_handler(struct api_req *r)
 	strmap_done(&engine.details);
 }
 
+/*
+ * There are none. `docker inspect NAME` asks for plugins before secrets, and goes on only where it
+ * hears that there is no such thing.
+ */
+static void plugin_inspect(struct api_req *r)
+{
+	api_reply_fail(r, -ENOENT, "plugin \"%.128s\" not found", r->vars[0]);
+}
+
+static void plugin_list(struct api_req *r)
+{
+	struct buf json = BUF_INIT(LIMIT_HTTP_ANSWER);
+
+	(void)buf_adds(&json, "[]\n");
+	api_reply_json(r, 200, &json);
+}
+
 static const struct api_route routes[] = {
+	{"GET", "/plugins", plugin_list, API_BODY_NONE, 0, 0},
+	{"GET", "/plugins/{name:.*}/json", plugin_inspect, API_BODY_NONE, 0, 0},
 	{"GET", "/info", system_info_handler, API_BODY_NONE, 0, 0},
 	{"GET", "/version", version_handler, API_BODY_NONE, 0, 0},
 };

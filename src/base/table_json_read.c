@@ -114,6 +114,16 @@ static int base64_value(char c)
 	return c == '/' || c == '_' ? 63 : -1;
 }
 
+/* What was given is not quoted: it may be a secret, and the sentence goes to clients and logs. */
+static int base64_bad(const struct json_path *path, size_t at, struct err *e)
+{
+	auto_buf where = BUF_INIT(200);
+
+	path_write(path, &where);
+	return err_set(e, -EINVAL, "invalid JSON: %s is not base64 (at character %zu)",
+		       buf_text(&where), at + 1);
+}
+
 static int bytes_read(const json_t *v, struct bytes *ret, const struct json_path *path,
 		      struct err *e)
 {
@@ -131,7 +141,7 @@ static int bytes_read(const json_t *v, struct bytes *ret, const struct json_path
 		int d = base64_value(s[i]);
 
 		if (d < 0 || len % 4 == 1)
-			return json_bad_value(path, s, "is not base64", e);
+			return base64_bad(path, len % 4 == 1 ? len - 1 : i, e);
 		acc = acc << 6 | (uint32_t)d;
 		if (i % 4 > 0)
 			ret->p[ret->n++] = (uint8_t)(acc >> (6 - 2 * (i % 4)));

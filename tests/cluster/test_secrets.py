@@ -1,14 +1,19 @@
 """
 Secrets and configs on three managers and two workers: they reach the node of the task and nobody
-else, stand in memory alone, survive dead leaders and daemons, and are found on no disk and in no log.
+else, stand in memory alone, survive dead leaders and daemons, and are found on no disk, in no log and
+in no answer of the API.
 """
 
 import base64
+import json
 import os
 import subprocess
+import time
+import urllib.parse
 
 import pytest
-from swarmlib import BIN, Cluster, Refused, wait_for
+from swarmlib import BIN, Cluster, Connection, Refused, wait_for
+from test_roles import set_role, wait_manager, wait_worker
 
 if os.geteuid() != 0:
     pytest.skip("needs root: it makes namespaces", allow_module_level=True)
@@ -18,9 +23,19 @@ if not (BIN / "shoald").exists():
 
 @pytest.fixture(scope="module")
 def swarm():
-    cluster = Cluster(3, 2)
+    cluster = Cluster(3, 2, "--debug")  # the logs are to say all that they ever do
     yield cluster
     cluster.down()
+
+
+@pytest.fixture(autouse=True)
+def emptied(swarm):
+    """What a test that failed has left would be in the way of the next."""
+    yield
+    via = swarm.leader()
+    for kind in ("services", "secrets", "configs"):
+        for left in swarm.get(via, f"/{kind}?consistent=1"):
+            swarm.ask(via, "DELETE", f"/{kind}/{left['ID']}")
 
 
 def put(swarm, node, kind, name, data, **more):
@@ -61,21 +76,23 @@ def inside(swarm, task, script):
     return done.stdout.strip()
 
 
+def forms_of(text):
+    """The text, and its base64 at each of the three alignments, but for the ends."""
+    forms = [text]
+    for shift in range(3):
+        forms.append(base64.b64encode(b"x" * shift + text.encode()).decode()[4:-4])
+    return forms
+
+
 def found_on_disk(swarm, text):
     """Files below the cluster's folder that hold the text or its base64; mounts are not followed."""
-    forms = [text.encode()]
-    for shift in range(3):  # base64 at each of its three alignments, but for the ends
-        coded = base64.b64encode(b"x" * shift + text.encode()).decode()
-        forms.append(coded[4:-4].encode())
-    hits = []
-    for form in forms:
-        done = subprocess.run(
-            ["find", str(swarm.base), "-xdev", "-type", "f",
-             "-exec", "grep", "-laF", "--", form.decode(), "{}", "+"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        hits += done.stdout.split()
-    return hits
+    patterns = [word for form in forms_of(text) for word in ("-e", form)]
+    done = subprocess.run(
+        ["find", str(swarm.base), "-xdev", "-type", "f",
+         "-exec", "grep", "-laF", *patterns, "--", "{}", "+"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.stdout.split()
 
 
 def test_a_secret_is_a_file_of_its_task_alone_and_on_no_disk(swarm):
@@ -111,6 +128,171 @@ def test_a_secret_is_a_file_of_its_task_alone_and_on_no_disk(swarm):
     mounts = open("/proc/mounts", encoding="utf-8").read()
     assert str(swarm.base) not in "".join(m for m in mounts.splitlines() if "/files " in m)
     swarm.ask("m1", "DELETE", "/secrets/alone")
+    assert found_on_disk(swarm, text) == []
+
+
+def refused_words(swarm, node, method, path, body):
+    with pytest.raises(Refused) as refused:
+        swarm.ask(node, method, path, body)
+    return refused.value.message
+
+
+def text_of(swarm, node, path):
+    connection = Connection(swarm.socket(node), 20)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+        assert answer.status == 200, (node, path, text)
+        return text
+    finally:
+        connection.close()
+
+
+def watched(swarm, node, since, until):
+    """What /watch says of the versions after `since`, up to `until`."""
+    connection = Connection(swarm.socket(node), 20)
+    lines = []
+    try:
+        connection.request("GET", f"/v1.47/watch?from={since}")
+        for line in connection.getresponse():
+            lines.append(line.decode())
+            told = json.loads(line)
+            if told["version"] >= until and (told["action"] == "progress" or told.get("last")):
+                return "".join(lines)
+    finally:
+        connection.close()
+    raise AssertionError(f"{node}: the stream of changes ended before version {until}")
+
+
+def version_of(swarm, node):
+    connection = Connection(swarm.socket(node), 20)
+    try:
+        connection.request("GET", "/v1.47/secrets?consistent=1")
+        answer = connection.getresponse()
+        answer.read()
+        return int(answer.headers["X-Shoal-Version"])
+    finally:
+        connection.close()
+
+
+def commands_output(swarm, node, names):
+    """{words of a command: what it prints} of both clients about the secret, the service, the tasks."""
+    rows = [["secret", "ls"], ["secret", "inspect", names["secret"]],
+            ["secret", "inspect", "--pretty", names["secret"]], ["config", "ls"],
+            ["service", "ls"], ["service", "inspect", names["service"]],
+            ["service", "inspect", "--pretty", names["service"]],
+            ["service", "ps", "--no-trunc", names["service"]], ["node", "ls"],
+            ["node", "inspect", names["node"]], ["node", "ps", "--no-trunc", names["node"]],
+            ["inspect", names["task"]], ["inspect", names["secret"]], ["info"]]  # fmt: skip
+    ret = {}
+    for client in ("docker", str(BIN / "shoal")):
+        for row in rows:
+            done = subprocess.run(
+                [client, "-H", f"unix://{swarm.socket(node)}", *row],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, (client, row, done.stderr)
+            ret[f"{node}: {client} {' '.join(row)}"] = done.stdout + done.stderr
+    return ret
+
+
+def answers(swarm, node, objects, since_s, versions):
+    """{where: text} of all that a manager tells of the swarm."""
+    ret = {}
+    for kind, ids in objects.items():
+        ret[kind] = text_of(swarm, node, f"/{kind}?consistent=1")
+        for ident in ids:
+            ret[f"{kind}/{ident}"] = text_of(swarm, node, f"/{kind}/{ident}?consistent=1")
+    (service_id,) = objects["services"]
+    for path in ("/swarm", "/info", "/containers/json?all=1", "/services?status=1",
+                 f"/services/{service_id}?insertDefaults=1"):  # fmt: skip
+        ret[path] = text_of(swarm, node, path)
+    scope = urllib.parse.quote(json.dumps({"scope": ["swarm"]}))
+    window = f"since={since_s}&until={time.time():.9f}"
+    ret["events of the swarm"] = text_of(swarm, node, f"/events?{window}&filters={scope}")
+    ret["events"] = text_of(swarm, node, f"/events?{window}")
+    ret["watch"] = watched(swarm, node, *versions)
+    return {f"{node}: {where}": text for where, text in ret.items()}
+
+
+def test_no_answer_of_the_api_shows_it(swarm):
+    """Of no manager, by no request; the same request shows a config, so the search does find."""
+    secret, config = ("".join((word, os.urandom(24).hex())) for word in ("hidden-", "shown-"))
+    since_s, since = f"{time.time():.9f}", version_of(swarm, "m1")
+    ident = put(swarm, "m1", "secret", "hidden", secret.encode())
+    open_ident = put(swarm, "m1", "config", "shown", config.encode())
+    sid = service(
+        swarm, "m1", "asks", [ref("secret", ident, "hidden", "pw")],
+        [ref("config", open_ident, "shown", "/shown")],
+    )  # fmt: skip
+    (task,) = swarm.wait_running("m1", sid, 1)
+    assert inside(swarm, task, "cat /run/secrets/pw /shown") == secret + config
+
+    data = base64.b64encode(secret.encode()).decode()
+    now = swarm.get("m1", f"/secrets/{ident}")
+    update = f"/secrets/{ident}/update?version={now['Version']['Index']}"
+    told = {
+        "refusal of a name": refused_words(
+            swarm, "m1", "POST", "/secrets/create", {"Name": "hidden", "Data": data}),
+        "refusal of bytes": refused_words(
+            swarm, "m1", "POST", "/secrets/create", {"Name": "other", "Data": data + "!"}),
+        "refusal of a type": refused_words(
+            swarm, "m1", "POST", "/secrets/create", {"Name": "other", "Data": [data]}),
+        "refusal of a driver": refused_words(
+            swarm, "m1", "POST", "/secrets/create",
+            {"Name": "other", "Data": data, "Driver": {"Name": "x"}}),
+        "refusal of a change": refused_words(
+            swarm, "m1", "POST", update, {**now["Spec"], "Data": base64.b64encode(b"x").decode()}),
+    }  # fmt: skip
+    # A change that is no refusal is in the history: its line, and its event.
+    swarm.ask("m1", "POST", update, {**now["Spec"], "Labels": {"k": "v"}, "Data": data})
+    objects = {
+        "services": [sid], "tasks": [task["ID"]], "secrets": [ident], "configs": [open_ident],
+        "nodes": [n["ID"] for n in swarm.get("m1", "/nodes")], "networks": [],
+    }  # fmt: skip
+    versions = (since, version_of(swarm, "m1"))
+    names = {"service": "asks", "secret": "hidden", "task": task["ID"], "node": task["NodeID"]}
+    for manager in swarm.managers:
+        told.update(answers(swarm, manager, objects, since_s, versions))
+        told.update(commands_output(swarm, manager, names))
+        assert ident in told[f"{manager}: events of the swarm"]
+        assert ident in told[f"{manager}: watch"]
+        assert any(form in told[f"{manager}: configs"] for form in forms_of(config))
+    container = task["Status"]["ContainerStatus"]["ContainerID"]
+    for path in (f"/containers/{container}/json", "/containers/json?all=1", "/events?until=1"):
+        told[f"w1: {path}"] = text_of(swarm, "w1", path)
+    shown = [where for where, text in told.items() if any(f in text for f in forms_of(secret))]
+    assert shown == []
+    swarm.ask("m1", "DELETE", f"/services/{sid}")
+    wait_for("no tasks", lambda: not swarm.get("m1", "/tasks"))
+
+
+def test_a_worker_that_was_a_manager_for_a_while_keeps_none(swarm):
+    """As a manager it has the secret in its sealed log; as a worker again it has neither."""
+    text = "roles-" + os.urandom(24).hex()
+    control = swarm.base / "found"  # so that the search is known to find both forms
+    for form in (text, base64.b64encode(f"x{text}".encode()).decode()):
+        control.write_text(f"{{{form}}}", encoding="utf-8")
+        assert found_on_disk(swarm, text) == [str(control)]
+    control.unlink()
+    ident = put(swarm, "m1", "secret", "roles", text.encode())
+    sid = service(swarm, "m1", "held", [ref("secret", ident, "roles", "pw")], where="w2")
+    (task,) = swarm.wait_running("m1", sid, 1)
+    set_role(swarm, "m1", "w2", "manager")
+    wait_manager(swarm, "m1", "w2")
+    other = put(swarm, "w2", "secret", "roles-2", f"{text}-2".encode())
+    assert swarm.get("w2", f"/secrets/{other}?consistent=1")["ID"] == other
+    assert (swarm.dir / "w2/data/swarm/raft").exists()
+    assert found_on_disk(swarm, text) == []
+    set_role(swarm, "m1", "w2", "worker")
+    wait_worker(swarm, "m1", "w2")
+    assert inside(swarm, task, "cat /run/secrets/pw") == text
+    assert found_on_disk(swarm, text) == []
+    swarm.ask("m1", "DELETE", f"/services/{sid}")
+    wait_for("no tasks", lambda: not swarm.get("m1", "/tasks"))
+    for name in ("roles", "roles-2"):
+        swarm.ask("m1", "DELETE", f"/secrets/{name}")
     assert found_on_disk(swarm, text) == []
 
 
@@ -242,7 +424,7 @@ def test_shoal_does_the_same(swarm):
     shoal("secret", "create", "full", "-", given="x" * (500 * 1024))
     shoal("config", "create", "full", "-", given="x" * (1000 * 1024))
     sid = shoal(
-        "service", "create", "--detach", "--name", "mine", "--secret", "full",
+        "service", "create", "--detach", "--name", "mine", "--stop-grace-period", "1s", "--secret", "full",
         "--config", "full", "--secret", "source=key,target=/srv/k,mode=0400,uid=3",
         "--config", "source=leaf,target=/srv/p", "sample:1",
     )  # fmt: skip
