@@ -102,7 +102,7 @@ static int list_parse(struct api_req *r, struct filters *f, bool *ret_dangling)
 	return rc;
 }
 
-static void network_list(struct api_req *r)
+static void list_reply(struct api_req *r)
 {
 	struct api_swarm *swarm = r->ctx;
 	struct buf json = BUF_INIT(LIMIT_HTTP_ANSWER);
@@ -136,7 +136,22 @@ static void network_list(struct api_req *r)
 	api_reply_json(r, 200, &json);
 }
 
-static void network_inspect(struct api_req *r)
+static void list_ready(struct api_req *r, struct manager *m)
+{
+	(void)m;
+	list_reply(r);
+}
+
+/* A host without a swarm has networks too: only who asks for more waits for the managers. */
+static void network_list(struct api_req *r)
+{
+	if (query_bool(r->query, "consistent", false))
+		api_manager_barrier(r, list_ready);
+	else
+		list_reply(r);
+}
+
+static void inspect_reply(struct api_req *r)
 {
 	struct api_swarm *swarm = r->ctx;
 	struct buf json = BUF_INIT(LIMIT_HTTP_ANSWER);
@@ -148,6 +163,20 @@ static void network_inspect(struct api_req *r)
 	}
 	network_render(swarm->engine, &n, &json);
 	api_reply_json(r, 200, &json);
+}
+
+static void inspect_ready(struct api_req *r, struct manager *m)
+{
+	(void)m;
+	inspect_reply(r);
+}
+
+static void network_inspect(struct api_req *r)
+{
+	if (query_bool(r->query, "consistent", false))
+		api_manager_barrier(r, inspect_ready);
+	else
+		inspect_reply(r);
 }
 
 /* POST /networks/create */

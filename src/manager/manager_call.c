@@ -42,6 +42,7 @@ struct manager_call {
 	bool entering; /* the asker's call has not returned yet */
 	bool ended;    /* and was answered meanwhile */
 	bool unvoting; /* a manager has no vote until this has ended */
+	bool reading;  /* changes nothing: only this manager's state counts */
 	struct world_timer timer;
 	struct manager_call *prev, *next;
 };
@@ -259,8 +260,15 @@ static int call_unvote(struct manager_call *c, const struct control_request *r, 
 static void catch_up_late(struct world_timer *t)
 {
 	struct manager_call *c = container_of(t, struct manager_call, timer);
+	struct err e = ERR_INIT;
+	int rc = 0; /* it is committed; only this manager lags behind */
 
-	call_end(c, 0, NULL); /* it is committed; only this manager lags behind */
+	if (c->reading)
+		rc = err_set(&e, -EAGAIN,
+			     "this manager has been behind the leader for %d s: what was asked for "
+			     "may be older here; ask another manager, or try again",
+			     CATCH_UP_MS / 1000);
+	call_end(c, rc, &e);
 }
 
 static void call_answered(void *arg, int status, const struct control_answer *answer,
@@ -404,6 +412,7 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 		return call_entered(c, 0, NULL);
 	}
 	c->state = CALL_SENT;
+	c->reading = r->op == CONTROL_BARRIER;
 	rc = call_route(c, r, &e);
 	if (rc < 0)
 		rc = call_wait(c, r, rc, &e);

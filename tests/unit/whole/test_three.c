@@ -472,6 +472,97 @@ static void test_cancel(void **state)
 	rig_done(r);
 }
 
+/* A pool that does nothing for a while. */
+static struct {
+	struct world real;
+	struct world_work *waits[64];
+	size_t n;
+} slow;
+
+static void slow_work(void *arg, struct world_work *work)
+{
+	(void)arg;
+	assert_true(slow.n < ARRAY_LEN(slow.waits));
+	slow.waits[slow.n++] = work;
+}
+
+/* And what takes ten seconds takes a tenth of one. */
+static void quick_timer_start(void *arg, struct world_timer *t, uint64_t delay_ms)
+{
+	slow.real.timer_start(arg, t, delay_ms == 10000 ? 100 : delay_ms);
+}
+
+static void slow_begin(struct rig *r)
+{
+	slow.real = r->world;
+	slow.n = 0;
+	r->world.timer_start = quick_timer_start;
+	r->world.work = slow_work;
+}
+
+static void slow_end(struct rig *r)
+{
+	r->world = slow.real;
+	for (size_t i = 0; i < slow.n; i++)
+		world_work(&r->world, slow.waits[i]);
+}
+
+static void create_many(struct host *h, unsigned from, unsigned to)
+{
+	char name[16];
+
+	for (unsigned i = from; i < to; i++) {
+		struct asked a;
+
+		(void)snprintf(name, sizeof name, "s%u", i);
+		a = host_create(h, name, 0);
+		assert_ok(a.status, &a.e);
+	}
+}
+
+/*
+ * A follower that is in touch with its leader, and still has to take in a snapshot: a write
+ * through it is answered in the end, as it is committed; a consistent read is not, as it would
+ * show what was before.
+ */
+static void test_reads_of_a_laggard(void **state)
+{
+	const struct raft_node_options small = {.snapshot_bytes = 32u << 10,
+						.trailing_bytes = 8u << 10};
+	struct rig *r = rig_new_with(&small);
+	struct asked a, barrier = {0};
+	struct host *late;
+
+	(void)state;
+	(void)rig_manager(r, 1);
+	late = rig_manager(r, 2);
+	RIG_UNTIL(r, voters_of(&r->hosts[0]) == 3 && manager_readable(late->manager, NULL) == 0);
+	host_cut(late);
+	create_many(&r->hosts[0], 0, 300);
+	slow_begin(r);
+	host_heal(late);
+	RIG_UNTIL(r, slow.n > 0 && manager_readable(late->manager, NULL) == 0 &&
+			     manager_reachability(late->manager, r->hosts[0].node) ==
+				     REACHABILITY_REACHABLE);
+	(void)manager_read_barrier(late->manager, asked_done, &barrier);
+	RIG_UNTIL(r, barrier.done);
+	assert_null(service_of(late, "s299"));
+	assert_int_equal(barrier.status, -EAGAIN);
+	assert_non_null(strstr(barrier.e.msg, "behind the leader"));
+	a = host_create(late, "through", 0);
+	assert_ok(a.status, &a.e);
+	assert_null(service_of(late, "through"));
+
+	slow_end(r);
+	memset(&barrier, 0, sizeof barrier);
+	(void)manager_read_barrier(late->manager, asked_done, &barrier);
+	RIG_UNTIL(r, barrier.done);
+	assert_ok(barrier.status, &barrier.e);
+	assert_non_null(service_of(late, "s299"));
+	assert_non_null(service_of(late, "through"));
+	rig_done(r);
+}
+
 /* A service of one task that uses the secret "pw" of this id. */
 static struct asked create_user(struct host *h, const char *secret)
 {
@@ -544,7 +635,7 @@ int main(void)
 		TEST(test_snapshot),        TEST(test_newcomer_leads),
 		TEST(test_cancel),          TEST(test_leader_removed),
 		TEST(test_managers_leave),  TEST(test_leave_alone),
-		TEST(test_leader_doubted),
+		TEST(test_leader_doubted),  TEST(test_reads_of_a_laggard),
 	};
 	int failed;
 
