@@ -65,12 +65,15 @@ static const struct field swarm_view_fields[] = {
 #undef T
 static TABLE_DEFINE(swarm_view, swarm_view_fields);
 
-/* Swarm's, for clients that show them and send them back: Shoal's raft has times of its own. */
+/*
+ * Swarm's, for clients that show them and send them back: Shoal's raft has times of its own, and
+ * measures its log in bytes unless other numbers of entries are asked for.
+ */
 static const struct raft_settings raft_defaults = {
-	.snapshot_interval = 10000,
-	.log_entries_for_slow_followers = 500,
-	.election_tick = 10,
-	.heartbeat_tick = 1,
+	.snapshot_interval = RAFT_INTERVAL_DEFAULT,
+	.log_entries_for_slow_followers = RAFT_TRAILING_DEFAULT,
+	.election_tick = RAFT_ELECTION_DEFAULT,
+	.heartbeat_tick = RAFT_HEARTBEAT_DEFAULT,
 };
 
 void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret)

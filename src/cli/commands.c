@@ -135,6 +135,9 @@ static const struct flag init_flags[] = {
 	{"dispatcher-heartbeat", 0, FLAG_DURATION, "Dispatcher heartbeat period (default 5s)"},
 	{"force-new-cluster", 0, FLAG_BOOL, "Force create a new cluster from current state"},
 	{"listen-addr", 0, FLAG_STRING, "Listen address (default 0.0.0.0:2377)"},
+	{"max-snapshots", 0, FLAG_UINT, "Number of additional Raft snapshots to retain"},
+	{"snapshot-interval", 0, FLAG_UINT,
+	 "Number of log entries between Raft snapshots (default 10000)"},
 	{"task-history-limit", 0, FLAG_INT, "Task history retention limit (default 5)"},
 };
 static const struct flag join_flags[] = {

@@ -156,6 +156,11 @@ static void init_fill(const struct flags *f, struct init_body *b)
 	b->availability = xstrdup(availability ? availability : "active");
 	b->spec.dispatcher.heartbeat_period = flag_get(f, "dispatcher-heartbeat")->number;
 	b->spec.ca.node_cert_expiry = flag_get(f, "cert-expiry")->number;
+	b->spec.raft.snapshot_interval = (uint64_t)flag_get(f, "snapshot-interval")->number;
+	if (flag_is_set(f, "max-snapshots")) {
+		b->spec.raft.keep_old_snapshots = xmalloc(sizeof(uint64_t));
+		*b->spec.raft.keep_old_snapshots = (uint64_t)flag_get(f, "max-snapshots")->number;
+	}
 	if (flag_is_set(f, "task-history-limit")) {
 		b->spec.orchestration.task_history = xmalloc(sizeof(int64_t));
 		*b->spec.orchestration.task_history = flag_get(f, "task-history-limit")->number;

@@ -54,7 +54,7 @@ static int init_check(const struct swarm *s, const struct swarm_init *r, struct 
 			"leave this swarm and join another one.");
 	if (r->force_new_cluster)
 		return err_set(e, -ENOSYS, "ForceNewCluster is not implemented");
-	if (r->auto_lock || r->spec.encryption.auto_lock)
+	if (r->auto_lock)
 		return err_set(e, -ENOSYS, "AutoLockManagers is not implemented");
 	if (r->subnet_size && (r->subnet_size < 8 || r->subnet_size > 29))
 		return err_set(e, -EINVAL, "invalid subnet size %" PRId64 ": 8 to 29 bits",
@@ -62,7 +62,7 @@ static int init_check(const struct swarm *s, const struct swarm_init *r, struct 
 	if (r->data_path_port && (r->data_path_port < 1024 || r->data_path_port > 49151))
 		return err_set(e, -EINVAL, "invalid data path port %" PRId64 ": 1024 to 49151",
 			       r->data_path_port);
-	return 0;
+	return cluster_spec_check(&r->spec, e);
 }
 
 /* Where this node listens, what it tells others, and where its tunnels end. */

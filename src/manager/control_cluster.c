@@ -7,27 +7,15 @@
 #include "base/mem.h"
 #include "manager/control.h"
 
-#define CERT_EXPIRY_MIN (3600LL * 1000000000LL)
-#define HEARTBEAT_MIN (100LL * 1000000LL)
-
 static int spec_check(const struct cluster *old, const struct cluster_spec *s, struct err *e)
 {
 	const char *name = s->name && *s->name ? s->name : old->spec.name;
 
 	if (strcmp(name, old->spec.name) != 0)
 		return err_set(e, -EINVAL, "the swarm is always named %s", old->spec.name);
-	if (s->encryption.auto_lock)
-		return err_set(e, -ENOSYS, "EncryptionConfig.AutoLockManagers is not implemented");
-	if (s->ca.external)
-		return err_set(e, -ENOSYS, "CAConfig.ExternalCAs is not implemented");
-	if (s->ca.signing_cert || s->ca.signing_key ||
-	    s->ca.force_rotate != old->spec.ca.force_rotate)
+	if (s->ca.force_rotate != old->spec.ca.force_rotate)
 		return err_set(e, -ENOSYS, "rotating the root certificate is not implemented");
-	if (s->ca.node_cert_expiry != 0 && s->ca.node_cert_expiry < CERT_EXPIRY_MIN)
-		return err_set(e, -EINVAL, "the minimum certificate expiry is 1h0m0s");
-	if (s->dispatcher.heartbeat_period != 0 && s->dispatcher.heartbeat_period < HEARTBEAT_MIN)
-		return err_set(e, -EINVAL, "the heartbeat period must be at least 100ms");
-	return 0;
+	return cluster_spec_check(s, e);
 }
 
 int control_cluster_update(struct control *c, const struct control_request *r, struct err *e)

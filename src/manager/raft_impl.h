@@ -150,6 +150,7 @@ struct raft_node {
 	struct node_proposal proposal;
 	struct node_change change;
 	struct raft_size size;
+	uint64_t interval, trailing; /* of raft_node_set_snapshots() */
 	struct node_take take;
 	struct node_install install;
 	uint64_t transfers;
@@ -187,6 +188,8 @@ int node_snapshot_receive(struct raft_node *n, const char *peer, struct raft_msg
 void node_install_maybe_deliver(struct raft_node *n);
 void node_install_drop(struct raft_node *n);
 void node_snapshot_maybe_take(struct raft_node *n);
+/* Until bytes say otherwise, libraft takes a snapshot after so many entries. */
+void node_snapshot_set_interval(struct raft_node *n);
 
 /* raft_change.c */
 void node_change_poll(struct raft_node *n);

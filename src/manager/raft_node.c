@@ -257,7 +257,7 @@ static void set_options(struct raft_node *n)
 	raft_set_heartbeat_timeout(r, n->options.heartbeat_ms);
 	raft_set_install_snapshot_timeout(r, n->options.install_ms);
 	raft_set_pre_vote(r, true);
-	raft_set_snapshot_threshold(r, UINT_MAX);
+	node_snapshot_set_interval(n);
 	/* Checked by propose(): libraft asserts when a new leader's own barrier meets full disks.
 	 */
 	raft_set_capacity_threshold(r, 0);
@@ -588,6 +588,7 @@ void raft_node_stats(const struct raft_node *n, struct raft_node_stats *ret)
 	ret->commit_index = r->commit_index;
 	ret->applied_index = raft_last_applied(r);
 	ret->snapshot_index = r->trail.snapshot.index;
+	ret->log_entries = n->size.last + 1 - n->size.start;
 	ret->log_bytes = n->size.bytes - n->size.start_bytes;
 	ret->snapshot_bytes = n->size.snapshot_bytes;
 	if (!raft_node_is_leader(n) && n->contact_ms != 0)

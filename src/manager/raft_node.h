@@ -102,6 +102,13 @@ int raft_node_new(struct raft_node **ret, const struct raft_node_config *config,
 int raft_node_bootstrap(struct raft_node *n, struct err *e);
 
 /*
+ * Bounds in entries beside those of the options in bytes, from now on; 0: bytes alone. A snapshot
+ * is taken `interval` entries after the last one, and at most `trailing` entries stay behind the
+ * next: whichever bound is met first.
+ */
+void raft_node_set_snapshots(struct raft_node *n, uint64_t interval, uint64_t trailing);
+
+/*
  * Loads the snapshot and the log and takes part from now on. On failure (the log cannot be read,
  * -EBADMSG when it was damaged or tampered with) the node must be closed; nothing was changed.
  */
@@ -167,7 +174,8 @@ struct raft_node_stats {
 	uint64_t commit_index;
 	uint64_t applied_index;
 	uint64_t snapshot_index;
-	uint64_t log_bytes;       /* entries since the log's start */
+	uint64_t log_entries;     /* since the log's start */
+	uint64_t log_bytes;       /* of these, rounded up */
 	uint64_t snapshot_bytes;  /* of the last snapshot */
 	uint64_t last_contact_ms; /* since the leader was heard, 0 on the leader */
 };

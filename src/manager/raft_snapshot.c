@@ -28,17 +28,34 @@ static bool group_is_behind(const struct raft_node *n)
 	return (open != 0 && open <= applied) || n->raft.configuration_committed_index > applied;
 }
 
+void node_snapshot_set_interval(struct raft_node *n)
+{
+	raft_set_snapshot_threshold(&n->raft, n->interval > 0 && n->interval < UINT_MAX
+						      ? (unsigned)n->interval
+						      : UINT_MAX);
+}
+
+void raft_node_set_snapshots(struct raft_node *n, uint64_t interval, uint64_t trailing)
+{
+	n->interval = interval;
+	n->trailing = trailing;
+	node_snapshot_set_interval(n);
+}
+
 static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
 {
 	struct raft_node *n = fsm->data;
+	unsigned trailing;
 
 	if (group_is_behind(n))
 		return RAFT_BUSY;
 	/* Where the log may be cut is decided now, as libraft counts entries and we bound bytes. */
-	raft_set_snapshot_threshold(&n->raft, UINT_MAX);
-	raft_set_snapshot_trailing(&n->raft,
-				   raft_size_trailing(&n->size, raft_last_applied(&n->raft),
-						      n->options.trailing_bytes));
+	node_snapshot_set_interval(n);
+	trailing = raft_size_trailing(&n->size, raft_last_applied(&n->raft),
+				      n->options.trailing_bytes);
+	if (n->trailing > 0)
+		trailing = (unsigned)MIN_OF(n->trailing, (uint64_t)trailing);
+	raft_set_snapshot_trailing(&n->raft, trailing);
 	raft_size_snapshot(&n->size, raft_last_applied(&n->raft));
 	n->take.pin = n->state.snapshot_pin(n->state.arg);
 	/* The bytes follow when the pool has made them, in node_snapshot_put(). */

@@ -280,11 +280,23 @@ static uint64_t cores_step(void *arg, struct proposal *p, uint64_t term)
 	return next <= step.now_ns ? 1 : (uint64_t)((next - step.now_ns) / 1000000) + 1;
 }
 
+/* On every manager, at the moment when it has the settings. */
+static void snapshots_set(struct replica *r)
+{
+	const struct cluster *c = store_cluster(r->store);
+
+	if (c)
+		raft_node_set_snapshots(r->raft, cluster_snapshot_interval(c),
+					cluster_snapshot_trailing(c));
+}
+
 static void store_changed(void *arg, const struct object *old, const struct object *new)
 {
 	struct replica *r = arg;
 
 	assert(!r->derive.walking);
+	if (new &&new->kind == KIND_CLUSTER)
+		snapshots_set(r);
 	if (!r->leading)
 		return;
 	for (size_t i = 0; i < CORE_COUNT; i++)
@@ -304,8 +316,10 @@ static void store_applied(void *arg, uint64_t version, bool swapped)
 	struct replica *r = arg;
 
 	(void)version;
-	if (swapped)
-		world_timer_start(r->world, &r->collect, COLLECT_MS);
+	if (!swapped)
+		return;
+	snapshots_set(r);
+	world_timer_start(r->world, &r->collect, COLLECT_MS);
 }
 
 /* What raft replicates */

@@ -3,8 +3,13 @@
  */
 #include "model/cluster.h"
 
+#include <inttypes.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
+
+#define CERT_EXPIRY_MIN (3600LL * 1000000000LL)
+#define HEARTBEAT_MIN (100LL * 1000000LL)
 
 #define T struct raft_settings
 static const struct field raft_settings_fields[] = {
@@ -96,6 +101,43 @@ static const struct field cluster_fields[] = {
 #undef T
 TABLE_DEFINE(cluster, cluster_fields, TABLE_REST(cluster));
 
+/*
+ * Managers beat by flags of their own, so these are only kept; but what could never work as raft
+ * has it is a mistake of the caller's.
+ */
+static int ticks_check(const struct raft_settings *raft, struct err *e)
+{
+	int64_t election = raft->election_tick ? raft->election_tick : RAFT_ELECTION_DEFAULT;
+	int64_t heartbeat = raft->heartbeat_tick ? raft->heartbeat_tick : RAFT_HEARTBEAT_DEFAULT;
+
+	if (heartbeat < 0 || election > INT32_MAX)
+		return err_set(e, -EINVAL,
+			       "invalid Raft settings: HeartbeatTick %" PRId64
+			       " and ElectionTick %" PRId64 " must be from 1 to %" PRId32,
+			       heartbeat, election, INT32_MAX);
+	if (election <= heartbeat)
+		return err_set(e, -EINVAL,
+			       "invalid Raft settings: ElectionTick %" PRId64
+			       " must be greater than HeartbeatTick %" PRId64,
+			       election, heartbeat);
+	return 0;
+}
+
+int cluster_spec_check(const struct cluster_spec *s, struct err *e)
+{
+	if (s->encryption.auto_lock)
+		return err_set(e, -ENOSYS, "EncryptionConfig.AutoLockManagers is not implemented");
+	if (s->ca.external)
+		return err_set(e, -ENOSYS, "CAConfig.ExternalCAs is not implemented");
+	if (s->ca.signing_cert || s->ca.signing_key)
+		return err_set(e, -ENOSYS, "rotating the root certificate is not implemented");
+	if (s->ca.node_cert_expiry != 0 && s->ca.node_cert_expiry < CERT_EXPIRY_MIN)
+		return err_set(e, -EINVAL, "the minimum certificate expiry is 1h0m0s");
+	if (s->dispatcher.heartbeat_period != 0 && s->dispatcher.heartbeat_period < HEARTBEAT_MIN)
+		return err_set(e, -EINVAL, "the heartbeat period must be at least 100ms");
+	return ticks_check(&s->raft, e);
+}
+
 int64_t cluster_task_history(const struct cluster *c)
 {
 	const int64_t *limit = c->spec.orchestration.task_history;
@@ -117,6 +159,20 @@ int64_t cluster_cert_life(const struct cluster *c)
 	now = MAX_OF(now > 0 ? now : CERT_EXPIRY_DEFAULT_NS, c->cert_longest);
 	/* Of clusters from before it was noted the default is a guess. */
 	return MIN_OF(c->cert_longest ? now : MAX_OF(now, CERT_EXPIRY_DEFAULT_NS), NS_SPAN_MAX);
+}
+
+uint64_t cluster_snapshot_interval(const struct cluster *c)
+{
+	uint64_t n = c->spec.raft.snapshot_interval;
+
+	return n == RAFT_INTERVAL_DEFAULT ? 0 : n;
+}
+
+uint64_t cluster_snapshot_trailing(const struct cluster *c)
+{
+	uint64_t n = c->spec.raft.log_entries_for_slow_followers;
+
+	return n == RAFT_TRAILING_DEFAULT ? 0 : n;
 }
 
 int64_t cluster_heartbeat_ns(const struct cluster *c)

@@ -91,9 +91,21 @@ extern const struct table cluster_table;
 #define TASK_HISTORY_DEFAULT 5
 #define HEARTBEAT_DEFAULT_NS (5 * 1000000000LL)
 #define CERT_EXPIRY_DEFAULT_NS (90LL * 24 * 3600 * 1000000000LL)
+#define RAFT_INTERVAL_DEFAULT 10000u
+#define RAFT_TRAILING_DEFAULT 500u
+#define RAFT_ELECTION_DEFAULT 10
+#define RAFT_HEARTBEAT_DEFAULT 1
+/* What holds of every specification, at `swarm init` and later. 0, -EINVAL or -ENOSYS. */
+int cluster_spec_check(const struct cluster_spec *s, struct err *e);
 int64_t cluster_task_history(const struct cluster *c);
 /* How many a slot keeps by it; a negative setting keeps all that LIMIT_TASK_HISTORY allows. */
 uint64_t cluster_history_kept(const struct cluster *c);
 /* The longest that any certificate of a node lives that there is now, in ns; at most 73 years. */
 int64_t cluster_cert_life(const struct cluster *c);
 int64_t cluster_heartbeat_ns(const struct cluster *c);
+/*
+ * Entries between two snapshots of the raft log, and entries kept behind one; 0 leaves both to
+ * their size in bytes. So do Swarm's defaults, which clients send back with every other change.
+ */
+uint64_t cluster_snapshot_interval(const struct cluster *c);
+uint64_t cluster_snapshot_trailing(const struct cluster *c);

@@ -13,6 +13,7 @@ import urllib.parse
 
 import pytest
 from swarmlib import BIN, Cluster, Connection, Refused, wait_for
+from test_raft_settings import set_raft, snapshot, wait_snapshots
 from test_roles import set_role, wait_manager, wait_worker
 
 if os.geteuid() != 0:
@@ -266,6 +267,21 @@ def test_no_answer_of_the_api_shows_it(swarm):
     assert shown == []
     swarm.ask("m1", "DELETE", f"/services/{sid}")
     wait_for("no tasks", lambda: not swarm.get("m1", "/tasks"))
+
+
+def test_snapshots_of_the_log_do_not_show_it(swarm):
+    """A snapshot after each entry, so that one of each manager has the secret."""
+    text = "snap-" + os.urandom(24).hex()
+    set_raft(swarm, "m1", SnapshotInterval=1, LogEntriesForSlowFollowers=1)
+    ident = put(swarm, "m1", "secret", "snap", text.encode())
+    for manager in swarm.managers:
+        assert swarm.get(manager, f"/secrets/{ident}?consistent=1")["ID"] == ident
+    before = max(snapshot(swarm, m) for m in swarm.managers)
+    for i in range(2):
+        put(swarm, "m1", "secret", f"snap-{i}", text.encode())
+    wait_snapshots(swarm, before)
+    assert found_on_disk(swarm, text) == []
+    set_raft(swarm, "m1", SnapshotInterval=10000, LogEntriesForSlowFollowers=500)
 
 
 def test_a_worker_that_was_a_manager_for_a_while_keeps_none(swarm):

@@ -168,6 +168,74 @@ static void snapshots_shorten_the_log_and_start_newcomers(void **state)
 	rig_done(&r);
 }
 
+static bool interval_passed(struct rig *r)
+{
+	struct raft_node_stats st = stats_of(&r->nodes[0]);
+
+	return st.snapshot_index > 0 && st.applied_index < st.snapshot_index + 20;
+}
+
+/*
+ * Bounds in entries, set while it runs: a snapshot after so many, and what stays of the log. None
+ * of it comes near the bounds in bytes.
+ */
+static void entries_bound_the_log_too(void **state)
+{
+	struct raft_node_stats st;
+	struct rig r;
+	uint64_t first;
+
+	rig_init(&r, dir);
+	start(&r, 0, true);
+	assert_true(rig_until(&r, rig_has_leader, 1000));
+	put_many(&r, 100, 100);
+	assert_int_equal(stats_of(&r.nodes[0]).snapshot_index, 0);
+	raft_node_set_snapshots(r.nodes[0].raft, 20, 5);
+	put_many(&r, 1, 100);
+	assert_true(rig_until(&r, interval_passed, 3000));
+	first = stats_of(&r.nodes[0]).snapshot_index;
+	assert_in_range(stats_of(&r.nodes[0]).log_entries, 5, 5 + 20);
+	put_many(&r, 100, 100);
+	assert_true(rig_until(&r, interval_passed, 3000));
+	assert_true(stats_of(&r.nodes[0]).snapshot_index >= first + 80);
+	raft_node_set_snapshots(r.nodes[0].raft, 0, 0);
+	first = stats_of(&r.nodes[0]).snapshot_index;
+	put_many(&r, 100, 100);
+	st = stats_of(&r.nodes[0]);
+	assert_int_equal(st.snapshot_index, first);
+	assert_true(st.log_entries >= 100 && st.applied_index >= first + 100);
+	rig_done(&r);
+}
+
+/* An entry, a snapshot, again and again, with followers that fall behind and come back. */
+static void a_snapshot_after_each_entry(void **state)
+{
+	struct rig r;
+
+	rig_init(&r, dir);
+	start(&r, 0, true);
+	start(&r, 1, false);
+	start(&r, 2, false);
+	assert_true(rig_until(&r, rig_is_formed, 10000));
+	for (unsigned i = 0; i < RIG_NODES; i++)
+		raft_node_set_snapshots(r.nodes[i].raft, 1, 1);
+	for (unsigned round = 0; round < 6; round++) {
+		struct rig_node *n;
+
+		assert_true(rig_until(&r, rig_has_leader, 5000));
+		n = &r.nodes[(rig_leader(&r)->place + 1) % RIG_NODES];
+		rig_stop(&r, n->place);
+		put_many(&r, 30, 1000);
+		start(&r, n->place, false);
+		raft_node_set_snapshots(n->raft, 1, 1);
+		put_many(&r, 10, 1000);
+		assert_true(rig_until(&r, all_have, 10000));
+	}
+	for (unsigned i = 1; i < RIG_NODES; i++)
+		assert_memory_equal(r.nodes[i].state.p, r.nodes[0].state.p, r.nodes[0].state.len);
+	rig_done(&r);
+}
+
 static bool change_done;
 static int change_status;
 
@@ -180,6 +248,44 @@ static void on_change(void *arg, int status, const struct err *e)
 static bool is_changed(struct rig *r)
 {
 	return change_done;
+}
+
+/* Up to the bound: spares that nobody has heard of do not count for anything. */
+static void so_many_members_and_no_more(void **state)
+{
+	const struct raft_member *members;
+	char id[ID_CLUSTER_LEN + 1];
+	struct err e = ERR_INIT;
+	struct rig r;
+
+	rig_init(&r, dir);
+	start(&r, 0, true);
+	assert_true(rig_until(&r, rig_has_leader, 1000));
+	put_many(&r, 1, 100);
+	for (unsigned i = 1; i < LIMIT_MANAGERS; i++) {
+		(void)snprintf(id, sizeof id, "spare%020u", i);
+		change_done = false;
+		assert_ok(raft_node_add(r.nodes[0].raft, 1000 + i, id, on_change, NULL, &e), &e);
+		assert_true(rig_until(&r, is_changed, 2000));
+		assert_int_equal(change_status, 0);
+	}
+	assert_int_equal(raft_node_members(r.nodes[0].raft, &members), LIMIT_MANAGERS);
+	assert_int_equal(raft_node_add(r.nodes[0].raft, 2000, "more", on_change, NULL, &e), -E2BIG);
+	assert_non_null(strstr(e.msg, "at most 32 managers"));
+	/* All of it is written, read again, and gone on with. */
+	rig_stop(&r, 0);
+	start(&r, 0, false);
+	assert_true(rig_until(&r, rig_has_leader, 3000));
+	put_many(&r, 10, 100);
+	assert_int_equal(raft_node_members(r.nodes[0].raft, &members), LIMIT_MANAGERS);
+	change_done = false;
+	assert_ok(raft_node_remove(r.nodes[0].raft, 1001, on_change, NULL, &e), &e);
+	assert_true(rig_until(&r, is_changed, 2000));
+	change_done = false;
+	assert_ok(raft_node_add(r.nodes[0].raft, 2000, "more", on_change, NULL, &e), &e);
+	assert_true(rig_until(&r, is_changed, 2000));
+	assert_int_equal(change_status, 0);
+	rig_done(&r);
 }
 
 static bool other_leads(struct rig *r)
@@ -366,6 +472,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_node_keeps_what_was_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_nodes_replace_a_leader, setup, teardown),
+		cmocka_unit_test_setup_teardown(entries_bound_the_log_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_many_members_and_no_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_snapshot_after_each_entry, setup, teardown),
 		cmocka_unit_test_setup_teardown(snapshots_shorten_the_log_and_start_newcomers,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_leader_hands_over_before_it_goes, setup,
