@@ -1,6 +1,6 @@
 """
 Runs the parts of Shoal's tests, whatever fails, and adds up what they counted. Parts that mostly wait
-(for daemons and containers) go one after the other; those that only compute fill
+(for daemons and containers) go beside each other in lanes; those that only compute fill
 the processors meanwhile, at the lowest priority. Called by deploy/test, which has installed what is
 needed; knows nothing of what a part tests.
 """
@@ -57,13 +57,24 @@ def junit_count(path):
     return count
 
 
+class Build:
+    """Who needs it waits until it is made, and for no other one."""
+
+    def __init__(self):
+        self.making, self.status = threading.Lock(), None
+
+
 class Clock:
     """What is left of the total bound, and what runs until then."""
 
     def __init__(self, minutes):
         self.end = time.monotonic() + minutes * 60
         self.running = set()
-        self.building, self.built = threading.Lock(), {}  # the status of each build
+        self.guard, self.builds = threading.Lock(), {}
+
+    def build(self, options):
+        with self.guard:
+            return self.builds.setdefault(options, Build())
 
     def left(self):
         return max(1.0, self.end - time.monotonic())
@@ -79,15 +90,15 @@ class Clock:
 class Lane:
     """Where commands run: those of one lane one after the other."""
 
-    def __init__(self, clock, out=None):
-        self.clock, self.out = clock, out  # out: a file; such a lane gives way to others
+    def __init__(self, clock, out=None, behind=False):
+        self.clock, self.out, self.behind = clock, out, behind  # behind: it gives way to others
 
     def say(self, *words):
         print(*words, file=self.out or sys.stdout, flush=True)
 
     def give_way(self, process):
         """By its group, where the kernel shares time among sessions before it looks at them."""
-        if self.out:
+        if self.behind:
             with contextlib.suppress(OSError):
                 Path(f"/proc/{process.pid}/autogroup").write_text("19")
 
@@ -141,10 +152,11 @@ def reported(lane, status, report):
 
 def build(lane, *options):
     """No count for a build that succeeds, one failed for one that does not; each is made once."""
-    with lane.clock.building:
-        if options not in lane.clock.built:
-            lane.clock.built[options] = run(lane, ["deploy/build", "--tests", "--werror", *options])
-        return Count(failed=1 if lane.clock.built[options] else 0)
+    made = lane.clock.build(options)
+    with made.making:
+        if made.status is None:
+            made.status = run(lane, ["deploy/build", "--tests", "--werror", *options])
+        return Count(failed=1 if made.status else 0)
 
 
 def ctest(lane, build_dir, env=None):
@@ -245,8 +257,8 @@ def part_flaws(lane):
 PARTS = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
 AS_ROOT = {"deploy", "host", "cluster", "vm", "flaws"}
 WHEN_NAMED = {"flaws"}  # what takes long and changes with the sources' safety alone
-WAITING = {"deploy", "host", "cluster"}  # these leave the processors idle, and
-BEHIND = {"clang", "tidy", "vm"}         # these fill them: the machine of vm is emulated
+WAITING = (("host",), ("deploy", "cluster"))  # lanes of what leaves the processors idle, and
+BEHIND = ("clang", "tidy", "vm")              # what fills them: the machine of vm is emulated
 AHEAD = {"asan": build_asan}  # what such a lane can do for a part of another
 
 
@@ -268,38 +280,38 @@ class Results:
     """What the parts counted; a line each, in the order of PARTS."""
 
     def __init__(self):
-        self.total, self.lines = Count(), {}
+        self.total, self.lines, self.adding = Count(), {}, threading.Lock()
 
     def part(self, lane, name):
         lane.say(f"\n== {name}: {PARTS[name].__doc__}")
         start = time.monotonic()
         count = PARTS[name](lane)
-        self.lines[name] = f"{name:8} {time.monotonic() - start:7.1f} s  {count}"
+        with self.adding:
+            self.lines[name] = f"{name:8} {time.monotonic() - start:7.1f} s  {count}"
+            self.total.add(count)
         lane.say("==", self.lines[name])
-        self.total.add(count)
 
     def show(self):
         print("\n" + "\n".join(self.lines[name] for name in PARTS if name in self.lines))
         print(self.total, flush=True)
 
 
-class Behind(threading.Thread):
+class Beside(threading.Thread):
     """A lane whose output is shown when it has ended."""
 
-    def __init__(self, clock, results, chosen):
+    def __init__(self, clock, results, names, ahead=(), behind=False):
         super().__init__()
-        self.results, self.chosen = results, chosen
-        self.lane = Lane(clock, tempfile.TemporaryFile("w+"))
+        self.results, self.names, self.ahead = results, names, ahead
+        self.lane = Lane(clock, tempfile.TemporaryFile("w+"), behind)
 
     def run(self):
-        # Of this thread alone, and of what it starts.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        for name, ahead in AHEAD.items():
-            if name in self.chosen:
-                ahead(self.lane)
-        for name in self.chosen:
-            if name in BEHIND:
-                self.results.part(self.lane, name)
+        if self.lane.behind:
+            # Of this thread alone, and of what it starts.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        for step in self.ahead:
+            step(self.lane)
+        for name in self.names:
+            self.results.part(self.lane, name)
 
     def show(self):
         try:
@@ -313,21 +325,23 @@ class Behind(threading.Thread):
 
 
 def run_parts(clock, chosen, results):
-    """First what all need, then two lanes, then what is to have the machine for itself again."""
+    """First what all need, then the lanes, then what is to have the machine for itself again."""
     front = Lane(clock)
-    both = WAITING & set(chosen) and (BEHIND | AHEAD.keys()) & set(chosen)
-    if not both:
-        for name in chosen:
+    waiting = [names for names in ([n for n in lane if n in chosen] for lane in WAITING) if names]
+    ahead = [step for name, step in AHEAD.items() if name in chosen]
+    behind = [name for name in BEHIND if name in chosen]
+    if len(waiting) + bool(ahead or behind) > 1:
+        if "gcc" in chosen:
+            results.part(front, "gcc")
+        beside = [Beside(clock, results, names) for names in waiting[1:]]
+        if ahead or behind:
+            beside.append(Beside(clock, results, behind, ahead, behind=True))
+        for lane in beside:
+            lane.start()
+        for name in waiting[0] if waiting else ():
             results.part(front, name)
-        return
-    if "gcc" in chosen:
-        results.part(front, "gcc")
-    behind = Behind(clock, results, chosen)
-    behind.start()
-    for name in chosen:
-        if name in WAITING:
-            results.part(front, name)
-    behind.show()
+        for lane in beside:
+            lane.show()
     for name in chosen:
         if name not in results.lines:
             results.part(front, name)

@@ -5,6 +5,7 @@ leaves nothing behind and never touches the machine's own network.
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDIN = Path(__file__).with_name("standin.py")
+OTHERS = re.compile(r" (/tmp/pytest-of-|/var/tmp/shoal-)")
 
 
 def tool(folder, *argv, fails=False):
@@ -34,9 +36,11 @@ def links():
         subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout)}
 
 
-def mounts():
-    return sorted(line.split(" ", 3)[3] for line in
-                  Path("/proc/self/mountinfo").read_text().splitlines())
+def mounts(folder):
+    """But for those in the folders of other tests, which may run meanwhile."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return sorted(line.split(" ", 3)[3] for line in lines
+                  if str(folder) in line or not OTHERS.search(line))
 
 
 def commands_with(text):
@@ -141,25 +145,30 @@ def test_pause_and_resume(cluster):
     assert states(cluster)["w1"] == "running"
 
 
-def container_like(folder, node, mark):
+def mark(seconds):
+    """By which a process that sleeps so long is found, and none of another run of the tests."""
+    return f"{seconds}.{os.getpid()}"
+
+
+def container_like(folder, node, word):
     """A process in namespaces of its own below another one, as a container below its shim."""
     tool(folder, "in", node, "sh", "-c", "setsid sh -c 'unshare -nmu sleep \"$1\"; exit' sh \"$0\""
-         " </dev/null >/dev/null 2>&1 &", mark)
+         " </dev/null >/dev/null 2>&1 &", word)
     end = time.monotonic() + 10
-    wait_count(mark, 2, end)
+    wait_count(word, 2, end)
 
 
-def wait_count(mark, count, end):
-    while len(commands_with(mark)) != count:
-        assert time.monotonic() < end, commands_with(mark)
+def wait_count(word, count, end):
+    while len(commands_with(word)) != count:
+        assert time.monotonic() < end, commands_with(word)
         time.sleep(0.01)
 
 
 def test_kill_and_start(cluster):
-    container_like(cluster, "w1", "71771")
+    container_like(cluster, "w1", mark(71771))
     tool(cluster, "kill", "w1")
     assert states(cluster)["w1"] == "stopped"
-    assert len(commands_with("71771")) == 2
+    assert len(commands_with(mark(71771))) == 2
     assert "no running daemon" in tool(cluster, "kill", "w1", fails=True)
     tool(cluster, "start", "w1")
     assert "runs already" in tool(cluster, "start", "w1", fails=True)
@@ -169,12 +178,12 @@ def test_kill_and_start(cluster):
 
 
 def test_crash(cluster):
-    container_like(cluster, "w2", "81881")
-    container_like(cluster, "m2", "91991")
+    container_like(cluster, "w2", mark(81881))
+    container_like(cluster, "m2", mark(91991))
     tool(cluster, "crash", "w2")
     assert states(cluster)["w2"] == "stopped" and states(cluster)["m2"] == "running"
-    assert not commands_with("81881")
-    assert len(commands_with("91991")) == 2
+    assert not commands_with(mark(81881))
+    assert len(commands_with(mark(91991))) == 2
     tool(cluster, "start", "w2")
 
 
@@ -231,7 +240,7 @@ def test_exit_status_of_in(cluster):
 
 
 def test_down_leaves_nothing(folder):
-    before = links(), mounts()
+    before = links(), mounts(folder)
     up(folder, 1, 1)
     cgroup = next(word for word in Path(
         "/proc", tool(folder, "ps").splitlines()[1].split()[3], "cmdline").read_text().split("\0")
@@ -239,15 +248,15 @@ def test_down_leaves_nothing(folder):
     groups = [Path(line.split()[4] + cgroup) for line in
               Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line]
     (groups[0] / "pod").mkdir(parents=True)
-    sleeper = subprocess.Popen(["sleep", "61661"])
+    sleeper = subprocess.Popen(["sleep", mark(61661)])
     (groups[0] / "pod/cgroup.procs").write_text(str(sleeper.pid))
-    container_like(folder, "w1", "51551")
+    container_like(folder, "w1", mark(51551))
     assert links() == before[0], "the machine's own network is not touched"
     tool(folder, "down")
     assert not folder.exists()
-    assert (links(), mounts()) == before
+    assert (links(), mounts(folder)) == before
     assert sleeper.wait(10) == -9
-    assert not commands_with("51551") and not commands_with(str(folder))
+    assert not commands_with(mark(51551)) and not commands_with(str(folder))
     assert not any(group.parent.exists() for group in groups)
     assert "no cluster in" in tool(folder, "down", fails=True)
 

@@ -95,8 +95,31 @@ def test_bound(runner, monkeypatch, tmp_path, capfd):
     assert "out of time" in capfd.readouterr().out
 
 
-def two_lanes(runner, monkeypatch, parts):
-    """gcc, a part in front (host), one behind (tidy), and asan at the end; what they do is `parts`."""
+def test_a_build_holds_up_only_those_who_need_it(runner, monkeypatch):
+    begun, go, made, in_time = threading.Event(), threading.Event(), [], []
+
+    def run(_lane, argv):
+        made.append(argv[-1])
+        if argv[-1] == "slow":
+            begun.set()
+            in_time.append(go.wait(10))
+        return 0
+
+    monkeypatch.setattr(runner, "run", run)
+    lane = runner.Lane(runner.Clock(1))
+    slow = [threading.Thread(target=runner.build, args=(lane, "slow")) for _ in range(2)]
+    for thread in slow:
+        thread.start()
+    assert begun.wait(10)
+    runner.build(lane, "quick")
+    go.set()
+    for thread in slow:
+        thread.join()
+    assert in_time == [True] and made == ["slow", "quick"]
+
+
+def lanes(runner, monkeypatch, parts):
+    """gcc, two parts in front (host, cluster), one behind (tidy), and asan at the end; what they do is `parts`."""
     order = []
 
     def part(name):
@@ -106,17 +129,17 @@ def two_lanes(runner, monkeypatch, parts):
         run.__doc__ = "a part"
         return run
 
-    monkeypatch.setattr(runner, "PARTS", {n: part(n) for n in ("gcc", "tidy", "host", "asan")})
+    monkeypatch.setattr(runner, "PARTS", {n: part(n) for n in ("gcc", "tidy", "host", "cluster", "asan")})
     monkeypatch.setattr(runner, "AHEAD", {"asan": part("asan ahead")})
     monkeypatch.setattr(sys, "argv", ["test"])
     return runner.main(), order
 
 
-def test_two_lanes(runner, monkeypatch, capfd):
-    """Each waits for the other to be there: they run together, the one behind at a low priority."""
-    meet = threading.Barrier(2, timeout=20)
+def test_lanes(runner, monkeypatch, capfd):
+    """Each waits for the others to be there: they run together, the one behind at a low priority."""
+    meet = threading.Barrier(3, timeout=20)
 
-    def host(lane):
+    def front(lane):
         meet.wait()
         return runner.Count(passed=int(runner.run(lane, ["nice"]) == 0))
 
@@ -124,16 +147,16 @@ def test_two_lanes(runner, monkeypatch, capfd):
         meet.wait()
         return runner.Count(failed=int(runner.run(lane, ["nice"]) == 0))
 
-    status, order = two_lanes(runner, monkeypatch, {"host": host, "tidy": tidy})
+    status, order = lanes(runner, monkeypatch, {"host": front, "cluster": front, "tidy": tidy})
     assert status == 1
     assert order[0] == "gcc" and order[-1] == "asan"
     assert order.index("asan ahead") < order.index("tidy")
     said = capfd.readouterr().out.splitlines()
-    assert said[-1] == "3 passed, 1 failed, 0 skipped"
-    assert [line.split()[0] for line in said[-5:-1]] == ["gcc", "tidy", "host", "asan"]
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert said[said.index("+ nice") + 1] == str(own), "of the lane in front, which is shown at once"
-    assert said[len(said) - said[::-1].index("+ nice")] == "19"
+    assert said[-1] == "4 passed, 1 failed, 0 skipped"
+    assert [line.split()[0] for line in said[-6:-1]] == ["gcc", "tidy", "host", "cluster", "asan"]
+    own = str(os.getpriority(os.PRIO_PROCESS, 0))
+    # The first of the lanes in front is shown at once, the others one after the other.
+    assert [said[i + 1] for i, line in enumerate(said) if line == "+ nice"] == [own, own, "19"]
 
 
 def test_a_lane_that_breaks_loses_no_part(runner, monkeypatch, capfd):
@@ -146,27 +169,28 @@ def test_a_lane_that_breaks_loses_no_part(runner, monkeypatch, capfd):
         return runner.Count(failed=1)
 
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    status, order = two_lanes(runner, monkeypatch, {"tidy": tidy})
+    status, order = lanes(runner, monkeypatch, {"tidy": tidy})
     assert status == 1 and order.count("tidy") == 2
-    assert capfd.readouterr().out.splitlines()[-1] == "3 passed, 1 failed, 0 skipped"
+    assert capfd.readouterr().out.splitlines()[-1] == "4 passed, 1 failed, 0 skipped"
 
 
-def test_an_interrupt_ends_both_lanes(runner, monkeypatch, capfd):
-    both = threading.Barrier(2, timeout=20)
+def test_an_interrupt_ends_all_lanes(runner, monkeypatch, capfd):
+    meet = threading.Barrier(3, timeout=20)
 
     def sleep(lane):
-        both.wait()
+        meet.wait()
         return runner.Count(failed=int(runner.run(lane, ["sleep", "100"]) != 0))
 
     def interrupt(lane):
-        def wait_both():
-            while len(lane.clock.running) < 2:
+        def wait_all():
+            end = time.monotonic() + 20
+            while len(lane.clock.running) < 3 and time.monotonic() < end:
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGINT)
-        threading.Thread(target=wait_both).start()
+        threading.Thread(target=wait_all).start()
         return sleep(lane)
 
     start = time.monotonic()
-    status, _ = two_lanes(runner, monkeypatch, {"host": interrupt, "tidy": sleep})
+    status, _ = lanes(runner, monkeypatch, {"host": interrupt, "cluster": sleep, "tidy": sleep})
     assert status == 1 and time.monotonic() - start < 20
-    assert capfd.readouterr().out.splitlines()[-1] == "2 passed, 2 failed, 0 skipped"
+    assert capfd.readouterr().out.splitlines()[-1] == "2 passed, 3 failed, 0 skipped"

@@ -31,7 +31,7 @@ def rootfs(tmp_path_factory):
 
 
 def runtime_at(path, program):
-    mounts = host_mounts("pytest-")
+    mounts = host_mounts(path)
     r = Runtime(path, program)
     yield r
     r.destroy()
@@ -39,7 +39,7 @@ def runtime_at(path, program):
     assert groups("/*") == []
     for group in groups(""):
         group.rmdir()
-    assert host_mounts("pytest-") == mounts
+    assert host_mounts(path) == mounts
 
 
 @pytest.fixture

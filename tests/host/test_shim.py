@@ -41,9 +41,10 @@ def is_gone(pid, timeout=10):
         os.close(fd)
 
 
-def host_mounts(path):
-    """The host's mounts that have to do with this test; other tests make theirs meanwhile."""
-    return [l for l in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if path in l]
+def host_mounts(folder):
+    """The host's mounts that have to do with this run of the tests; other runs make theirs meanwhile."""
+    run = next((p for p in folder.parents if p.name[:7] == "pytest-" and p.name[7:].isdigit()), folder.parent)
+    return [l for l in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if "%s/" % run in l]
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def rootfs(tmp_path_factory):
 @pytest.fixture
 def make(tmp_path, rootfs):
     """Makes containers, and looks for what they left behind: groups, mounts, processes, sockets."""
-    made, mounts = [], host_mounts("pytest-")
+    made, mounts = [], host_mounts(tmp_path)
 
     def factory(args, **kw):
         if isinstance(args, str):
@@ -73,7 +74,7 @@ def make(tmp_path, rootfs):
             assert not pid or is_gone(pid)
     for group in shimlib.CGROUP.glob("*" + shimlib.PARENT):
         group.rmdir()
-    assert host_mounts("pytest-") == mounts
+    assert host_mounts(tmp_path) == mounts
 
 
 def script(text, **kw):
