@@ -32,8 +32,8 @@ def swarm_fixture(daemon):
 class Service:
     """One that is scaled, with a folder that its tasks and the test share."""
 
-    def __init__(self, swarm, flags):
-        self.swarm, self.flags, self.name = swarm, flags, "web"
+    def __init__(self, swarm, flags, name="web"):
+        self.swarm, self.flags, self.name = swarm, flags, name
 
     def create(self, command, *labels, replicas=1):
         self.swarm.docker(
@@ -150,30 +150,53 @@ def test_a_counter_counts_by_its_rise(web):
     assert "hits is " in web.inspect()["Autoscale"]["Reason"]
 
 
-@pytest.mark.parametrize("command, say", [
-    ("sleep 3600", "nothing listens there"),
-    ("exec busybox nc -ll -p 9100 -e sleep 3600", "no answer in time"),
-    ("exec busybox nc -ll -p 9100 -e cat /dev/zero", "it does not speak HTTP"),
-    ("exec busybox nc -ll -p 9100 -e yes", "its headers have no end"),
-    ("printf 'HTTP/1.0 200 OK\\r\\n\\r\\n' > /head; "
-     "exec busybox nc -ll -p 9100 -e sh -c 'cat /head; exec yes'", "there are more than"),
-    ("printf 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n' > /head; "
-     "exec busybox nc -ll -p 9100 -e cat /head", "it answers in chunks"),
-    ("printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 9\\r\\n\\r\\njobs' > /head; "
-     "exec busybox nc -ll -p 9100 -e cat /head", "the answer ended early"),
-    ("mkdir /www; exec busybox httpd -f -p 9100 -h /www", "it answers with status 404"),
-    ("mkdir /www; echo jobs nonsense > /www/metrics; exec busybox httpd -f -p 9100 -h /www",
-     "no number"),
-    ("mkdir /www; echo others 1 > /www/metrics; exec busybox httpd -f -p 9100 -h /www",
-     "there is no sample of jobs"),
-], ids=["deaf", "mute", "zeros", "babble", "endless", "chunks", "short", "missing", "text", "other"])
-def test_programs_that_answer_nonsense(web, command, say):
+# Programs that answer nonsense, and what the state says of each.
+NONSENSE = {
+    "deaf": ("sleep 3600", "nothing listens there"),
+    "mute": ("exec busybox nc -ll -p 9100 -e sleep 3600", "no answer in time"),
+    "zeros": ("exec busybox nc -ll -p 9100 -e cat /dev/zero", "it does not speak HTTP"),
+    "babble": ("exec busybox nc -ll -p 9100 -e yes", "its headers have no end"),
+    "endless": ("printf 'HTTP/1.0 200 OK\\r\\n\\r\\n' > /head; "
+                "exec busybox nc -ll -p 9100 -e sh -c 'cat /head; exec yes'", "there are more than"),
+    "chunks": ("printf 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n' > /head; "
+               "exec busybox nc -ll -p 9100 -e cat /head", "it answers in chunks"),
+    "short": ("printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 9\\r\\n\\r\\njobs' > /head; "
+              "exec busybox nc -ll -p 9100 -e cat /head", "the answer ended early"),
+    "missing": ("mkdir /www; exec busybox httpd -f -p 9100 -h /www", "it answers with status 404"),
+    "text": ("mkdir /www; echo jobs nonsense > /www/metrics; exec busybox httpd -f -p 9100 -h /www",
+             "no number"),
+    "other": ("mkdir /www; echo others 1 > /www/metrics; exec busybox httpd -f -p 9100 -h /www",
+              "there is no sample of jobs"),
+}
+
+
+@pytest.fixture(scope="module", name="said")
+def said_fixture(swarm, tmp_path_factory):
+    """The state of each of these and its replicas: all at the same time, as each takes rounds of seconds."""
+    flags = tmp_path_factory.mktemp("flags")
+    flags.chmod(0o755)
+    services = {name: Service(swarm, flags, name) for name in NONSENSE}
+    for name, service in services.items():
+        service.create(NONSENSE[name][0], "max=5", "metric=jobs", "metric.port=9100",
+                       "metric.target=10", "window=0s", replicas=2)
+    end, said = time.monotonic() + 60, {}
+    for name, service in services.items():
+        wait_until(lambda name=name, service=service:
+                   NONSENSE[name][1] in service.state() or time.monotonic() > end, 90)
+        said[name] = service.state(), service.replicas()
+    for name in services:
+        swarm.docker("service", "rm", name)
+    wait_until(lambda: not swarm.docker("ps", "-aq"))
+    return said
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_programs_that_answer_nonsense(said, name):
     """Nothing is known then, so nothing changes; the state says why."""
-    web.create(command, "max=5", "metric=jobs", "metric.port=9100", "metric.target=10", "window=0s",
-               replicas=2)
-    web.wait_state(say)
-    assert "not made smaller while something is not known" in web.state()
-    assert web.replicas() == 2
+    state, replicas = said[name]
+    assert NONSENSE[name][1] in state
+    assert "not made smaller while something is not known" in state
+    assert replicas == 2
 
 
 def test_what_users_ask_for_beside_it(swarm, web):
