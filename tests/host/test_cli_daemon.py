@@ -64,9 +64,14 @@ class Shoal:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     daemon = Bridged(tmp_path_factory.mktemp("cli"))
-    daemon.start()
-    yield daemon
-    daemon.end()
+    try:
+        daemon.start()
+        yield daemon
+        # It has left the swarm and has no containers any more: it leaves no namespace of a network either.
+        assert daemon.stop() == 0
+        assert daemon.mounts() == []
+    finally:
+        daemon.end()
 
 
 @pytest.fixture(scope="module")

@@ -67,10 +67,19 @@ class Daemon:
         code, self.process = self.process.wait(20), None
         return code
 
+    def mounts(self):
+        """The deepest first."""
+        lines = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+        return sorted((p for p in (line.split()[1] for line in lines)
+                       if p.startswith(f"{self.dir}/")), reverse=True)
+
     def end(self):
-        """Whatever a test has left: the process, and the group that a daemon leaves empty."""
+        """Whatever a test has left: the process, namespaces of networks, and the group that a daemon leaves empty."""
         if self.process:
             self.stop(signal.SIGKILL)
+        # One that was killed has kept them for the next one.
+        for place in self.mounts():
+            subprocess.run(["umount", "--lazy", place], check=True)
         for group in pathlib.Path("/sys/fs/cgroup").glob(f"**/{CGROUP}"):
             for folder in sorted(group.glob("**/"), reverse=True):
                 folder.rmdir()
