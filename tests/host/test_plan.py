@@ -126,7 +126,7 @@ def test_a_rebalance_is_asked_for(swarm, web):
     now = json.loads(shoal(swarm, "inspect", web).stdout)[0]
     assert now["RebalanceStatus"]["State"] == "completed"
     done = swarm.run("service", "create", "--detach", "--no-resolve-image", "--name", "all", "--mode",
-                     "global", IMAGE, "sleep", "1000")
+                     "global", "--stop-grace-period", "100ms", IMAGE, "sleep", "1000")
     assert done.returncode == 0, done.stderr
     try:
         done = shoal(swarm, "rebalance", "all")

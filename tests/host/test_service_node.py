@@ -19,6 +19,8 @@ SETTINGS = {
     "allow-privileged-tasks": True,
     "allow-task-devices": ["/dev/full"],
 }
+# As a program that is the first of its namespace and waits for no signal does not end by itself.
+AT_ONCE = ["--stop-grace-period", "0s", "--restart-delay", "0s"]
 
 
 @pytest.fixture(scope="module", name="node")
@@ -48,8 +50,7 @@ def clean(node):
 
 
 def create(node, name, *args, command=("sleep", "1000")):
-    node.docker("service", "create", "--detach", "--name", name, "--stop-grace-period", "0s",
-                "--restart-delay", "0s", *args, IMAGE, *command)
+    node.docker("service", "create", "--detach", "--name", name, *AT_ONCE, *args, IMAGE, *command)
 
 
 def shoal(node, *args, ok=True):
@@ -139,7 +140,7 @@ def test_resources_that_are_refused(node, reserve, text):
 
 
 def test_shoal_adds_and_takes_away(node):
-    shoal(node, "service", "create", "--detach", "--name", "own", "--generic-resource", "SSD=1",
+    shoal(node, "service", "create", "--detach", "--name", "own", *AT_ONCE, "--generic-resource", "SSD=1",
           "--generic-resource", "GPU=2", IMAGE, "sleep", "1000")
     shoal(node, "service", "update", "--detach", "--generic-resource-add", "SSD=3",
           "--generic-resource-rm", "GPU", "own")
@@ -153,7 +154,7 @@ def test_shoal_adds_and_takes_away(node):
 # Devices and privileges
 
 def test_a_permitted_device(node):
-    shoal(node, "service", "create", "--detach", "--name", "dev", "--device",
+    shoal(node, "service", "create", "--detach", "--name", "dev", *AT_ONCE, "--device",
           "/dev/full:/dev/mine:rw", IMAGE, "sleep", "1000")
     task = containers(node, "dev", 1)[0]
     assert inside(node, task, "stat -c %t:%T /dev/mine") == "1:7"
@@ -171,10 +172,10 @@ def test_a_privileged_task_by_the_docker_cli(node):
 
 
 def test_permission_that_is_taken_away(node, tmp_path):
-    shoal(node, "service", "create", "--detach", "--name", "p", "--privileged", "--restart-delay",
-          "0s", IMAGE, "sleep", "1000")
-    shoal(node, "service", "create", "--detach", "--name", "d", "--device", "/dev/full", IMAGE,
+    shoal(node, "service", "create", "--detach", "--name", "p", *AT_ONCE, "--privileged", IMAGE,
           "sleep", "1000")
+    shoal(node, "service", "create", "--detach", "--name", "d", *AT_ONCE, "--device", "/dev/full",
+          IMAGE, "sleep", "1000")
     containers(node, "p", 1)
     containers(node, "d", 1)
     config = node.root / "daemon.json"

@@ -45,7 +45,7 @@ def test_each_kind_with_its_attributes_and_filters(daemon, name):
     since = f"{time.time():.9f}"
     daemon.docker("tag", IMAGE, "other:1")
     s = daemon.docker("service", "create", "-d", "--no-resolve-image", "--name", name, "--replicas",
-                      "1", IMAGE, "sleep", "1000")
+                      "1", "--stop-grace-period", "0s", IMAGE, "sleep", "1000")
     daemon.docker("service", "update", "-d", "--no-resolve-image", "--replicas", "2", "--image",
                   "other:1", name)
     wait_for("the update", lambda: daemon.docker(
