@@ -164,7 +164,8 @@ def ctest(lane, build_dir, env=None):
         report = Path(tmp, "junit.xml")
         status = run(lane, [
             "ctest", "--test-dir", build_dir, "--output-on-failure", "--no-tests=error",
-            "-j", str(os.cpu_count()), "--output-junit", str(report)], env)
+            # One more than there are processors: some of them wait.
+            "-j", str(os.cpu_count() + 1), "--output-junit", str(report)], env)
         return reported(lane, status, report)
 
 
