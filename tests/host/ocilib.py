@@ -1,11 +1,13 @@
 """Bundles for shoal-oci and, where they are installed, for runc and crun; one class drives them all,
 since their command lines are the same."""
 
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 import uuid
 
 import shimlib
@@ -100,7 +102,17 @@ class Runtime:
         ident, path = self.bundle(args, rootfs, change)
         self.create(ident, path, *flags)
         self.call("start", ident)
+        if self.program != str(OCI):
+            self.wait_executed(ident)
         return ident
+
+    def wait_executed(self, ident):
+        """The others' start returns once their init has heard of it, a process with threads and a name of its own."""
+        path, end = "/proc/%d/comm" % self.state(ident)["pid"], time.monotonic() + TIMEOUT
+        with contextlib.suppress(OSError):  # it may have ended, too
+            while pathlib.Path(path).read_text().startswith(("runc", "crun")):
+                assert time.monotonic() < end, "the program is not executed"
+                time.sleep(0.01)
 
     def create(self, ident, path, *flags, **kw):
         """As people do who call it from a script: the container does not keep our pipes open."""

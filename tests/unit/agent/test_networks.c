@@ -91,6 +91,9 @@ static void a_container_on_the_plain_bridge(void **state)
 	rig_stop(e, &b);
 	assert_string_equal(shown(c, "bridge")->ip, "");
 	assert_string_equal(shown(c, "bridge")->mac_address, "");
+	/* The container's end has not waited for its device. */
+	while (hostnet_by_name(e->networks, "bridge")->endpoints)
+		(void)uv_run(&rig_loop, UV_RUN_ONCE);
 	world_hides(e->host, "veth", "ip link");
 	rig_close(e);
 	rig_free(e);
