@@ -80,9 +80,9 @@ ip link set lo up
 ip link add other type bridge
 ip link set other alias shoal:tag0:bridge:y
 nft add table inet shoal_tag0
-state() {
-	ip -br link; nft list tables; findmnt -rn -o TARGET | sort; ls /run /var/lib; ps -eo args
-}
+# Mounts of other tests are here as well, and go when these remove their folders.
+mounts() { findmnt -rn -o TARGET | grep -Ev '^(/tmp/pytest-of-|/var/tmp/shoal-)' | sort; }
+state() { ip -br link; nft list tables; mounts; ls /run /var/lib; ps -eo args; }
 quickstart=$0
 """
 
