@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "manager/control.h"
 
@@ -19,6 +20,17 @@ static size_t managers_count(const struct store *view)
 	return count;
 }
 
+/* Raft takes no more: one that is called a manager and never votes would only confuse. */
+static int managers_room(const struct store *view, struct err *e)
+{
+	if (managers_count(view) < LIMIT_MANAGERS)
+		return 0;
+	return err_set(e, -EINVAL,
+		       "a swarm has at most %d managers: demote or remove one first, or let the "
+		       "node be a worker",
+		       LIMIT_MANAGERS);
+}
+
 static int update_check(struct control *c, const struct node *old, const struct control_request *r,
 			struct err *e)
 {
@@ -30,8 +42,10 @@ static int update_check(struct control *c, const struct node *old, const struct 
 			       "has changed since it was read (version %" PRIu64 ", not %" PRIu64
 			       "): read it again",
 			       old->o.id, old->o.version.index, r->version);
-	if (r->node->role == old->spec.role || r->node->role == ROLE_MANAGER)
+	if (r->node->role == old->spec.role)
 		return 0;
+	if (r->node->role == ROLE_MANAGER)
+		return managers_room(c->view, e);
 	if (managers_count(c->view) == 1)
 		return err_set(e, -EINVAL,
 			       "attempting to demote the last manager of the swarm: promote "
@@ -166,11 +180,15 @@ int control_node_leave(struct control *c, const struct control_request *r, struc
 int control_node_join(struct control *c, const struct control_request *r, struct err *e)
 {
 	struct node *n;
+	int rc;
 
 	if (!r->new_node || !r->new_node->o.id || strlen(r->new_node->o.id) != ID_CLUSTER_LEN)
 		return err_set(e, -EINVAL, "the joining node's id is missing");
 	if (store_node(c->view, r->new_node->o.id))
 		return err_set(e, -EEXIST, "node %s has joined already", r->new_node->o.id);
+	rc = r->new_node->spec.role == ROLE_MANAGER ? managers_room(c->view, e) : 0;
+	if (rc < 0)
+		return rc;
 	n = table_dup(&node_table, r->new_node);
 	n->o.kind = KIND_NODE;
 	n->o.refs = 1;

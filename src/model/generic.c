@@ -214,8 +214,8 @@ int generics_wish_check(const struct generics *wants, struct err *e)
 		    d->value > LIMIT_GENERIC_NUMBER)
 			return err_set(e, -EINVAL,
 				       "invalid generic resource \"%.64s\"=%" PRId64
-				       ": at least 1 of a kind",
-				       text(d->kind), d->value);
+				       ": 1 to %lld of a kind",
+				       text(d->kind), d->value, (long long)LIMIT_GENERIC_NUMBER);
 		for (const struct generic_resource *other = wants->v; other < r; other++)
 			if (strcmp(kind_of(other), d->kind) == 0)
 				return err_set(e, -EINVAL, "generic resource %s is asked for twice",

@@ -438,6 +438,47 @@ static void test_shim_lost(void **state)
 }
 
 /* How long a container's whole life takes; printed, not judged. */
+struct compared {
+	unsigned answers, refusals;
+	char words[ERR_MSG_MAX];
+	bool all;
+};
+
+static void compared(void *arg, int status, struct buf *changes, const struct err *e)
+{
+	struct compared *c = arg;
+
+	(void)changes;
+	if (status == -EAGAIN) {
+		c->refusals++;
+		(void)snprintf(c->words, sizeof c->words, "%s", e->msg);
+	} else {
+		assert_ok(status, e);
+	}
+	c->all = ++c->answers == LIMIT_WALKS + 2;
+}
+
+/* Who asks for more walks than may wait is told so at once; those that wait are answered. */
+static void test_walks_are_bounded(void **state)
+{
+	struct container *c = make("{\"Image\":\"busybox\",\"Cmd\":[\"true\"]," NONE "}");
+	struct compared got = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_WALKS + 2; i++)
+		engine_container_changes(rig.engine, c, compared, &got);
+	assert_int_equal(got.answers, 0);
+	rig_until(&got.all);
+	assert_int_equal(got.refusals, 2);
+	assert_non_null(strstr(got.words, "16 requests"));
+	/* There is room again. */
+	got = (struct compared){.answers = LIMIT_WALKS + 1};
+	engine_container_changes(rig.engine, c, compared, &got);
+	rig_until(&got.all);
+	assert_int_equal(got.refusals, 0);
+	assert_ok(rig_remove(c, false), &rig.err);
+}
+
 static void test_pace(void **state)
 {
 	int64_t start = clock_mono_ns();
@@ -471,6 +512,7 @@ int main(void)
 		TEST(test_auto_remove),
 		TEST(test_daemon_restart),
 		TEST(test_shim_lost),
+		TEST(test_walks_are_bounded),
 		TEST(test_pace),
 	};
 

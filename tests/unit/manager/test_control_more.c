@@ -257,6 +257,74 @@ static void services_keep_their_secrets(void **state)
 	assert_int_equal(store_count(s, KIND_SECRET), 0);
 	store_free(s);
 }
+static int join_as(struct store *s, const char *id, enum node_role role)
+{
+	struct node *n = object_new(KIND_NODE, id, 1);
+	struct control_request r = {.op = CONTROL_NODE_JOIN, .new_node = n};
+	int rc;
+
+	n->spec.role = role;
+	rc = ask(s, &r, NULL);
+	object_free(&n->o);
+	return rc;
+}
+
+static int change_role(struct store *s, const char *id, enum node_role role)
+{
+	struct node_spec spec = {.role = role};
+	struct control_request r = {.op = CONTROL_NODE_UPDATE,
+				    .id = (char *)(uintptr_t)id,
+				    .version = store_node(s, id)->o.version.index,
+				    .node = &spec};
+
+	return ask(s, &r, NULL);
+}
+
+static void so_many_managers_and_no_more(void **state)
+{
+	struct store *s = with_cluster(); /* with one of them */
+	char id[ID_CLUSTER_LEN + 1];
+
+	for (int i = 1; i < LIMIT_MANAGERS; i++) {
+		(void)snprintf(id, sizeof id, "m%024d", i);
+		assert_ok(join_as(s, id, ROLE_MANAGER), &last);
+	}
+	assert_int_equal(join_as(s, "n000000000000000000000001", ROLE_MANAGER), -EINVAL);
+	assert_non_null(strstr(last.msg, "at most 32 managers"));
+	assert_ok(join_as(s, "n000000000000000000000001", ROLE_WORKER), &last);
+	assert_int_equal(change_role(s, "n000000000000000000000001", ROLE_MANAGER), -EINVAL);
+	assert_non_null(strstr(last.msg, "at most 32 managers"));
+	assert_ok(change_role(s, id, ROLE_MANAGER), &last); /* it is one already */
+	assert_ok(change_role(s, id, ROLE_WORKER), &last);
+	assert_ok(change_role(s, "n000000000000000000000001", ROLE_MANAGER), &last);
+	assert_int_equal(join_as(s, "n000000000000000000000002", ROLE_MANAGER), -EINVAL);
+	store_free(s);
+}
+
+static int create_with_ports(struct store *s, unsigned n)
+{
+	auto_buf json = BUF_INIT(1 << 20);
+
+	buf_adds(&json,
+		 "{\"Name\":\"ports\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"nginx\"}},"
+		 "\"Mode\":{\"Replicated\":{\"Replicas\":1}},\"EndpointSpec\":{\"Ports\":[");
+	for (unsigned i = 0; i < n; i++)
+		buf_addf(&json, "%s{\"Protocol\":\"tcp\",\"TargetPort\":%u,\"PublishedPort\":%u}",
+			 i ? "," : "", i + 1, i + 10000);
+	buf_adds(&json, "]}}");
+	return create(s, buf_text(&json), NULL);
+}
+
+static void so_many_ports_and_no_more(void **state)
+{
+	struct store *s = with_cluster();
+
+	assert_int_equal(create_with_ports(s, LIMIT_SERVICE_PORTS + 1), -EINVAL);
+	assert_non_null(strstr(last.msg, "more than 1024 ports"));
+	assert_ok(create_with_ports(s, LIMIT_SERVICE_PORTS), &last);
+	store_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +334,8 @@ int main(void)
 		TEST(only_labels_of_a_secret_change),
 		TEST(files_of_a_service_are_bounded),
 		TEST(services_keep_their_secrets),
+		TEST(so_many_managers_and_no_more),
+		TEST(so_many_ports_and_no_more),
 	};
 
 	return RUN_TESTS(tests);

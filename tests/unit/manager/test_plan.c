@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "base/limits.h"
-#include "manager/plan.h"
+#include "manager/plan_impl.h"
 
 static struct cores *three_nodes(void)
 {
@@ -278,6 +278,51 @@ static void bounds(void **state)
 	cores_free(c);
 }
 
+/* Runs the plan of a new image with that many rounds used up already; returns how many it took. */
+static size_t run_from(struct cores *c, size_t rounds, struct plan_report *ret)
+{
+	struct service *s = wish(c, other_image);
+	struct control_request r = {.op = CONTROL_SERVICE_UPDATE,
+				    .id = s->o.id,
+				    .version = web(c)->o.version.index,
+				    .service = &s->spec};
+	struct err e = ERR_INIT;
+	struct plan *p;
+	size_t took;
+
+	assert_ok(plan_new(c->store, c->now, &p, &e), &e);
+	assert_ok(plan_ask(p, &r, &e), &e);
+	p->rounds = rounds;
+	while (plan_step(p))
+		;
+	took = p->rounds - rounds;
+	plan_report_make(p, ret);
+	plan_free(p);
+	object_free(&s->o);
+	return took;
+}
+
+/* One that does not come to rest is given up, and says that it is not all. */
+static void rounds_are_bounded(void **state)
+{
+	struct cores *c = three_nodes();
+	struct plan_report r;
+	size_t needs;
+
+	web_add(c, 5, update_make(1, "pause", "stop-first"));
+	needs = run_from(c, 0, &r);
+	assert_true(r.complete && needs > 5);
+	table_done(&plan_report_table, &r);
+	assert_int_equal(run_from(c, LIMIT_PLAN_ROUNDS - needs, &r), needs);
+	assert_true(r.complete);
+	table_done(&plan_report_table, &r);
+	assert_int_equal(run_from(c, LIMIT_PLAN_ROUNDS - needs + 1, &r), needs);
+	assert_false(r.complete);
+	assert_int_equal(r.services.n, 1);
+	table_done(&plan_report_table, &r);
+	cores_free(c);
+}
+
 static void refuses_as_the_request_would(void **state)
 {
 	struct cores *c = three_nodes();
@@ -411,10 +456,15 @@ static void begins_in_pieces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(comes_true),  TEST(takes_its_time),
-		TEST(waits),       TEST(refuses_as_the_request_would),
-		TEST(index_moves), TEST(a_stack),
-		TEST(bounds),      TEST(begins_in_pieces),
+		TEST(comes_true),
+		TEST(takes_its_time),
+		TEST(waits),
+		TEST(refuses_as_the_request_would),
+		TEST(index_moves),
+		TEST(a_stack),
+		TEST(bounds),
+		TEST(rounds_are_bounded),
+		TEST(begins_in_pieces),
 	};
 
 	return RUN_TESTS(tests);

@@ -88,6 +88,18 @@ static void bounds(void **state)
 	buf_addf(&text, "k%s=1", word);
 	assert_int_equal(parse(buf_text(&text), &g), -EINVAL);
 	generics_done(&g);
+	buf_reset(&text);
+	buf_addf(&text, "SSD=%lld", (long long)LIMIT_GENERIC_NUMBER);
+	assert_int_equal(parse(buf_text(&text), &g), 0);
+	assert_int_equal(generics_wish_check(&g, &e), 0);
+	g.v[0].discrete->value++;
+	assert_int_equal(generics_wish_check(&g, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "1 to 1000000000 of a kind"));
+	generics_done(&g);
+	buf_reset(&text);
+	buf_addf(&text, "SSD=%lld", (long long)LIMIT_GENERIC_NUMBER + 1);
+	assert_int_equal(parse(buf_text(&text), &g), -EINVAL);
+	generics_done(&g);
 }
 
 static void wishes_are_numbers(void **state)

@@ -79,6 +79,48 @@ static void lists_that_were_read_can_grow(void **state)
 	}
 }
 
+/* `open`, so many times `item` (with its number where it says %d), `close`. */
+static void list_write(struct buf *b, const char *open, const char *item, const char *close, int n)
+{
+	const char *at = strstr(item, "%d");
+	int before = (int)(at ? at - item : (int)strlen(item));
+
+	buf_reset(b);
+	buf_adds(b, open);
+	for (int i = 0; i < n; i++) {
+		buf_addf(b, "%s%.*s", i ? "," : "", before, item);
+		if (at)
+			buf_addf(b, "%d%s", i, at + 2);
+	}
+	buf_adds(b, close);
+}
+
+static void lists_of_all_kinds_are_bounded(void **state)
+{
+	static const struct {
+		const char *open, *item, *close, *name;
+	} lists[] = {
+		{"{\"ociVersion\":\"1.2.0\",\"process\":{\"cwd\":\"/\",\"args\":[", "\"x\"",
+		 "]}," NS "}}", "args"},
+		{HEAD "},\"annotations\":{", "\"k%d\":\"\"", "}," NS "}}", "annotations"},
+		{HEAD "}," NS ",\"resources\":{\"devices\":[", "{\"allow\":true}", "]}}}",
+		 "devices"},
+		{HEAD "}," NS ",\"resources\":{\"rdma\":{", "\"d%d\":{\"hcaHandles\":3}", "}}}}",
+		 "rdma"},
+	};
+	auto_buf b = BUF_INIT(LIMIT_SPEC_JSON);
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct err e = ERR_INIT;
+		auto_spec s;
+
+		list_write(&b, lists[i].open, lists[i].item, lists[i].close, LIMIT_SPEC_LIST);
+		assert_ok(parse(buf_text(&b), &s, &e), &e);
+		list_write(&b, lists[i].open, lists[i].item, lists[i].close, LIMIT_SPEC_LIST + 1);
+		refused(buf_text(&b), -EINVAL, lists[i].name);
+	}
+}
+
 static void properties_of_all_kinds_survive(void **state)
 {
 	static const char json[] = HEAD
@@ -279,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(defaults_survive_writing_and_reading),
 		TEST(lists_that_were_read_can_grow),
+		TEST(lists_of_all_kinds_are_bounded),
 		TEST(properties_of_all_kinds_survive),
 		TEST(bad_values_of_the_rest_are_named),
 		TEST(id_maps_are_bounded),
