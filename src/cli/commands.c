@@ -168,6 +168,14 @@ static const struct flag join_token_flags[] = {
 /* What `service create` and `service update` both take. */
 #define SERVICE_FLAGS                                                                              \
 	{"entrypoint", 0, FLAG_STRING, "Overwrite the default ENTRYPOINT of the image"},           \
+		{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},                               \
+		{"cap-drop", 0, FLAG_LIST, "Drop Linux capabilities"},                             \
+		{"credential-spec", 0, FLAG_STRING, "Credential spec (Windows only: refused)"},    \
+		{"endpoint-mode", 0, FLAG_STRING, "Endpoint mode (vip or dnsrr)"},                 \
+		{"isolation", 0, FLAG_STRING, "Isolation mode (default; others are Windows')"},    \
+		{"log-driver", 0, FLAG_STRING, "Logging driver for the service"},                  \
+		{"log-opt", 0, FLAG_LIST, "Logging driver options"},                               \
+		{"oom-score-adj", 0, FLAG_INT, "Tune host's OOM preferences (-1000 to 1000)"},     \
 		{"autoscale", 0, FLAG_STRING,                                                      \
 		 "Replicas by load (min=1,max=5,cpu=70,memory=,metric=...; off)"},                 \
 		HEALTH_FLAGS, {"hostname", 0, FLAG_STRING, "Container hostname"},                  \
@@ -223,8 +231,6 @@ static const struct flag join_token_flags[] = {
 	}
 static const struct flag create_flags[] = {
 	SERVICE_FLAGS,
-	{"cap-add", 0, FLAG_LIST, "Add Linux capabilities"},
-	{"cap-drop", 0, FLAG_LIST, "Drop Linux capabilities"},
 	{"config", 0, FLAG_LIST, "Specify configurations to expose to the service"},
 	{"constraint", 0, FLAG_LIST, "Placement constraints"},
 	{"placement-pref", 0, FLAG_LIST, "Add a placement preference (spread=node.labels.NAME)"},
@@ -234,10 +240,10 @@ static const struct flag create_flags[] = {
 	{"dns", 0, FLAG_LIST, "Set custom DNS servers"},
 	{"dns-option", 0, FLAG_LIST, "Set DNS options"},
 	{"dns-search", 0, FLAG_LIST, "Set custom DNS search domains"},
-	{"endpoint-mode", 0, FLAG_STRING, "Endpoint mode (vip or dnsrr)"},
 	{"env", 'e', FLAG_LIST, "Set environment variables"},
 	{"env-file", 0, FLAG_LIST, "Read in a file of environment variables"},
 	{"generic-resource", 0, FLAG_LIST, "User defined resources to reserve (KIND=NUMBER)"},
+	{"group", 0, FLAG_LIST, "Set supplementary user groups for the container"},
 	{"host", 0, FLAG_LIST, "Set custom host-to-IP mappings (host:ip)"},
 	{"label", 'l', FLAG_LIST, "Service labels"},
 	{"mode", 0, FLAG_STRING, "Service mode (replicated, global, replicated-job, global-job)"},
@@ -362,43 +368,55 @@ static const struct flag run_flags[] = {
 	{"detach", 'd', FLAG_BOOL, "Run container in background and print container ID"},
 	{"sig-proxy", 0, FLAG_BOOL, "Proxy received signals to the process (default true)"},
 };
-#define UPDATE_FLAGS                                                                         \
-	SERVICE_FLAGS,                                                                       \
-		{"check-index", 0, FLAG_UINT,                                                \
-		 "Do nothing unless the state is that of the plan with this index"},         \
-		{"args", 0, FLAG_STRING, "Service command args"},                            \
-		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},    \
-		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                  \
-		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},    \
-		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                      \
-		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},          \
-		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},        \
-		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},    \
-		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"}, \
-		CONVERGE, {"device-add", 0, FLAG_LIST, "Add a device of the host"},          \
-		{"device-rm", 0, FLAG_LIST, "Remove a device by its path on the host"},      \
-		{"generic-resource-add", 0, FLAG_LIST,                                       \
-		 "Add a user defined resource (KIND=NUMBER)"},                               \
-		{"generic-resource-rm", 0, FLAG_LIST,                                        \
-		 "Remove a user defined resource by its kind"},                              \
-		{"env-add", 0, FLAG_LIST, "Add or update an environment variable"},          \
-		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                  \
-		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},       \
-		{"image", 0, FLAG_STRING, "Service image tag"},                              \
-		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                \
-		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                     \
-		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},           \
-		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},             \
-		{"network-add", 0, FLAG_LIST, "Add a network"},                              \
-		{"network-rm", 0, FLAG_LIST, "Remove a network"},                            \
-		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},             \
-		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},  \
-		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},            \
-		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},         \
-		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                              \
-		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},               \
-	{                                                                                    \
-		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                          \
+#define UPDATE_FLAGS                                                                            \
+	SERVICE_FLAGS,                                                                          \
+		{"check-index", 0, FLAG_UINT,                                                   \
+		 "Do nothing unless the state is that of the plan with this index"},            \
+		{"args", 0, FLAG_STRING, "Service command args"},                               \
+		{"config-add", 0, FLAG_LIST, "Add or update a config file on a service"},       \
+		{"config-rm", 0, FLAG_LIST, "Remove a configuration file"},                     \
+		{"constraint-add", 0, FLAG_LIST, "Add or update a placement constraint"},       \
+		{"constraint-rm", 0, FLAG_LIST, "Remove a constraint"},                         \
+		{"placement-pref-add", 0, FLAG_LIST, "Add a placement preference"},             \
+		{"placement-pref-rm", 0, FLAG_LIST, "Remove a placement preference"},           \
+		{"container-label-add", 0, FLAG_LIST, "Add or update a container label"},       \
+		{"container-label-rm", 0, FLAG_LIST, "Remove a container label by its key"},    \
+		CONVERGE, {"device-add", 0, FLAG_LIST, "Add a device of the host"},             \
+		{"device-rm", 0, FLAG_LIST, "Remove a device by its path on the host"},         \
+		{"generic-resource-add", 0, FLAG_LIST,                                          \
+		 "Add a user defined resource (KIND=NUMBER)"},                                  \
+		{"generic-resource-rm", 0, FLAG_LIST,                                           \
+		 "Remove a user defined resource by its kind"},                                 \
+		{"dns-add", 0, FLAG_LIST, "Add or update a custom DNS server"},                 \
+		{"dns-rm", 0, FLAG_LIST, "Remove a custom DNS server"},                         \
+		{"dns-option-add", 0, FLAG_LIST, "Add or update a DNS option"},                 \
+		{"dns-option-rm", 0, FLAG_LIST, "Remove a DNS option"},                         \
+		{"dns-search-add", 0, FLAG_LIST, "Add or update a custom DNS search domain"},   \
+		{"dns-search-rm", 0, FLAG_LIST, "Remove a DNS search domain"},                  \
+		{"group-add", 0, FLAG_LIST, "Add a supplementary user group to the container"}, \
+		{"group-rm", 0, FLAG_LIST, "Remove a supplementary user group"},                \
+		{"host-add", 0, FLAG_LIST, "Add a custom host-to-IP mapping (host:ip)"},        \
+		{"host-rm", 0, FLAG_LIST, "Remove a custom host-to-IP mapping (host[:ip])"},    \
+		{"ulimit-add", 0, FLAG_LIST, "Add or update a ulimit option"},                  \
+		{"ulimit-rm", 0, FLAG_LIST, "Remove a ulimit option"},                          \
+		{"env-add", 0, FLAG_LIST, "Add or update an environment variable"},             \
+		{"env-rm", 0, FLAG_LIST, "Remove an environment variable"},                     \
+		{"force", 0, FLAG_BOOL, "Force update even if no changes require it"},          \
+		{"image", 0, FLAG_STRING, "Service image tag"},                                 \
+		{"label-add", 0, FLAG_LIST, "Add or update a service label"},                   \
+		{"label-rm", 0, FLAG_LIST, "Remove a label by its key"},                        \
+		{"mount-add", 0, FLAG_LIST, "Add or update a mount on a service"},              \
+		{"mount-rm", 0, FLAG_LIST, "Remove a mount by its target path"},                \
+		{"network-add", 0, FLAG_LIST, "Add a network"},                                 \
+		{"network-rm", 0, FLAG_LIST, "Remove a network"},                               \
+		{"publish-add", 0, FLAG_LIST, "Add or update a published port"},                \
+		{"publish-rm", 0, FLAG_LIST, "Remove a published port by its target port"},     \
+		{"rollback", 0, FLAG_BOOL, "Rollback to previous specification"},               \
+		{"secret-add", 0, FLAG_LIST, "Add or update a secret on a service"},            \
+		{"secret-rm", 0, FLAG_LIST, "Remove a secret"},                                 \
+		{"sysctl-add", 0, FLAG_LIST, "Add or update a sysctl option"},                  \
+	{                                                                                       \
+		"sysctl-rm", 0, FLAG_LIST, "Remove a sysctl option"                             \
 	}
 static const struct flag update_flags[] = {UPDATE_FLAGS};
 #define PLAN_FORMAT                                                   \

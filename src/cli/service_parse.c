@@ -303,36 +303,63 @@ static int port_option(const char *key, const char *value, void *data, struct er
 	return rc < 0 ? err_set(e, rc, "invalid field %s=%s", key, value ? value : "") : 0;
 }
 
-/* "8080:80/udp" or "80". */
-static int port_short(const char *text, struct port_config *ret)
+/* "80" or "80-82" */
+static int port_range(const char *text, uint32_t *first, uint32_t *last)
+{
+	auto_free char *copy = xstrdup(text);
+	char *dash = strchr(copy, '-');
+
+	if (dash)
+		*dash = 0;
+	if (port_number(copy, first) < 0 || port_number(dash ? dash + 1 : copy, last) < 0)
+		return -EINVAL;
+	return *first <= *last ? 0 : -EINVAL;
+}
+
+/* "8080:80/udp", "80" or "8080-8082:80-82". */
+static int port_short(const char *text, struct endpoint_spec *ret)
 {
 	auto_free char *copy = xstrdup(text);
 	char *slash = strchr(copy, '/');
 	char *colon = strchr(copy, ':');
+	enum port_protocol protocol = 0;
+	uint32_t p1 = 0, p2, t1, t2;
 
 	if (slash)
 		*slash = 0;
 	if (colon)
 		*colon = 0;
-	if (slash && port_protocol_parse(slash + 1, &ret->protocol) < 0)
+	if (slash && port_protocol_parse(slash + 1, &protocol) < 0)
 		return -EINVAL;
-	if (colon && port_number(copy, &ret->published) < 0)
+	if (port_range(colon ? colon + 1 : copy, &t1, &t2) < 0 ||
+	    (colon && port_range(copy, &p1, &p2) < 0) || (colon && p2 - p1 != t2 - t1))
 		return -EINVAL;
-	return port_number(colon ? colon + 1 : copy, &ret->target);
+	for (uint32_t i = 0; t1 && i <= t2 - t1; i++)
+		*LIST_ADD(&ret->ports) = (struct port_config){
+			.protocol = protocol, .target = t1 + i, .published = colon ? p1 + i : 0};
+	return t1 ? 0 : -EINVAL;
 }
 
-int port_parse(const char *text, struct port_config *ret, struct err *e)
+int port_parse(const char *text, struct endpoint_spec *ret, struct err *e)
 {
+	struct port_config p = {0};
 	int rc;
 
-	if (strchr(text, '='))
-		rc = each_option(text, port_option, ret, e);
-	else if ((rc = port_short(text, ret)) < 0)
-		(void)err_set(e, rc, "it must be like 8080:80/tcp or published=8080,target=80");
+	if (!strchr(text, '=')) {
+		rc = port_short(text, ret);
+		return rc < 0 ? err_set(e, rc,
+					"invalid port \"%s\": it must be like 8080:80/tcp, "
+					"8080-8082:80-82 or published=8080,target=80",
+					text)
+			      : 0;
+	}
+	rc = each_option(text, port_option, &p, e);
 	if (rc < 0)
 		return err_wrap(e, "invalid port \"%s\"", text);
-	return ret->target ? 0
-			   : err_set(e, -EINVAL, "invalid port \"%s\": target is required", text);
+	if (!p.target)
+		return err_set(e, -EINVAL, "invalid port \"%s\": target is required", text);
+	*LIST_ADD(&ret->ports) = p;
+	return 0;
 }
 
 int ulimit_parse(const char *text, struct ulimit *ret, struct err *e)
@@ -358,8 +385,7 @@ void env_add(struct strs *env, const char *text)
 	const char *own = strchr(text, '=') ? NULL : getenv(text);
 	auto_free char *whole = own ? xasprintf("%s=%s", text, own) : NULL;
 
-	if (whole || strchr(text, '='))
-		strs_add(env, whole ? whole : text);
+	strs_add(env, whole ? whole : text);
 }
 
 void label_put(struct strmap *m, const char *text)

@@ -19,23 +19,7 @@ static int lists_fill(const struct flags *f, struct container_spec *c, struct ta
 	STRS_EACH (item, flag_list(f, "network"))
 		if (network_parse(item, LIST_ADD(&t->networks), e) < 0)
 			return e->code;
-	STRS_EACH (item, flag_list(f, "ulimit"))
-		if (ulimit_parse(item, LIST_ADD(&c->ulimits), e) < 0)
-			return e->code;
-	return 0;
-}
-
-/* "name:address" as a line of a hosts file: "address name". */
-static void hosts_fill(const struct flags *f, struct container_spec *c)
-{
-	STRS_EACH (item, flag_list(f, "host")) {
-		const char *sign = item + strcspn(item, ":=");
-		auto_free char *line =
-			*sign ? xasprintf("%s %.*s", sign + 1, (int)(sign - item), item)
-			      : xstrdup(item);
-
-		strs_add(&c->hosts, line);
-	}
+	return service_ulimits(c, f, "ulimit", NULL, e);
 }
 
 int service_container(struct container_spec *c, const struct flags *f, struct err *e)
@@ -49,12 +33,18 @@ int service_container(struct container_spec *c, const struct flags *f, struct er
 	spec_bool(&c->tty, f, "tty");
 	spec_bool(&c->read_only, f, "read-only");
 	spec_words(&c->command, f, "entrypoint");
+	spec_number(&c->oom_score_adj, f, "oom-score-adj");
+	spec_text(&c->isolation, f, "isolation");
+	if (service_credentials(c, f, e) < 0)
+		return e->code;
 	return spec_health(&c->healthcheck, f, e);
 }
 
 static int container_fill(const struct flags *f, struct container_spec *c, struct task_spec *t,
 			  struct err *e)
 {
+	static const char *const dns[] = {"dns", NULL, "dns-search", NULL, "dns-option", NULL};
+
 	c->image = xstrdup(f->args[0]);
 	for (size_t i = 1; i < f->n_args; i++)
 		strs_add(&c->args, f->args[i]);
@@ -64,16 +54,10 @@ static int container_fill(const struct flags *f, struct container_spec *c, struc
 	if (service_rights(c, f, "device", NULL, e) < 0)
 		return e->code;
 	spec_labels(&c->sysctls, f, "sysctl");
-	spec_list(&c->cap_add, f, "cap-add");
-	spec_list(&c->cap_drop, f, "cap-drop");
-	if (flag_list(f, "dns")->n || flag_list(f, "dns-search")->n ||
-	    flag_list(f, "dns-option")->n) {
-		c->dns = xcalloc(1, sizeof *c->dns);
-		spec_list(&c->dns->nameservers, f, "dns");
-		spec_list(&c->dns->search, f, "dns-search");
-		spec_list(&c->dns->options, f, "dns-option");
-	}
-	hosts_fill(f, c);
+	service_caps(c, f, true);
+	service_texts(&c->groups, f, "group", NULL);
+	service_dns(c, f, dns);
+	service_hosts(c, f, "host", NULL);
 	if (spec_env(&c->env, f, "env-file", "env", e) < 0)
 		return e->code;
 	return lists_fill(f, c, t, e);
@@ -187,6 +171,7 @@ int service_prefs_remove(struct placement *p, const struct flags *f, const char 
 static int task_fill(const struct flags *f, struct task_spec *t, struct err *e)
 {
 	t->resources = xcalloc(1, sizeof *t->resources);
+	service_log_driver(t, f);
 	service_resources(t, f);
 	if (service_generic(t, f, "generic-resource", NULL, e) < 0)
 		return e->code;
@@ -288,19 +273,28 @@ void service_deadline(struct strmap *labels, const struct flags *f)
 		strmap_set(labels, UPDATE_DEADLINE_LABEL, given ? given : UPDATE_DEADLINE_DEFAULT);
 }
 
-static int endpoint_fill(const struct flags *f, struct service_spec *s, struct err *e)
+int service_endpoint_mode(struct service_spec *s, const struct flags *f, struct err *e)
 {
 	const char *mode = flag_text(f, "endpoint-mode");
 
-	if (mode && strcmp(mode, "vip") != 0 && strcmp(mode, "dnsrr") != 0)
+	if (!mode)
+		return 0;
+	if (strcmp(mode, "vip") != 0 && strcmp(mode, "dnsrr") != 0)
 		return err_set(e, -EINVAL, "invalid endpoint mode %s: it must be vip or dnsrr",
 			       mode);
-	s->endpoint = xcalloc(1, sizeof *s->endpoint);
-	s->endpoint->mode = mode && *mode == 'd' ? ENDPOINT_DNSRR : ENDPOINT_VIP;
-	STRS_EACH (item, flag_list(f, "publish"))
-		if (port_parse(item, LIST_ADD(&s->endpoint->ports), e) < 0)
-			return e->code;
+	if (!s->endpoint)
+		s->endpoint = xcalloc(1, sizeof *s->endpoint);
+	s->endpoint->mode = *mode == 'd' ? ENDPOINT_DNSRR : ENDPOINT_VIP;
 	return 0;
+}
+
+static int endpoint_fill(const struct flags *f, struct service_spec *s, struct err *e)
+{
+	s->endpoint = xcalloc(1, sizeof *s->endpoint);
+	STRS_EACH (item, flag_list(f, "publish"))
+		if (port_parse(item, s->endpoint, e) < 0)
+			return e->code;
+	return service_endpoint_mode(s, f, e);
 }
 
 int service_spec_fill(const struct flags *f, struct service_spec *ret, struct err *e)

@@ -19,16 +19,6 @@ static void labels_change(struct strmap *m, const struct flags *f, const char *a
 	spec_labels(m, f, add);
 }
 
-static void list_change(struct strs *list, const struct flags *f, const char *add,
-			const char *remove)
-{
-	STRS_EACH (item, flag_list(f, remove))
-		spec_remove(list, item, 0);
-	STRS_EACH (item, flag_list(f, add))
-		if (!strs_has(list, item))
-			strs_add(list, item);
-}
-
 /* Mounts are known by their targets; one that is added replaces the one before. */
 static void mount_remove(struct container_spec *c, const char *target)
 {
@@ -60,28 +50,47 @@ static int mounts_change(struct container_spec *c, const struct flags *f, struct
 	return 0;
 }
 
-static int ports_change(struct service_spec *s, const struct flags *f, struct err *e)
+static void port_remove(struct endpoint_spec *s, const struct port_config *named, bool any_mode)
 {
 	size_t kept = 0;
 
+	for (size_t i = 0; i < s->ports.n; i++) {
+		struct port_config *p = &s->ports.v[i];
+
+		if (p->target == named->target && p->protocol == named->protocol &&
+		    (any_mode || p->mode == named->mode))
+			table_done(&port_config_table, p);
+		else
+			s->ports.v[kept++] = *p;
+	}
+	s->ports.n = kept;
+}
+
+/* "53/udp" names a target port whatever its mode, "mode=host,target=53" those of that mode. */
+static int ports_remove(struct endpoint_spec *s, const char *text, struct err *e)
+{
+	struct endpoint_spec named = {0};
+	int rc = port_parse(text, &named, e);
+
+	LIST_EACH (p, &named.ports)
+		port_remove(s, p, !strstr(text, "mode="));
+	table_done(&endpoint_spec_table, &named);
+	return rc;
+}
+
+static int ports_change(struct service_spec *s, const struct flags *f, struct err *e)
+{
+	if (service_endpoint_mode(s, f, e) < 0)
+		return e->code;
 	if (!flag_list(f, "publish-rm")->n && !flag_list(f, "publish-add")->n)
 		return 0;
 	if (!s->endpoint)
 		s->endpoint = xcalloc(1, sizeof *s->endpoint);
-	for (size_t i = 0; i < s->endpoint->ports.n; i++) {
-		struct port_config *p = &s->endpoint->ports.v[i];
-		bool gone = false;
-
-		STRS_EACH (text, flag_list(f, "publish-rm"))
-			gone |= strtoul(text, NULL, 10) == p->target;
-		if (gone)
-			table_done(&port_config_table, p);
-		else
-			s->endpoint->ports.v[kept++] = *p;
-	}
-	s->endpoint->ports.n = kept;
+	STRS_EACH (text, flag_list(f, "publish-rm"))
+		if (ports_remove(s->endpoint, text, e) < 0)
+			return e->code;
 	STRS_EACH (text, flag_list(f, "publish-add"))
-		if (port_parse(text, LIST_ADD(&s->endpoint->ports), e) < 0)
+		if (port_parse(text, s->endpoint, e) < 0)
 			return e->code;
 	return 0;
 }
@@ -141,6 +150,9 @@ static int networks_change(struct cli *c, struct task_spec *t, const struct flag
 
 static int container_change(struct container_spec *c, const struct flags *f, struct err *e)
 {
+	static const char *const dns[] = {"dns-add",       "dns-rm",         "dns-search-add",
+					  "dns-search-rm", "dns-option-add", "dns-option-rm"};
+
 	spec_text(&c->image, f, "image");
 	spec_words(&c->args, f, "args");
 	if (service_container(c, f, e) < 0)
@@ -149,6 +161,12 @@ static int container_change(struct container_spec *c, const struct flags *f, str
 	if (service_rights(c, f, "device-add", "device-rm", e) < 0)
 		return e->code;
 	labels_change(&c->sysctls, f, "sysctl-add", "sysctl-rm");
+	service_caps(c, f, false);
+	service_texts(&c->groups, f, "group-add", "group-rm");
+	service_dns(c, f, dns);
+	service_hosts(c, f, "host-add", "host-rm");
+	if (service_ulimits(c, f, "ulimit-add", "ulimit-rm", e) < 0)
+		return e->code;
 	STRS_EACH (key, flag_list(f, "env-rm"))
 		spec_remove(&c->env, key, '=');
 	if (spec_env(&c->env, f, NULL, "env-add", e) < 0)
@@ -168,7 +186,7 @@ static int placement_change(struct task_spec *t, const struct flags *f, struct e
 		return 0;
 	if (!t->placement)
 		t->placement = xcalloc(1, sizeof *t->placement);
-	list_change(&t->placement->constraints, f, "constraint-add", "constraint-rm");
+	service_texts(&t->placement->constraints, f, "constraint-add", "constraint-rm");
 	spec_number((int64_t *)&t->placement->max_replicas, f, "replicas-max-per-node");
 	if (service_prefs_remove(t->placement, f, "placement-pref-rm", e) < 0)
 		return e->code;
@@ -202,6 +220,7 @@ static int spec_change(struct cli *c, struct service_spec *s, const struct flags
 		return err_set(e, -EINVAL, "the service has no containers to update");
 	labels_change(&s->labels, f, "label-add", "label-rm");
 	service_resources(t, f);
+	service_log_driver(t, f);
 	if (service_generic(t, f, "generic-resource-add", "generic-resource-rm", e) < 0)
 		return e->code;
 	if (placement_change(t, f, e) < 0)

@@ -88,7 +88,9 @@ static void env_put(struct strs *env, const char *text)
 	env_add(env, text);
 }
 
-/* Lines "KEY=value"; empty ones and those with # are left out. */
+/* Lines "KEY=value", or "KEY" for one that this process has; empty ones and those with # are left
+ * out.
+ */
 static int env_file(struct strs *env, const char *path, struct err *e)
 {
 	auto_buf b = BUF_INIT(LIMIT_JSON_BODY);
@@ -100,7 +102,7 @@ static int env_file(struct strs *env, const char *path, struct err *e)
 	for (char *line = b.len ? strtok_r(b.p, "\r\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\r\n", &save)) {
 		line += strspn(line, " \t");
-		if (*line && *line != '#')
+		if (*line && *line != '#' && (strchr(line, '=') || getenv(line)))
 			env_put(env, line);
 	}
 	return 0;
@@ -167,7 +169,9 @@ int spec_health(struct healthcheck **h, const struct flags *f, struct err *e)
 		return 0;
 	if (!*h)
 		*h = xcalloc(1, sizeof **h);
-	if (none || flag_is_set(f, "health-cmd"))
+	if (none) /* nothing else may stand beside it */
+		table_done(&healthcheck_table, *h);
+	else if (flag_is_set(f, "health-cmd"))
 		strs_done(&(*h)->test);
 	if (none)
 		strs_add(&(*h)->test, "NONE");

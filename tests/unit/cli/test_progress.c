@@ -267,7 +267,7 @@ static void values(void **state)
 {
 	struct mount m = {0};
 	struct network_attachment n = {0};
-	struct port_config p = {0};
+	struct endpoint_spec p = {0};
 	struct ulimit u = {0};
 	struct err e = ERR_INIT;
 
@@ -281,20 +281,27 @@ static void values(void **state)
 	assert_ok(network_parse("name=n,alias=a,alias=b", &n, &e), &e);
 	assert_int_equal(n.aliases.n, 2);
 	assert_ok(port_parse("8080:80/udp", &p, &e), &e);
-	assert_int_equal(p.published, 8080);
-	assert_int_equal(p.target, 80);
-	assert_int_equal(p.protocol, PORT_UDP);
+	assert_int_equal(p.ports.v[0].published, 8080);
+	assert_int_equal(p.ports.v[0].target, 80);
+	assert_int_equal(p.ports.v[0].protocol, PORT_UDP);
+	assert_ok(port_parse("7001-7003:1-3", &p, &e), &e);
+	assert_int_equal(p.ports.n, 4);
+	assert_int_equal(p.ports.v[3].published, 7003);
+	assert_int_equal(p.ports.v[3].target, 3);
 	assert_ok(ulimit_parse("nofile=10", &u, &e), &e);
 	assert_int_equal(u.hard, 10);
 	table_done(&mount_table, &m);
 	table_done(&network_attachment_table, &n);
 	table_done(&ulimit_table, &u);
+	table_done(&endpoint_spec_table, &p);
 	REFUSED(mount_parse, mount, "type=bind,source=/a");
 	REFUSED(mount_parse, mount, "type=bind,target=/a,bogus=1");
 	REFUSED(network_parse, network_attachment, "alias=a");
-	REFUSED(port_parse, port_config, "80/foo");
-	REFUSED(port_parse, port_config, "70000");
-	REFUSED(port_parse, port_config, "published=80");
+	REFUSED(port_parse, endpoint_spec, "80/foo");
+	REFUSED(port_parse, endpoint_spec, "70000");
+	REFUSED(port_parse, endpoint_spec, "published=80");
+	REFUSED(port_parse, endpoint_spec, "1-3:1-2");
+	REFUSED(port_parse, endpoint_spec, "3-1");
 	REFUSED(ulimit_parse, ulimit, "nofile");
 	REFUSED(ulimit_parse, ulimit, "nofile=10:x");
 }
