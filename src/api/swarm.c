@@ -97,8 +97,16 @@ void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret)
 		ret->ca.node_cert_expiry = CERT_EXPIRY_DEFAULT_NS;
 }
 
-static void tls_fill(const char *root_pem, struct tls_info *ret)
+struct strs api_cluster_pools(const struct cluster *c)
 {
+	static char *pool = (char *)"10.0.0.0/8";
+
+	return c->default_pools.n ? c->default_pools : (struct strs){&pool, 1};
+}
+
+void api_tls_info(const struct cluster *c, struct tls_info *ret)
+{
+	const char *root_pem = c->root_cert;
 	struct cert *root = NULL;
 	const uint8_t *p;
 	size_t n;
@@ -124,10 +132,11 @@ static void inspect_ready(struct api_req *r, struct manager *m)
 		return;
 	}
 	view.c = *c;
+	view.c.default_pools = api_cluster_pools(c);
 	view.data_port = c->data_port ? c->data_port : 4789;
 	view.subnet_size = c->subnet_size ? c->subnet_size : 24;
 	api_cluster_spec(c, &view.spec);
-	tls_fill(c->root_cert, &view.tls);
+	api_tls_info(c, &view.tls);
 	(void)json_write(&swarm_view_table, &view, &json);
 	table_done(&cluster_spec_table, &view.spec);
 	table_done(&tls_info_table, &view.tls);

@@ -114,6 +114,11 @@ void api_control(struct api_req *r, const struct control_request *request, int s
 		 void (*write)(const struct control_answer *answer, struct buf *ret));
 /* The spec with Swarm's defaults where the stored one is silent; table_done() frees it. */
 void api_cluster_spec(const struct cluster *c, struct cluster_spec *ret);
+/* What nodes compare their own certificate's issuer with; `ret` is to be freed, and empty while the
+ * swarm has no root. */
+void api_tls_info(const struct cluster *c, struct tls_info *ret);
+/* The pools that networks come from: the cluster's own, or Swarm's default; lent. */
+struct strs api_cluster_pools(const struct cluster *c);
 /* ?version= of updates. 0 or -EINVAL with the reason. */
 int api_version_arg(struct api_req *r, uint64_t *ret, struct err *e);
 

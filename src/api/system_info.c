@@ -29,6 +29,7 @@ TABLE_DEFINE(swarm_peer, swarm_peer_fields);
 struct info_cluster {
 	struct cluster c; /* lent, as are its pools */
 	struct cluster_spec spec;
+	struct tls_info tls;
 	struct strs pools;
 	uint32_t data_port;
 	uint32_t subnet_size;
@@ -41,6 +42,7 @@ static const struct field info_cluster_fields[] = {
 	FIELD_TIME(T, 0, c.o.created, "CreatedAt", 0),
 	FIELD_TIME(T, 0, c.o.updated, "UpdatedAt", 0),
 	FIELD_OBJ(T, 0, spec, "Spec", 0, cluster_spec),
+	FIELD_OBJ(T, 0, tls, "TLSInfo", 0, tls_info),
 	FIELD_BOOL(T, 0, rotation, "RootRotationInProgress", 0),
 	FIELD_STRS(T, 0, pools, "DefaultAddrPool", 0),
 	FIELD_U32(T, 0, subnet_size, "SubnetSize", 0),
@@ -78,7 +80,6 @@ static TABLE_DEFINE(info_swarm, info_swarm_fields);
 /* What a manager knows beyond its own node. */
 static void cluster_fill(struct manager *m, struct info_swarm *ret, struct info_cluster *room)
 {
-	static char *pool = (char *)"10.0.0.0/8";
 	const struct store *store = manager_store(m);
 	const struct cluster *c = store_cluster(store);
 	const struct node *n;
@@ -95,8 +96,9 @@ static void cluster_fill(struct manager *m, struct info_swarm *ret, struct info_
 	*room = (struct info_cluster){.c = *c,
 				      .data_port = c->data_port ? c->data_port : 4789,
 				      .subnet_size = c->subnet_size ? c->subnet_size : 24};
-	room->pools = c->default_pools.n ? c->default_pools : (struct strs){&pool, 1};
+	room->pools = api_cluster_pools(c);
 	api_cluster_spec(c, &room->spec);
+	api_tls_info(c, &room->tls);
 	ret->cluster = room;
 }
 
@@ -334,6 +336,7 @@ static void info_reply(struct api_req *r, int64_t images)
 	swarm_fill(swarm, &v.swarm, &room, &r->err);
 	api_reply_table(r, 200, &info_view_table, &v);
 	table_done(&cluster_spec_table, &room.spec);
+	table_done(&tls_info_table, &room.tls);
 }
 
 static void images_counted(void *arg, int status, const struct image_list *list,

@@ -178,12 +178,6 @@ static int task_check(const struct task_spec *t, struct err *e)
 		rc = resources_check(r->limits, "Resources.Limits", e);
 	if (rc == 0 && r)
 		rc = resources_check(r->reservations, "Resources.Reservations", e);
-	LIST_EACH (a, &t->networks)
-		if (rc == 0 && a->driver_opts.n)
-			rc = err_set(e, -ENOSYS,
-				     "TaskTemplate.Networks.DriverOpts: the endpoint option %.100s "
-				     "is not implemented",
-				     a->driver_opts.v[0].key);
 	if (rc == 0)
 		rc = restart_check(t->restart, e);
 	if (rc == 0)
@@ -191,6 +185,19 @@ static int task_check(const struct task_spec *t, struct err *e)
 	if (rc == 0 && t->log_driver)
 		rc = log_driver_check(t->log_driver, e);
 	return rc;
+}
+
+/* Of TaskTemplate.Networks, and of Networks, where old clients have them. */
+static int networks_check(const struct network_attachment *v, size_t n, const char *where,
+			  struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].driver_opts.n)
+			return err_set(e, -ENOSYS,
+				       "%s.DriverOpts: the endpoint option %.100s is not "
+				       "implemented",
+				       where, v[i].driver_opts.v[0].key);
+	return 0;
 }
 
 static int mode_check(const struct service_spec *spec, struct err *e)
@@ -228,6 +235,11 @@ int service_spec_check(const struct service_spec *spec, struct err *e)
 	rc = mode_check(spec, e);
 	if (rc == 0)
 		rc = task_check(&spec->task, e);
+	if (rc == 0)
+		rc = networks_check(spec->task.networks.v, spec->task.networks.n,
+				    "TaskTemplate.Networks", e);
+	if (rc == 0)
+		rc = networks_check(spec->networks.v, spec->networks.n, "Networks", e);
 	if (rc == 0)
 		rc = update_config_check(spec->update, "update", e);
 	if (rc == 0)

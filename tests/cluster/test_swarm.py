@@ -61,6 +61,16 @@ def test_the_swarm_shows_its_settings_as_docker_does(swarm):
     assert spec["Dispatcher"] == {"HeartbeatPeriod": 5 * 10**9}
 
 
+def test_info_shows_the_swarm_as_the_swarm_itself_does(swarm):
+    """`docker node ls` compares each node's issuer with it, to tell whose certificate is old."""
+    shown, whole = swarm.get("m2", "/info")["Swarm"]["Cluster"], swarm.get("m2", "/swarm")
+    assert whole["TLSInfo"]["TrustRoot"].startswith("-----BEGIN CERTIFICATE-----")
+    assert whole["DefaultAddrPool"] == ["10.0.0.0/8"]
+    del whole["JoinTokens"]
+    assert shown == whole
+    assert all(n["Description"]["TLSInfo"] == shown["TLSInfo"] for n in swarm.get("m2", "/nodes"))
+
+
 def test_a_service_spreads_over_the_hosts(swarm):
     service = swarm.service("m1", "spread", 10)
     tasks = swarm.wait_running("m1", service, 10)

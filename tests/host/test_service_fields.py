@@ -33,8 +33,8 @@ def swarm(daemon):
 def create(daemon, name):
     api = daemon.client().api
 
-    def post(container=None, **task):
-        spec = {"Name": name, "Labels": {"l": "v"}, "Mode": {"Replicated": {"Replicas": 1}},
+    def post(container=None, spec=None, **task):
+        spec = {**(spec or {}), "Name": name, "Labels": {"l": "v"}, "Mode": {"Replicated": {"Replicas": 1}},
                 "TaskTemplate": {"ContainerSpec": {
                     "Image": IMAGE, "Command": ["sleep"], "Args": ["1000"],
                     "StopGracePeriod": 0, **(container or {})}, **task}}
@@ -238,6 +238,11 @@ def test_refused_at_create(create, field):
     answer = create(task.pop("ContainerSpec", None), **task)
     assert answer.status_code in (400, 501), (answer.status_code, answer.text)
     assert text in answer.text
+
+
+def test_networks_where_old_clients_have_them(create):
+    answer = create(spec={"Networks": [{"Target": "bridge", "DriverOpts": {"a.b": "c"}}]})
+    assert answer.status_code == 501 and "a.b" in answer.text
 
 
 @pytest.mark.parametrize("what", ["secret", "config"])
