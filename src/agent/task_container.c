@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/network.h"
 #include "model/placeholder.h"
 #include "model/task_rights.h"
 
@@ -205,9 +206,22 @@ static void hosts_fill(const struct strs *hosts, struct strs *extra)
 	}
 }
 
-/* Host-mode ports are published by the container; the others are the routing mesh's. */
+/* Overlays come with the task, as the managers' allocator has it; without any it is the bridge. */
+static void network_fill(const struct task_spec *spec, struct host_config *h)
+{
+	LIST_EACH (a, &spec->networks)
+		if (network_is_nodes_own(a->target))
+			str_set(&h->network_mode, a->target);
+}
+
+/*
+ * Host-mode ports are published by the container; the others are the routing mesh's. In the node's
+ * own network there is nothing to publish: the scheduler has kept the port free.
+ */
 static void ports_fill(const struct endpoint_spec *endpoint, struct container_create *ret)
 {
+	bool of_host = ret->host.network_mode && strcmp(ret->host.network_mode, "host") == 0;
+
 	for (size_t i = 0; endpoint && i < endpoint->ports.n; i++) {
 		const struct port_config *p = &endpoint->ports.v[i];
 		auto_free char *key =
@@ -215,7 +229,7 @@ static void ports_fill(const struct endpoint_spec *endpoint, struct container_cr
 
 		if (!strs_has(&ret->config.exposed_ports, key))
 			strs_add(&ret->config.exposed_ports, key);
-		if (p->mode == PUBLISH_HOST)
+		if (p->mode == PUBLISH_HOST && !of_host)
 			LIST_ADD(&MAP_PUT(&ret->host.port_bindings, key)->list)->host_port =
 				p->published ? xasprintf("%" PRIu32, p->published) : xstrdup("");
 	}
@@ -270,6 +284,7 @@ static int host_fill(const struct expansion *x, struct host_config *h, struct er
 	const struct container_spec *s = spec->container;
 
 	limits_fill(spec, h);
+	network_fill(spec, h);
 	privileges_fill(s->privileges, &h->security_opt);
 	strings_take(&h->cap_add, &s->cap_add);
 	strings_take(&h->cap_drop, &s->cap_drop);

@@ -55,6 +55,13 @@ int networks_find(struct api_swarm *swarm, const char *text, const char *scope,
 	struct networks_walk w;
 	struct network_ref ref;
 
+	if (scope && strcmp(scope, "swarm") == 0 && network_is_nodes_own(text) && store_of(swarm) &&
+	    networks_find(swarm, text, "local", ret, e) == 0) {
+		/* Clients ask so what a service may name: it is the same on each node. */
+		ret->id = ret->name;
+		ret->scope = (char *)"swarm";
+		return 0;
+	}
 	networks_walk(&w, swarm->engine, store_of(swarm));
 	while (*text && networks_next(&w, &ref))
 		if (!scope || !*scope || strcmp(scope, ref.scope) == 0)

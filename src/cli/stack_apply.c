@@ -84,8 +84,11 @@ static int create(struct cli *c, const char *pattern, const struct table *t, con
 int stack_external_check(struct cli *c, const char *name, struct err *e)
 {
 	struct stack_item item = {0};
-	int rc = item_find(c, "networks", name, &item, e);
+	int rc;
 
+	if (network_is_nodes_own(name))
+		return 0;
+	rc = item_find(c, "networks", name, &item, e);
 	if (rc == 1)
 		rc = err_set(e, -ENOENT,
 			     "network \"%s\" is declared as external, but could not be found: "

@@ -14,6 +14,21 @@
 #include "model/schedule.h"
 #include "scheduler/constraint.h"
 
+static int own_network_check(const struct service_spec *spec, const struct network_attachment *a,
+			     struct err *e)
+{
+	if (spec->task.networks.n > 1)
+		return err_set(e, -EINVAL,
+			       "the network %s cannot be combined with other networks of a service",
+			       a->target);
+	if (a->aliases.n)
+		return err_set(e, -EINVAL,
+			       "network-scoped alias is supported only for containers in user "
+			       "defined networks, not in %s",
+			       a->target);
+	return 0;
+}
+
 /* Networks are given by name or id; stored by id, so that a rename or a new one changes nothing. */
 static int networks_resolve(const struct store *view, struct service_spec *spec, struct err *e)
 {
@@ -26,8 +41,14 @@ static int networks_resolve(const struct store *view, struct service_spec *spec,
 	LIST_EACH (a, &spec->task.networks) {
 		const struct network *network;
 		const struct object *o;
-		int rc = control_find(view, KIND_NETWORK, a->target, &o, e);
+		int rc;
 
+		if (network_is_nodes_own(a->target)) {
+			if (own_network_check(spec, a, e) < 0)
+				return e->code;
+			continue;
+		}
+		rc = control_find(view, KIND_NETWORK, a->target, &o, e);
 		if (rc < 0)
 			return rc;
 		network = (const struct network *)o;
@@ -140,6 +161,17 @@ static void constraints_warn(struct control *c, const struct service_spec *spec)
 	constraints_done(&parsed);
 }
 
+/* A program that listens on the node itself needs no port published; what is named is only kept
+ * free. */
+static void ports_warn(struct control *c, const struct service_spec *spec)
+{
+	if (!spec->endpoint || !spec->endpoint->ports.n || spec->task.networks.n != 1 ||
+	    strcmp(spec->task.networks.v[0].target, "host") != 0)
+		return;
+	strs_add(&c->answer->warnings,
+		 "Published ports are discarded when using host network mode");
+}
+
 static void depends_warn(struct control *c, const struct service_spec *spec)
 {
 	struct depends d = {0};
@@ -177,6 +209,7 @@ static int spec_prepare(struct control *c, struct service_spec *spec, const char
 		rc = service_depends_check(c->view, spec, e);
 	if (rc == 0) {
 		constraints_warn(c, spec);
+		ports_warn(c, spec);
 		depends_warn(c, spec);
 	}
 	return rc;

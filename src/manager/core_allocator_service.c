@@ -103,7 +103,10 @@ static int vips_fill(struct core_allocator *c, const struct store *s, const stru
 			return rc;
 	}
 	LIST_EACH (a, &old->spec.task.networks) {
-		int rc = a->target ? vip_add(c, s, old, a->target, ret, e) : 0;
+		int rc = 0;
+
+		if (a->target && !network_is_nodes_own(a->target))
+			rc = vip_add(c, s, old, a->target, ret, e);
 
 		if (rc < 0)
 			return rc;

@@ -89,7 +89,7 @@ static int networks_fill(struct core_allocator *c, const struct store *s, struct
 	if (idset_has(&c->dirty_services, svc->o.id))
 		return err_set(e, -EAGAIN, "service %s is being allocated", svc->o.id);
 	LIST_EACH (a, &template->spec.networks) {
-		if (rc == 0 && a->target)
+		if (rc == 0 && a->target && !network_is_nodes_own(a->target))
 			rc = attachment_add(c, s, t, a->target, &a->aliases, e);
 	}
 	if (rc == 0 && c->ingress && alloc_service_has_ingress(svc))

@@ -112,6 +112,8 @@ int service_spec_holds(const struct store *view, const struct service_spec *s, s
 	LIST_EACH (a, &s->task.networks) {
 		const struct network *n = store_network(view, a->target);
 
+		if (network_is_nodes_own(a->target))
+			continue;
 		if (!n || n->pending_delete)
 			return gone("network", a->target, e);
 	}

@@ -3,6 +3,8 @@
  */
 #include "model/network.h"
 
+#include <string.h>
+
 #define T struct ipam_pool
 static const struct field ipam_pool_fields[] = {
 	FIELD_STR(T, 1, subnet, "Subnet", FIELD_OMIT),
@@ -50,3 +52,8 @@ static const struct field network_fields[] = {
 };
 #undef T
 TABLE_DEFINE(network, network_fields, TABLE_REST(network));
+
+bool network_is_nodes_own(const char *name)
+{
+	return name && (strcmp(name, "host") == 0 || strcmp(name, "bridge") == 0);
+}

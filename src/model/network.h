@@ -51,3 +51,9 @@ struct network {
 	struct table_rest *rest;
 };
 extern const struct table network_table;
+
+/*
+ * Whether this is a network that each node has of its own, "host" or "bridge": services name it as
+ * it is, since it is no object of the cluster.
+ */
+bool network_is_nodes_own(const char *name);

@@ -206,6 +206,9 @@ REFUSED = {
         {"Type": "bind", "Source": "/", "Target": "/v", "VolumeOptions": {}}]}}, "VolumeOptions"),
     "DriverOpts of a network": ({"Networks": [{"Target": "bridge", "DriverOpts": {"a.b": "c"}}]},
                                 "a.b"),
+    "Networks with that of the node": ({"Networks": [{"Target": "host"}, {"Target": "bridge"}]},
+                                       "host cannot be combined"),
+    "Alias in that of the node": ({"Networks": [{"Target": "host", "Aliases": ["a"]}]}, "alias"),
     "Config of the runtime": ({"ContainerSpec": {"Configs": [
         {"ConfigID": "x", "ConfigName": "x", "Runtime": {}}]}}, "Runtime"),
     "Mount of a cluster volume": ({"ContainerSpec": {"Mounts": [
@@ -243,6 +246,32 @@ def test_refused_at_create(create, field):
 def test_networks_where_old_clients_have_them(create):
     answer = create(spec={"Networks": [{"Target": "bridge", "DriverOpts": {"a.b": "c"}}]})
     assert answer.status_code == 501 and "a.b" in answer.text
+
+
+def test_networks_of_the_node_itself(daemon, create, name):
+    """`host` and `bridge` are no objects of the swarm: services name them as they are."""
+    daemon.docker("service", "create", "-d", "--network", "host", "--name", name, "-p",
+                  "mode=host,target=80,published=8080", "--stop-grace-period", "0s",
+                  "--no-resolve-image", IMAGE, "sleep", "1000")
+    shown = json.loads(daemon.docker("inspect", running(daemon, name)))[0]
+    assert shown["HostConfig"]["NetworkMode"] == "host"
+    assert not any(shown["NetworkSettings"]["Ports"].values())
+    assert os.readlink(f"/proc/{shown['State']['Pid']}/ns/net") == os.readlink(
+        f"/proc/{daemon.host.pid}/ns/net")
+    assert "Networks: host" in daemon.docker("service", "inspect", "--pretty", name)
+    daemon.docker("service", "update", "--network-rm", "host", "--network-add", "bridge", "-q",
+                  "--no-resolve-image", "--update-monitor", "0s", name)
+    shown = json.loads(daemon.docker("inspect", running(daemon, name)))[0]
+    assert list(shown["NetworkSettings"]["Networks"]) == ["bridge"]
+    daemon.docker("service", "rollback", "-q", name)
+    shown = json.loads(daemon.docker("inspect", running(daemon, name)))[0]
+    assert list(shown["NetworkSettings"]["Networks"]) == ["host"]
+
+
+def test_a_port_in_the_nodes_own_network_is_warned_about(create):
+    answer = create(spec={"EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8080}]}},
+                    Networks=[{"Target": "host"}])
+    assert "host network mode" in answer.json()["Warnings"][0]
 
 
 @pytest.mark.parametrize("what", ["secret", "config"])
