@@ -266,6 +266,8 @@ static void api_status(void *arg, struct swarm_status *ret)
 		ret->error = s->error.msg;
 	if (s->phase != SWARM_ACTIVE)
 		return;
+	if (!s->error.code && !s->manager && s->refused.code)
+		ret->error = s->refused.msg;
 	peers_fill(s);
 	ret->node = s->state.node;
 	ret->addr = s->state.data_addr;

@@ -98,6 +98,7 @@ static void on_connected(void *arg, bool connected)
 	struct swarm *s = arg;
 
 	log_info("this node's session with the managers %s", connected ? "is open" : "was lost");
+	s->refused = ERR_INIT;
 	worker_connected(s->worker, connected);
 	if (!connected) /* a new session says it anew */
 		measurer_set(s->measurer, &(struct session_measure){0});
@@ -188,8 +189,14 @@ static void on_measured(void *arg, const struct session_measured *m)
 
 static void on_refused(void *arg, const struct err *why)
 {
-	(void)arg;
-	log_debug("no session with a manager: %s", err_text(why));
+	struct swarm *s = arg;
+
+	/* Being sent away for good is worth a line, once: nobody on this node has done it. */
+	if (why->code == -EACCES && s->refused.code != -EACCES)
+		log_warn("no session with a manager: %s", err_text(why));
+	else
+		log_debug("no session with a manager: %s", err_text(why));
+	s->refused = *why;
 }
 
 const struct session_client_ops swarm_session_ops = {
@@ -265,6 +272,7 @@ int swarm_agent_start(struct swarm *s, struct err *e)
 	s->logs = data_logs_new(s->config.engine, s->hub);
 	s->execs = data_execs_new(s->config.engine, s->hub);
 	s->measurer = measurer_new(s->config.engine, on_measured, s);
+	s->refused = ERR_INIT;
 	s->session = session_client_new(&session, s->state.managers.v, s->state.managers.n);
 	return 0;
 }

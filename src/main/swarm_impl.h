@@ -35,6 +35,7 @@ struct swarm {
 	struct swarm_state state;
 	struct swarm_peer *peers; /* for `info` */
 	struct err error;         /* why the manager is off, though this node is one */
+	struct err refused;       /* why there is no session with a manager; of the last dial */
 	struct stream_hub *hub;
 	struct stream_listener *listener;
 	struct seal_key *seal_key;

@@ -112,6 +112,7 @@ def test_a_removed_nodes_certificate_opens_nothing(swarm):
     for purpose in ("session", "data"):
         answer = dial(swarm, purpose, kept)
         assert answer["code"] == EACCES and "removed" in answer["bye"], answer
+    wait_for("w1 says so", lambda: "removed" in swarm.get("w1", "/info")["Swarm"]["Error"])
     swarm.kill_now("w1")
     swarm.wait_ended("w1")
     swarm.tool("start", "w1")
