@@ -119,3 +119,4 @@ CLI_HANDLER(cli_swarm_init);
 CLI_HANDLER(cli_swarm_join);
 CLI_HANDLER(cli_swarm_join_token);
 CLI_HANDLER(cli_swarm_leave);
+CLI_HANDLER(cli_swarm_update);

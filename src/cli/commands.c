@@ -123,23 +123,30 @@ static const struct flag volume_create_flags[] = {
 	{"label", 0, FLAG_LIST, "Set metadata for a volume"},
 	{"opt", 'o', FLAG_LIST, "Set driver specific options"},
 };
+/* What `swarm init` and `swarm update` both take. */
+#define SWARM_FLAGS                                                                               \
+	{"autolock", 0, FLAG_BOOL, "Enable manager autolocking"},                                 \
+		{"cert-expiry", 0, FLAG_DURATION, "Validity period for node certificates"},       \
+		{"dispatcher-heartbeat", 0, FLAG_DURATION,                                        \
+		 "Dispatcher heartbeat period (default 5s)"},                                     \
+		{"max-snapshots", 0, FLAG_UINT, "Number of additional Raft snapshots to retain"}, \
+		{"snapshot-interval", 0, FLAG_UINT,                                               \
+		 "Number of log entries between Raft snapshots (default 10000)"},                 \
+	{                                                                                         \
+		"task-history-limit", 0, FLAG_INT, "Task history retention limit (default 5)"     \
+	}
 static const struct flag init_flags[] = {
+	SWARM_FLAGS,
 	{"advertise-addr", 0, FLAG_STRING, "Advertised address (<ip|interface>[:port])"},
-	{"autolock", 0, FLAG_BOOL, "Enable manager autolocking"},
 	{"availability", 0, FLAG_STRING, "Availability of the node (active, pause, drain)"},
-	{"cert-expiry", 0, FLAG_DURATION, "Validity period for node certificates"},
 	{"data-path-addr", 0, FLAG_STRING, "Address or interface for data path traffic"},
 	{"data-path-port", 0, FLAG_UINT, "Port for data path traffic (default 4789)"},
 	{"default-addr-pool", 0, FLAG_LIST, "Default address pool in CIDR format"},
 	{"default-addr-pool-mask-length", 0, FLAG_UINT, "Subnet mask length (default 24)"},
-	{"dispatcher-heartbeat", 0, FLAG_DURATION, "Dispatcher heartbeat period (default 5s)"},
 	{"force-new-cluster", 0, FLAG_BOOL, "Force create a new cluster from current state"},
 	{"listen-addr", 0, FLAG_STRING, "Listen address (default 0.0.0.0:2377)"},
-	{"max-snapshots", 0, FLAG_UINT, "Number of additional Raft snapshots to retain"},
-	{"snapshot-interval", 0, FLAG_UINT,
-	 "Number of log entries between Raft snapshots (default 10000)"},
-	{"task-history-limit", 0, FLAG_INT, "Task history retention limit (default 5)"},
 };
+static const struct flag swarm_update_flags[] = {SWARM_FLAGS};
 static const struct flag join_flags[] = {
 	{"advertise-addr", 0, FLAG_STRING, "Advertised address (<ip|interface>[:port])"},
 	{"availability", 0, FLAG_STRING, "Availability of the node (active, pause, drain)"},
@@ -447,7 +454,11 @@ static const struct flag config_create_flags[] = {
 	{                                                                \
 		"profile", 0, FLAG_LIST, "Also services of this profile" \
 	}
-static const struct flag stack_config_flags[] = {COMPOSE_FILE, PROFILE};
+static const struct flag stack_config_flags[] = {
+	COMPOSE_FILE,
+	PROFILE,
+	{"skip-interpolation", 0, FLAG_BOOL, "Leave variables as they are written"},
+};
 static const struct flag stack_deploy_flags[] = {
 	COMPOSE_FILE,
 	PROFILE,
@@ -622,6 +633,8 @@ const struct command cli_commands[] = {
 	 cli_swarm_join_token, F(join_token_flags), 1, 1, false},
 	{"swarm leave", NULL, "[OPTIONS]", "Leave the swarm",
 	 cli_swarm_leave, F(force_flags), 0, 0, false},
+	{"swarm update", NULL, "[OPTIONS]", "Update the swarm",
+	 cli_swarm_update, F(swarm_update_flags), 0, 0, false},
 
 	{"task exec", NULL, "[OPTIONS] TASK|SERVICE.SLOT COMMAND [ARG...]",
 	 "Execute a command in a running task, on any node", cli_task_exec, F(exec_flags), 2, -1, true},

@@ -54,8 +54,12 @@ struct session {
 	char *cwd;
 };
 
-/* Reads everything; 0, or the exit status with all said. To be closed in any case. */
-static int session_open(struct cli *c, const struct flags *f, const char *name, struct session *s)
+/*
+ * Reads everything; 0, or the exit status with all said. To be closed in any case. `raw`: variables
+ * stay as they are, so that no stack can be made.
+ */
+static int session_open(struct cli *c, const struct flags *f, const char *name, bool raw,
+			struct session *s)
 {
 	struct err e = ERR_INIT;
 
@@ -65,12 +69,14 @@ static int session_open(struct cli *c, const struct flags *f, const char *name, 
 				       .profiles = flag_list(f, "profile"),
 				       .env = &s->env,
 				       .cwd = s->cwd ? s->cwd : "/",
+				       .raw = raw,
 				       .read = file_get};
 	if (compose_load(&s->in, &s->p, &e) < 0) {
 		(void)say_all(c, &s->p);
 		return cli_fail(c, &e);
 	}
-	stack_make(&s->p, name, &s->stack);
+	if (!raw)
+		stack_make(&s->p, name, &s->stack);
 	return say_all(c, &s->p);
 }
 
@@ -85,11 +91,12 @@ static void session_close(struct session *s)
 int cli_stack_config(struct cli *c, const struct flags *f)
 {
 	auto_buf text = BUF_INIT(LIMIT_HTTP_ANSWER);
+	bool raw = flag_true(f, "skip-interpolation");
 	struct session s = {0};
-	int status = session_open(c, f, "stack", &s);
+	int status = session_open(c, f, "stack", raw, &s);
 
 	if (status == 0)
-		compose_present(s.p.root);
+		compose_present(s.p.root, raw);
 	if (status == 0 && compose_yaml_write(s.p.root, &text) == 0)
 		(void)fputs(buf_text(&text), c->out);
 	session_close(&s);
@@ -100,7 +107,7 @@ int cli_stack_plan(struct cli *c, const struct flags *f)
 {
 	struct session s = {0};
 	struct err e = ERR_INIT;
-	int status = session_open(c, f, f->n_args ? f->args[0] : NULL, &s);
+	int status = session_open(c, f, f->n_args ? f->args[0] : NULL, false, &s);
 
 	if (status == 0 && stack_plan(c, f, &s.stack, &e) < 0)
 		status = cli_fail(c, &e);
@@ -115,7 +122,7 @@ int cli_stack_deploy(struct cli *c, const struct flags *f)
 	struct strs services = {0};
 	struct session s = {0};
 	struct err e = ERR_INIT;
-	int status = session_open(c, f, f->n_args ? f->args[0] : NULL, &s);
+	int status = session_open(c, f, f->n_args ? f->args[0] : NULL, false, &s);
 
 	if (status == 0 && flag_is_set(f, "check-index") &&
 	    stack_plan_check(c, f, &s.stack, &e) < 0)

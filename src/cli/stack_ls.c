@@ -50,7 +50,7 @@ int cli_stack_ls(struct cli *c, const struct flags *f)
 	return status;
 }
 
-/* 1 when the stack has services; else 0, having said so, or an error. */
+/* 1 when the stack has services; else 0, or an error. */
 static int stack_known(struct cli *c, const char *name, struct err *e)
 {
 	struct list_service_view all = {0};
@@ -58,13 +58,13 @@ static int stack_known(struct cli *c, const char *name, struct err *e)
 	bool any = rc == 0 && all.list.n;
 
 	table_done(&list_service_view_table, &all);
-	if (rc == 0 && !any)
-		(void)fprintf(c->err, "nothing found in stack: %s\n", name);
 	return rc < 0 ? rc : any;
 }
 
+/* As docker does it: a stack without services is a failure for `ps` alone. */
 static int listed(struct cli *c, const struct flags *f,
-		  int (*list)(struct cli *c, const struct flags *f, const char *label))
+		  int (*list)(struct cli *c, const struct flags *f, const char *label),
+		  const char *nothing, int status)
 {
 	auto_free char *label = stack_label(f->args[0]);
 	struct err e = ERR_INIT;
@@ -72,17 +72,20 @@ static int listed(struct cli *c, const struct flags *f,
 
 	if (rc < 0)
 		return cli_fail(c, &e);
-	return rc ? list(c, f, label) : 1;
+	if (rc)
+		return list(c, f, label);
+	(void)fprintf(c->err, "%s found in stack: %s\n", nothing, f->args[0]);
+	return status;
 }
 
 int cli_stack_services(struct cli *c, const struct flags *f)
 {
-	return listed(c, f, service_list);
+	return listed(c, f, service_list, "Nothing", 0);
 }
 
 int cli_stack_ps(struct cli *c, const struct flags *f)
 {
-	return listed(c, f, task_list);
+	return listed(c, f, task_list, "nothing", 1);
 }
 
 /* Removal */

@@ -1,10 +1,11 @@
 /*
- * swarm init, join, join-token, leave.
+ * swarm init, join, join-token, update, leave.
  */
 #include <string.h>
 
 #include "base/mem.h"
 #include "cli/call.h"
+#include "cli/spec_flags.h"
 #include "model/cluster.h"
 #include "model/node.h"
 
@@ -137,6 +138,17 @@ static int print_join(struct cli *c, const char *role, bool quiet, struct err *e
 	return rc;
 }
 
+/* What init and update both set; a flag that was not given changes nothing. */
+static void settings_fill(const struct flags *f, struct cluster_spec *s)
+{
+	spec_opt_i64(&s->orchestration.task_history, f, "task-history-limit");
+	spec_number(&s->dispatcher.heartbeat_period, f, "dispatcher-heartbeat");
+	spec_number(&s->ca.node_cert_expiry, f, "cert-expiry");
+	spec_number((int64_t *)&s->raft.snapshot_interval, f, "snapshot-interval");
+	spec_opt_u64(&s->raft.keep_old_snapshots, f, "max-snapshots");
+	spec_bool(&s->encryption.auto_lock, f, "autolock");
+}
+
 static void init_fill(const struct flags *f, struct init_body *b)
 {
 	const char *listen = flag_text(f, "listen-addr");
@@ -152,19 +164,9 @@ static void init_fill(const struct flags *f, struct init_body *b)
 				 ? flag_get(f, "default-addr-pool-mask-length")->number
 				 : 24;
 	b->force_new = flag_true(f, "force-new-cluster");
-	b->auto_lock = b->spec.encryption.auto_lock = flag_true(f, "autolock");
+	b->auto_lock = flag_true(f, "autolock");
 	b->availability = xstrdup(availability ? availability : "active");
-	b->spec.dispatcher.heartbeat_period = flag_get(f, "dispatcher-heartbeat")->number;
-	b->spec.ca.node_cert_expiry = flag_get(f, "cert-expiry")->number;
-	b->spec.raft.snapshot_interval = (uint64_t)flag_get(f, "snapshot-interval")->number;
-	if (flag_is_set(f, "max-snapshots")) {
-		b->spec.raft.keep_old_snapshots = xmalloc(sizeof(uint64_t));
-		*b->spec.raft.keep_old_snapshots = (uint64_t)flag_get(f, "max-snapshots")->number;
-	}
-	if (flag_is_set(f, "task-history-limit")) {
-		b->spec.orchestration.task_history = xmalloc(sizeof(int64_t));
-		*b->spec.orchestration.task_history = flag_get(f, "task-history-limit")->number;
-	}
+	settings_fill(f, &b->spec);
 }
 
 int cli_swarm_init(struct cli *c, const struct flags *f)
@@ -225,26 +227,56 @@ int cli_swarm_join(struct cli *c, const struct flags *f)
 	return 0;
 }
 
-static int token_rotate(struct cli *c, bool manager, struct err *e)
+/* Sends the settings back as they are now, or as they were changed, for `version`. */
+static int swarm_put(struct cli *c, const struct swarm_view *swarm, bool worker_token,
+		     bool manager_token, struct err *e)
 {
+	auto_free char *version = xasprintf("%llu", (unsigned long long)swarm->version.index);
 	auto_buf path = CALL_PATH;
 	auto_buf body = BUF_INIT(0);
-	struct swarm_view swarm = {0};
-	auto_free char *version = NULL;
-	int rc = get(c, "/swarm", NULL, &swarm_view_table, &swarm, e);
+	int rc = call_body(&cluster_spec_table, &swarm->spec, &body, e);
 
-	if (rc < 0)
-		return rc;
-	version = xasprintf("%llu", (unsigned long long)swarm.version.index);
 	path_add(&path, "/swarm/update");
 	path_query(&path, "version", version);
-	path_query(&path, "rotateWorkerToken", manager ? "false" : "true");
-	path_query(&path, "rotateManagerToken", manager ? "true" : "false");
-	rc = call_body(&cluster_spec_table, &swarm.spec, &body, e);
+	path_query(&path, "rotateWorkerToken", worker_token ? "true" : "false");
+	path_query(&path, "rotateManagerToken", manager_token ? "true" : "false");
+	return rc < 0 ? rc : call_do(c, "POST", buf_text(&path), &body, e);
+}
+
+static int token_rotate(struct cli *c, bool manager, struct err *e)
+{
+	struct swarm_view swarm = {0};
+	int rc = get(c, "/swarm", NULL, &swarm_view_table, &swarm, e);
+
 	if (rc == 0)
-		rc = call_do(c, "POST", buf_text(&path), &body, e);
+		rc = swarm_put(c, &swarm, !manager, manager, e);
 	table_done(&swarm_view_table, &swarm);
 	return rc;
+}
+
+int cli_swarm_update(struct cli *c, const struct flags *f)
+{
+	struct swarm_view swarm = {0};
+	struct err e = ERR_INIT;
+	bool any = false;
+	int rc;
+
+	for (size_t i = 0; i < f->n; i++)
+		any |= f->values[i].set;
+	if (!any) {
+		(void)fprintf(c->err, "nothing to update: see 'shoal swarm update --help'\n");
+		return 1;
+	}
+	rc = get(c, "/swarm", NULL, &swarm_view_table, &swarm, &e);
+	if (rc == 0) {
+		settings_fill(f, &swarm.spec);
+		rc = swarm_put(c, &swarm, false, false, &e);
+	}
+	table_done(&swarm_view_table, &swarm);
+	if (rc < 0)
+		return cli_fail(c, &e);
+	(void)fprintf(c->out, "Swarm updated.\n");
+	return 0;
 }
 
 int cli_swarm_join_token(struct cli *c, const struct flags *f)

@@ -15,7 +15,8 @@ from test_cli import SERVICE, SHOAL, needs_docker, plain, run, service
 pytestmark = [test_cli.pytestmark, needs_docker]
 daemon = test_cli.daemon
 
-NOT_OURS = {"with-registry-auth", "resolve-image"}  # nodes run the images that they have
+NOT_OURS = {"with-registry-auth", "resolve-image",  # nodes run the images that they have
+            "external-ca"}
 COMMANDS = {
     "service": ["create", "inspect", "logs", "ls", "ps", "rm", "rollback", "scale", "update"],
     "node": ["demote", "inspect", "ls", "promote", "ps", "rm", "update"],
@@ -35,10 +36,7 @@ def flags_of(program, daemon, *command):
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)
 def test_no_flag_of_dockers_is_missing(daemon, command):
     theirs = flags_of("docker", daemon, *command)
-    missing = theirs - flags_of(SHOAL, daemon, *command) - NOT_OURS
-    if command[0] == "swarm":
-        missing -= {"autolock", "external-ca"}  # not there yet: docs/PLAN.md
-    assert not missing
+    assert not theirs - flags_of(SHOAL, daemon, *command) - NOT_OURS
 
 
 MIB = 1 << 20
@@ -232,3 +230,43 @@ def test_options_of_the_log_without_a_driver(rich):
     run(SHOAL, rich, "service", "create", "-d", "--log-opt", "max-size=2m", "web:1")
     assert rich.sent("POST /services/create")["TaskTemplate"]["LogDriver"]["Options"] == {
         "max-size": "2m"}
+
+
+@pytest.mark.parametrize("flags", [
+    ["--task-history-limit", "3"],
+    ["--cert-expiry", "720h", "--max-snapshots", "2", "--snapshot-interval", "99",
+     "--dispatcher-heartbeat", "7s"],
+], ids=["one", "many"])
+def test_the_swarm_is_updated_as_docker_does(daemon, monkeypatch, flags):
+    monkeypatch.setitem(test_cli.ANSWERS, "POST /swarm/update", None)
+    sent = []
+    for program in ("docker", SHOAL):
+        daemon.seen.clear()
+        result = run(program, daemon, "swarm", "update", *flags)
+        assert (result.returncode, result.stdout) == (0, "Swarm updated.\n"), result.stderr
+        sent.append(plain(daemon.sent("POST /swarm/update")))
+        assert daemon.query("POST /swarm/update")["version"] == "7"
+    assert sent[0] == sent[1]
+
+
+def test_a_swarm_update_that_says_nothing(daemon):
+    result = run(SHOAL, daemon, "swarm", "update")
+    assert result.returncode == 1 and "--help" in result.stderr
+    assert "POST /swarm/update" not in daemon.requests()
+
+
+def test_a_stack_that_is_not_there(daemon, monkeypatch):
+    for path in ("services", "tasks"):
+        monkeypatch.setitem(test_cli.ANSWERS, f"GET /{path}", [])
+    for command in ("services", "ps"):
+        theirs, ours = (run(program, daemon, "stack", command, "nope")
+                        for program in ("docker", SHOAL))
+        assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+
+
+def test_a_stack_is_shown_with_its_variables(daemon, tmp_path):
+    path = tmp_path / "c.yml"
+    path.write_text("services:\n  a:\n    image: '${IMAGE:-x}'\n    environment: {A: $$1}\n"
+                    "    deploy: {replicas: $N}\n")
+    shown = run(SHOAL, daemon, "stack", "config", "--skip-interpolation", "-c", str(path)).stdout
+    assert "${IMAGE:-x}" in shown and "replicas: $N" in shown and "$$1" in shown

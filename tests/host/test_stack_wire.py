@@ -262,6 +262,7 @@ FILES = {
                       "networks:\n  n: {driver: overlay, driver_opts: {k: v}, attachable: true, labels: "
                       "{l: '1'}, ipam: {driver: default, config: [{subnet: 172.16.238.0/24}]}}\n"
                       "  m: {name: plain, internal: true}\n  out: {external: true, name: outside}\n",
+    "network_host": ONE + "    networks: [n]\nnetworks:\n  n: {external: true, name: host}\n",
     "secrets": ONE + "    secrets: [s, {source: t, target: dir/x, uid: '103', gid: '104', mode: "
                      "0440}]\nsecrets:\n  s: {file: ./e1}\n  t: {file: e2, name: real, labels: "
                      "{a: b}, template_driver: golang}\n",

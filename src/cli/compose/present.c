@@ -54,11 +54,12 @@ static void depends_shorten(struct compose_node *service)
 	compose_put(service, "depends_on", list);
 }
 
-void compose_present(struct compose_node *root)
+void compose_present(struct compose_node *root, bool raw)
 {
 	struct compose_node *services = compose_get(root, "services");
 
-	dollars_double(root);
+	if (!raw)
+		dollars_double(root);
 	for (size_t i = 0; services && services->type == COMPOSE_MAP && i < services->n; i++)
 		depends_shorten(services->v[i]);
 }

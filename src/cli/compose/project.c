@@ -189,7 +189,7 @@ static int file_open(struct compose_project *p, const char *path, const char *di
 		return err_set(e, rc, "cannot read the Compose file %s: %s", f->name,
 			       err_text(&why));
 	rc = compose_yaml_read(f->name, buf_text(&b), b.len, &p->budget, &f->root, e);
-	if (rc == 0)
+	if (rc == 0 && !p->in->raw)
 		rc = texts_expand(p, f->root, e);
 	if (rc == 0)
 		rc = services_shape(f->root, e);

@@ -14,6 +14,7 @@ struct compose_input {
 	const struct strs *profiles; /* names, "*" for all; besides COMPOSE_PROFILES */
 	const struct strmap *env;
 	const char *cwd; /* absolute */
+	bool raw;        /* variables stay as they are written */
 	/* Adds the file to `ret`. 0, -ENOENT, or another -errno with a sentence. */
 	int (*read)(const char *path, struct buf *ret, void *data, struct err *e);
 	void *data;

@@ -408,7 +408,8 @@ static void network_add(struct compose_project *p, struct service_maker *m, cons
 	at = LIST_ADD(&m->spec->task.networks);
 	at->target = name;
 	compose_keys(p, n, network_keys, ARRAY_LEN(network_keys), at);
-	if (!strs_has(&at->aliases, m->node->key))
+	/* The node's own networks know no names. */
+	if (!network_is_nodes_own(name) && !strs_has(&at->aliases, m->node->key))
 		strs_add(&at->aliases, m->node->key);
 }
 

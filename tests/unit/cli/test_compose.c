@@ -294,6 +294,18 @@ static void the_sections_are_named_and_labelled(void **state)
 	unmake(&m);
 }
 
+static void the_nodes_own_network_has_no_aliases(void **state)
+{
+	struct made m;
+
+	make_text(&m, A "    networks: [h]\nnetworks:\n  h: {external: true, name: host}\n");
+	assert_sound(&m);
+	assert_int_equal(m.s.services.v[0].task.networks.n, 1);
+	assert_string_equal(m.s.services.v[0].task.networks.v[0].target, "host");
+	assert_int_equal(m.s.services.v[0].task.networks.v[0].aliases.n, 0);
+	unmake(&m);
+}
+
 /* Bounds */
 
 static void deep(struct buf *b, unsigned n)
@@ -408,6 +420,7 @@ int main(void)
 		TEST(dot_env_is_below_the_environment),
 		TEST(variables),
 		TEST(the_sections_are_named_and_labelled),
+		TEST(the_nodes_own_network_has_no_aliases),
 		TEST(the_depth_is_bounded),
 		TEST(aliases_are_counted_in_full),
 		TEST(lists_and_services_are_bounded),
