@@ -31,7 +31,7 @@ struct task_sink {
 	struct err e;
 };
 
-/* "web.1.ID@host": asked for once a task. */
+/* "web.1.ID@host", or with ids in place of names: asked for once a task. */
 static const char *task_label(struct task_sink *s, const char *id, const char *node)
 {
 	auto_buf path = CALL_PATH;
@@ -43,7 +43,7 @@ static const char *task_label(struct task_sink *s, const char *id, const char *n
 	if (strmap_get(&s->tasks, id))
 		return strmap_get(&s->tasks, id);
 	path_add(&path, "/tasks/%", id);
-	if (s->names.off || call_get(&s->side, buf_text(&path), &task_view_table, &t, NULL) < 0)
+	if (call_get(&s->side, buf_text(&path), &task_view_table, &t, NULL) < 0)
 		label = xasprintf("%s@%s", shown, names_node(&s->names, node));
 	else
 		label = xasprintf("%s.%" PRIu64 "%s%s@%s", names_service(&s->names, t.service),
@@ -65,11 +65,25 @@ static char *detail(char *details, const char *key)
 		       : xstrdup("");
 }
 
+/* The details without those that say which task it is: its name says so already. */
+static char *details_of_program(const char *details)
+{
+	static const char known[] = "com.docker.swarm.";
+	auto_free char *copy = xstrdup(details);
+	char *at = copy, *one;
+	struct buf b = BUF_INIT(ENTRY_MAX);
+
+	while ((one = strsep(&at, ",")))
+		if (strncmp(one, known, sizeof known - 1) != 0)
+			buf_addf(&b, "%s%s", b.len ? "," : "", one);
+	return buf_take(&b);
+}
+
 static int entry_print(struct task_sink *s, int stream, char *text, size_t n)
 {
 	FILE *out = stream == 1 ? s->c->out : s->c->err;
 	char *details = text, *rest;
-	auto_free char *node = NULL, *task = NULL;
+	auto_free char *node = NULL, *task = NULL, *own = NULL;
 
 	if (stream == SYSTEM_FRAME)
 		return err_set(&s->e, -EREMOTEIO, "Error from daemon in stream: %.*s",
@@ -82,9 +96,11 @@ static int entry_print(struct task_sink *s, int stream, char *text, size_t n)
 	*rest++ = 0;
 	task = detail(details, "com.docker.swarm.task.id");
 	node = detail(details, "com.docker.swarm.node.id");
-	(void)fprintf(out, "%.*s%s%s%s    | ", (int)(details - text), text,
-		      task_label(s, task, node), flag_true(s->f, "details") ? " " : "",
-		      flag_true(s->f, "details") ? details : "");
+	(void)fprintf(out, "%.*s%s    | ", (int)(details - text), text, task_label(s, task, node));
+	if (flag_true(s->f, "details")) {
+		own = details_of_program(details);
+		(void)fprintf(out, "%s ", own ? own : "");
+	}
 	n -= (size_t)(rest - text);
 	if (fwrite(rest, 1, n, out) != n || fflush(out) != 0)
 		return err_set(&s->e, -EPIPE, "cannot write what the tasks say: %m");

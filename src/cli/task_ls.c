@@ -80,47 +80,50 @@ static void row_fill(json_t *row, const struct task_view *t, const char *name, b
 	cell_take(row, "Ports", ports_text(t->status.ports));
 }
 
-/* By service, slot (or node without one), newest first. */
-static int by_slot(const void *a, const void *b)
-{
-	const struct task_view *x = a;
-	const struct task_view *y = b;
-	int rc = strcmp(x->service ? x->service : "", y->service ? y->service : "");
-
-	if (rc == 0)
-		rc = (x->slot > y->slot) - (x->slot < y->slot);
-	if (rc == 0 && x->slot == 0)
-		rc = strcmp(x->node ? x->node : "", y->node ? y->node : "");
-	return rc ? rc : (x->created < y->created) - (x->created > y->created);
-}
-
 static char *task_title(struct names *n, const struct task_view *t)
 {
 	const char *service = names_service(n, t->service);
 
-	if (n->off)
-		return t->slot ? xasprintf("%s.%" PRIu64, t->id, t->slot) : xstrdup(t->id);
 	if (t->slot)
 		return xasprintf("%s.%" PRIu64, service, t->slot);
 	return xasprintf("%s.%s", service, t->node ? t->node : "");
 }
 
-static int tasks_print(struct cli *c, const struct flags *f, const struct list_task_view *all)
+struct titled {
+	char *name;
+	const struct task_view *task;
+};
+
+/* By what is shown as the name, with its numbers as numbers; the newest of a name first. */
+static int by_title(const void *a, const void *b)
+{
+	const struct titled *x = a;
+	const struct titled *y = b;
+	int rc = text_natural(x->name, y->name);
+
+	return rc ? rc
+		  : (x->task->created < y->task->created) - (x->task->created > y->task->created);
+}
+
+static int tasks_print(struct cli *c, const struct flags *f, const struct list_task_view *all,
+		       bool whole)
 {
 	struct names names = {.c = c, .off = flag_true(f, "no-resolve")};
-	bool whole = flag_true(f, "no-trunc") || flag_true(f, "quiet");
-	auto_free char *last = xstrdup("");
+	auto_free struct titled *titled = xcalloc(all->list.n, sizeof *titled);
 	struct listing l;
 	int status;
 
 	listing_init(&l, columns, ARRAY_LEN(columns), "ID");
-	LIST_EACH (t, &all->list) {
-		auto_free char *name = task_title(&names, t);
-
-		row_fill(listing_row(&l), t, name, strcmp(name, last) == 0,
-			 names_node(&names, t->node), whole);
-		str_set(&last, name);
-	}
+	for (size_t i = 0; i < all->list.n; i++)
+		titled[i] = (struct titled){task_title(&names, &all->list.v[i]), &all->list.v[i]};
+	if (all->list.n)
+		qsort(titled, all->list.n, sizeof *titled, by_title);
+	for (size_t i = 0; i < all->list.n; i++)
+		row_fill(listing_row(&l), titled[i].task, titled[i].name,
+			 i > 0 && strcmp(titled[i].name, titled[i - 1].name) == 0,
+			 names_node(&names, titled[i].task->node), whole);
+	for (size_t i = 0; i < all->list.n; i++)
+		free(titled[i].name);
 	status = listing_print(c, &l, f);
 	listing_done(&l);
 	names_done(&names);
@@ -150,17 +153,19 @@ static int tasks_get(struct cli *c, const struct flags *f, const char *key, cons
 	return rc;
 }
 
+/* Of services -q shows ids whole, as docker's command does; of nodes and stacks as far as lists do.
+ */
 static int tasks_show(struct cli *c, const struct flags *f, const char *key, const struct strs *ids)
 {
+	bool whole =
+		flag_true(f, "no-trunc") || (flag_true(f, "quiet") && strcmp(key, "service") == 0);
 	struct list_task_view all = {0};
 	struct err e = ERR_INIT;
 	int status;
 
 	if (tasks_get(c, f, key, ids, &all, &e) < 0)
 		return cli_fail(c, &e);
-	if (all.list.n)
-		qsort(all.list.v, all.list.n, sizeof *all.list.v, by_slot);
-	status = tasks_print(c, f, &all);
+	status = tasks_print(c, f, &all, whole);
 	table_done(&list_task_view_table, &all);
 	return status;
 }

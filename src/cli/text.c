@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -201,4 +202,37 @@ char *id_short(const char *id, bool whole)
 int text_order(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The first digit that counts of the number at `*at`, which is moved past it; its length to `n`. */
+static const char *number_cut(const char **at, size_t *n)
+{
+	const char *start = *at + strspn(*at, "0");
+
+	*n = strspn(start, "0123456789");
+	*at = start + *n;
+	return start;
+}
+
+int text_natural(const char *a, const char *b)
+{
+	const char *x = a, *y = b;
+
+	while (*x && *y) {
+		size_t n, m;
+
+		if (isdigit((unsigned char)*x) && isdigit((unsigned char)*y)) {
+			const char *one = number_cut(&x, &n), *other = number_cut(&y, &m);
+			int rc = n != m ? (n > m) - (n < m) : strncmp(one, other, n);
+
+			if (rc)
+				return rc;
+		} else if (*x != *y) {
+			return (unsigned char)*x - (unsigned char)*y;
+		} else {
+			x++;
+			y++;
+		}
+	}
+	return *x || *y ? (unsigned char)*x - (unsigned char)*y : strcmp(a, b);
 }

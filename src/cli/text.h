@@ -31,6 +31,8 @@ void time_local_rfc(int64_t wall_ns, char ret[TEXT_SHORT]);
 char *text_cut(const char *text, size_t width);
 /* Of two `const char *` in an array, for qsort(). */
 int text_order(const void *a, const void *b);
+/* As strcmp(), but runs of digits are compared as numbers, zeros before them included. */
+int text_natural(const char *a, const char *b);
 /* Characters (not bytes) of a UTF-8 text. */
 size_t text_width(const char *text);
 /* An id without its "sha256:", cut to 12 characters unless `whole`. Free with free(). */

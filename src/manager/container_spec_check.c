@@ -197,6 +197,21 @@ static int hosts_check(const struct strs *hosts, struct err *e)
 	return 0;
 }
 
+/* What a resolver cannot be told: a container would start, and find no name. */
+static int dns_check(const struct dns_config *d, struct err *e)
+{
+	STRS_EACH (server, &d->nameservers) {
+		struct net_ip parsed;
+
+		if (net_ip_parse(server, &parsed) < 0)
+			return err_set(e, -EINVAL,
+				       "invalid ContainerSpec.DNSConfig.Nameservers: \"%.128s\" is "
+				       "not an IP address",
+				       server);
+	}
+	return 0;
+}
+
 static int placeholders_check_all(const struct container_spec *s, struct err *e)
 {
 	int rc = s->hostname ? placeholders_check(s->hostname, e) : 0;
@@ -228,7 +243,7 @@ static int values_check(const struct container_spec *s, struct err *e)
 	if (privileges_check(s->privileges, e) < 0 ||
 	    capabilities_check(&s->cap_add, "CapabilityAdd", e) < 0 ||
 	    capabilities_check(&s->cap_drop, "CapabilityDrop", e) < 0 || ulimits_check(s, e) < 0 ||
-	    hosts_check(&s->hosts, e) < 0)
+	    hosts_check(&s->hosts, e) < 0 || (s->dns && dns_check(s->dns, e) < 0))
 		return e->code;
 	return placeholders_check_all(s, e);
 }

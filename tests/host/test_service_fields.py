@@ -224,6 +224,7 @@ REFUSED = {
     "Isolation": ({"ContainerSpec": {"Isolation": "hyperv"}}, "Isolation"),
     "Dir": ({"ContainerSpec": {"Dir": "relative"}}, "relative"),
     "Hosts": ({"ContainerSpec": {"Hosts": ["only-a-name"]}}, "Hosts"),
+    "DNSConfig": ({"ContainerSpec": {"DNSConfig": {"Nameservers": ["dns"]}}}, "Nameservers"),
     "AppArmor": ({"ContainerSpec": {"Privileges": {"AppArmor": {"Mode": "so-so"}}}}, "AppArmor"),
     "Seccomp": ({"ContainerSpec": {"Privileges": {"Seccomp": {"Mode": "so-so"}}}}, "Seccomp"),
     "Seccomp.Profile": ({"ContainerSpec": {"Privileges": {"Seccomp": {

@@ -7,10 +7,11 @@ the list, so that a newer client's flags show up here.
 import copy
 import json
 import re
+import struct
 
 import pytest
 import test_cli
-from test_cli import SERVICE, SHOAL, needs_docker, plain, run, service
+from test_cli import NODE, SERVICE, SHOAL, needs_docker, node, plain, run, service, task
 
 pytestmark = [test_cli.pytestmark, needs_docker]
 daemon = test_cli.daemon
@@ -270,3 +271,55 @@ def test_a_stack_is_shown_with_its_variables(daemon, tmp_path):
                     "    deploy: {replicas: $N}\n")
     shown = run(SHOAL, daemon, "stack", "config", "--skip-interpolation", "-c", str(path)).stdout
     assert "${IMAGE:-x}" in shown and "replicas: $N" in shown and "$$1" in shown
+
+
+TASK_LISTS = [
+    ["service", "ps", "--no-resolve", "web2"], ["service", "ps", "-q", "web2"],
+    ["stack", "ps", "k"], ["stack", "ps", "-q", "k"], ["stack", "ps", "--no-resolve", "k"],
+    ["stack", "ps", "--no-trunc", "-q", "k"], ["node", "ps", NODE], ["node", "ps", "-q", NODE],
+    ["node", "ps", "--no-resolve", NODE],
+]
+
+
+@pytest.mark.parametrize("args", TASK_LISTS, ids=" ".join)
+def test_lists_of_tasks_are_dockers(daemon, monkeypatch, args):
+    """By name, with numbers as numbers: slot 2 before 10, and nodes' ids as docker orders them."""
+    ids = [x * 24 for x in ("042", "07oy", "9iax", "45jn")]
+    tasks = [task(f"t{i}" + "b" * 23, i, "running") for i in (10, 2)]
+    tasks += [{**task(f"g{i}" + "b" * 23, 0, "running"), "NodeID": found[:25]}
+              for i, found in enumerate(ids)]
+    monkeypatch.setitem(test_cli.ANSWERS, "GET /tasks", tasks)
+    for found in ids:
+        monkeypatch.setitem(test_cli.ANSWERS, f"GET /nodes/{found[:25]}",
+                            node(found[:25], "h" + found[:2], False))
+    theirs, ours = (run(program, daemon, *args) for program in ("docker", SHOAL))
+    assert theirs.returncode == 0, theirs.stderr
+    assert ours.stdout == theirs.stdout
+
+
+class LogHandler(test_cli.Handler):
+    LINE = ("com.docker.swarm.node.id=" + NODE + ",com.docker.swarm.service.id=" + SERVICE +
+            ",com.docker.swarm.task.id=" + "t1" + "a" * 23 + ",tag=x,zone=b hello there\n").encode()
+
+    def do_GET(self):  # noqa: N802
+        if "/logs" not in self.path:
+            self.answer()
+            return
+        frame = struct.pack(">BxxxI", 1, len(self.LINE)) + self.LINE
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(frame)))
+        self.end_headers()
+        self.wfile.write(frame)
+
+
+@pytest.mark.parametrize("flags", [[], ["--details"], ["--no-resolve"], ["--no-trunc"],
+                                   ["--no-task-ids"], ["--no-resolve", "--no-trunc"],
+                                   ["--details", "--no-task-ids"]], ids=" ".join)
+def test_lines_of_logs_are_dockers(daemon, monkeypatch, flags):
+    monkeypatch.setattr(daemon, "RequestHandlerClass", LogHandler)
+    found = task("t1" + "a" * 23, 7, "running")
+    monkeypatch.setitem(test_cli.ANSWERS, "GET /tasks/" + found["ID"], found)
+    theirs, ours = (run(program, daemon, "service", "logs", *flags, "web2")
+                    for program in ("docker", SHOAL))
+    assert theirs.stdout.endswith(" hello there\n"), theirs.stderr
+    assert ours.stdout == theirs.stdout
