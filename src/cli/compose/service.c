@@ -296,7 +296,7 @@ static const struct compose_key service_keys[] = {
 	NO("mem_swappiness", "services have no such bounds"),
 	NO("memswap_limit", "services have no such bounds"),
 	NO("models", "a cluster has no models"),
-	NO("network_mode", "use networks"),
+	NO("network_mode", "use networks; the node's own is an external one of the name host"),
 	NO("oom_kill_disable", "services have no such bounds"),
 	NO("pid", HOST_OWN),
 	NO("pids_limit", "use deploy.resources.limits.pids"),

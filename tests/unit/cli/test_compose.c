@@ -108,7 +108,8 @@ static void what_is_wrong_is_said_with_its_place(void **state)
 	refuses("services: {a: {}}", "the service a has no image");
 	refuses(A "    privileged: true\n", "c.yml:4:17: privileged is not supported");
 	refuses(A "    wrong: true\n", "c.yml:4:12: unknown key wrong");
-	refuses(A "    network_mode: host\n", "network_mode is not supported: use networks");
+	refuses(A "    network_mode: host\n",
+		"network_mode is not supported: use networks; the node's own is");
 	refuses(A "    tty: perhaps\n", "tty: perhaps is no boolean");
 	refuses(A "    ports: [\"127.0.0.1:80:80\"]\n", "leave the address out");
 	refuses(A "    ports: [\"0\"]\n", "0 is no port");

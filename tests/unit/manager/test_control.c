@@ -4,6 +4,8 @@
  */
 #include "unit/manager/control_rig.h"
 
+#include "manager/service_spec.h"
+
 static void a_service_is_stored_with_its_template(void **state)
 {
 	struct store *s = with_cluster();
@@ -381,6 +383,30 @@ static void networks_are_resolved_and_kept_while_used(void **state)
 	store_free(s);
 }
 
+#define OF_HOST(name, networks)                                                         \
+	"{\"Name\":\"" name "\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}," \
+	"\"Networks\":[" networks "]},\"Mode\":{\"Replicated\":{}}}"
+
+static void the_nodes_own_networks_are_named_as_they_are(void **state)
+{
+	struct store *s = with_cluster();
+	auto_free char *id = NULL, *web = NULL;
+
+	assert_ok(create(s, OF_HOST("web", "{\"Target\":\"host\"}"), &web), &last);
+	assert_string_equal(store_service(s, web)->spec.task.networks.v[0].target, "host");
+	assert_ok(service_spec_holds(s, &store_service(s, web)->spec, &last), &last);
+	assert_int_equal(
+		create(s, OF_HOST("b", "{\"Target\":\"host\"},{\"Target\":\"bridge\"}"), &id),
+		-EINVAL);
+	assert_non_null(strstr(last.msg, "host cannot be combined"));
+	assert_int_equal(
+		create(s, OF_HOST("b", "{\"Target\":\"bridge\",\"Aliases\":[\"x\"]}"), &id),
+		-EINVAL);
+	assert_non_null(strstr(last.msg, "alias"));
+	assert_int_equal(create(s, OF_HOST("b", "{\"Target\":\"none\"}"), &id), -ENOENT);
+	store_free(s);
+}
+
 static void ids_may_be_cut_short_while_they_are_clear(void **state)
 {
 	struct store *s = with_cluster();
@@ -709,6 +735,7 @@ int main(void)
 		TEST(bad_specs_say_what_is_wrong),
 		TEST(a_removed_service_frees_its_name_at_once),
 		TEST(networks_are_resolved_and_kept_while_used),
+		TEST(the_nodes_own_networks_are_named_as_they_are),
 		TEST(ids_may_be_cut_short_while_they_are_clear),
 		TEST(agents_speak_for_their_own_tasks_and_only_upwards),
 		TEST(an_evicted_task_is_over_when_its_agent_says_so),
