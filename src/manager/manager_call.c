@@ -271,11 +271,21 @@ static void catch_up_late(struct world_timer *t)
 	call_end(c, rc, &e);
 }
 
+static bool call_wait_again(struct manager_call *c);
+
 static void call_answered(void *arg, int status, const struct control_answer *answer,
 			  const struct err *e)
 {
 	struct manager_call *c = arg;
+	struct err lost = ERR_INIT;
 
+	if (c->reading && (status == -EINPROGRESS || status == -EHOSTUNREACH)) {
+		if (call_wait_again(c))
+			return;
+		e = &lost;
+		status = err_set(&lost, -EHOSTUNREACH,
+				 "the leader was lost before it had answered: try again");
+	}
 	if (status < 0 || answer->version <= store_version(manager_store(c->manager))) {
 		if (status == 0)
 			table_copy(&control_answer_table, &c->answer, answer);
@@ -337,11 +347,50 @@ static int call_wait(struct manager_call *c, const struct control_request *r, in
 	if (m->calls_waiting >= LIMIT_PROPOSALS)
 		return err_set(e, -EAGAIN, "too many requests wait for the leader: try again");
 	c->state = CALL_CONNECT;
-	c->request = table_dup(&control_request_table, r);
+	if (!c->request)
+		c->request = table_dup(&control_request_table, r);
 	c->timer.fire = connect_late;
 	m->calls_waiting++;
 	world_timer_start(m->config.world, &c->timer, CONNECT_MS);
 	return 0;
+}
+
+static void call_read(struct proposer_read *read, int status, const struct err *e)
+{
+	struct manager_call *c = container_of(read, struct manager_call, read);
+	struct err lost = ERR_INIT;
+
+	c->answer.version = store_version(manager_store(c->manager));
+	if (status == -EINPROGRESS) { /* "outcome unknown" is for writes */
+		e = &lost;
+		status = err_set(&lost, -EHOSTUNREACH,
+				 "this manager stopped leading before it was sure: try again");
+	}
+	call_end(c, status, e);
+}
+
+/* Also one that waited for a leader, which this manager has become meanwhile. */
+static int call_barrier(struct manager_call *c, struct err *e)
+{
+	c->state = CALL_READ;
+	c->read = (struct proposer_read){.done = call_read};
+	return replica_barrier(c->manager->replica, &c->read, e);
+}
+
+/* A read has no outcome to be unsure of: whoever leads next is asked. */
+static bool call_wait_again(struct manager_call *c)
+{
+	const struct control_request nothing = {.op = CONTROL_BARRIER};
+	struct err e = ERR_INIT;
+
+	if (c->manager->closing || !c->done)
+		return false;
+	if (raft_node_is_leader(replica_raft(c->manager->replica))) {
+		c->entering = true;
+		(void)call_entered(c, call_barrier(c, &e), &e);
+		return true;
+	}
+	return call_wait(c, &nothing, -EHOSTUNREACH, &e) == 0;
 }
 
 /* To the queue here, or to the leader; it may have been answered when this returns. */
@@ -353,6 +402,8 @@ static int call_route(struct manager_call *c, const struct control_request *r, s
 	if (m->closing)
 		return err_set(e, -ECANCELED, "this manager stops");
 	if (raft_node_is_leader(replica_raft(m->replica))) {
+		if (c->reading)
+			return call_barrier(c, e);
 		rc = call_is_about_me(m, r, e);
 		if (rc == 0)
 			rc = call_yield(c, r, e);
@@ -419,29 +470,12 @@ struct manager_call *manager_control(struct manager *m, const struct control_req
 	return call_entered(c, rc, &e);
 }
 
-static void call_read(struct proposer_read *read, int status, const struct err *e)
-{
-	struct manager_call *c = container_of(read, struct manager_call, read);
-
-	c->answer.version = store_version(manager_store(c->manager));
-	call_end(c, status, e);
-}
-
 /* A follower asks the leader to change nothing: the answer's version is what it waits for. */
 struct manager_call *manager_read_barrier(struct manager *m, control_done done, void *arg)
 {
-	struct control_request nothing = {.op = CONTROL_BARRIER};
-	struct manager_call *c;
-	struct err e = ERR_INIT;
-	int rc;
+	const struct control_request nothing = {.op = CONTROL_BARRIER};
 
-	if (m->closing || !raft_node_is_leader(replica_raft(m->replica)))
-		return manager_control(m, &nothing, done, arg);
-	c = call_new(m, done, arg);
-	c->state = CALL_READ;
-	c->read = (struct proposer_read){.done = call_read};
-	rc = replica_barrier(m->replica, &c->read, &e);
-	return call_entered(c, rc, &e);
+	return manager_control(m, &nothing, done, arg);
 }
 
 void manager_cancel(struct manager_call *c)
@@ -486,10 +520,7 @@ void manager_serve(struct manager *m, struct forward_in *in, const struct contro
 			       NULL, &e);
 		return;
 	}
-	if (r->op == CONTROL_BARRIER)
-		(void)manager_read_barrier(m, served, in);
-	else
-		(void)manager_control(m, r, served, in);
+	(void)manager_control(m, r, served, in);
 }
 
 void manager_calls_fail(struct manager *m)

@@ -472,6 +472,40 @@ static void test_cancel(void **state)
 	rig_done(r);
 }
 
+/*
+ * The leader goes while consistent reads are asked for: those that wait for a connection to it are
+ * answered by whoever leads then, also when that is the manager that was asked.
+ */
+static void test_reads_while_a_leader_goes(void **state)
+{
+	struct rig *r = rig_three();
+	struct asked reads[2][400] = {0};
+	size_t n = 0, taken = 0;
+
+	(void)state;
+	assert_ptr_equal(rig_leader(r), &r->hosts[0]);
+	for (size_t i = 1; i < 3; i++)
+		RIG_UNTIL(r, manager_leader(r->hosts[i].manager));
+	host_cut(&r->hosts[0]);
+	while (!rig_leader(r) && n < ARRAY_LEN(reads[0])) {
+		for (size_t i = 0; i < 2; i++)
+			(void)manager_read_barrier(r->hosts[1 + i].manager, asked_done,
+						   &reads[i][n]);
+		n++;
+		RIG_RUN_MS(r, 5);
+	}
+	for (size_t i = 0; i < 2 * n; i++) {
+		struct asked *a = &reads[i % 2][i / 2];
+
+		RIG_UNTIL(r, a->done);
+		if (a->status != 0 && a->status != -EHOSTUNREACH)
+			fail_msg("read %zu: %d: %s", i, a->status, a->e.msg);
+		taken += a->status == 0;
+	}
+	assert_true(taken > 0);
+	rig_done(r);
+}
+
 /* A pool that does nothing for a while. */
 static struct {
 	struct world real;
@@ -628,14 +662,23 @@ static void test_secrets_go_where_tasks_are(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_followers_serve), TEST(test_secrets_go_where_tasks_are),
-		TEST(test_leader_lost),     TEST(test_leader_stops),
-		TEST(test_quorum_lost),     TEST(test_restart_all),
-		TEST(test_manager_removed), TEST(test_absent_manager),
-		TEST(test_snapshot),        TEST(test_newcomer_leads),
-		TEST(test_cancel),          TEST(test_leader_removed),
-		TEST(test_managers_leave),  TEST(test_leave_alone),
-		TEST(test_leader_doubted),  TEST(test_reads_of_a_laggard),
+		TEST(test_followers_serve),
+		TEST(test_secrets_go_where_tasks_are),
+		TEST(test_leader_lost),
+		TEST(test_leader_stops),
+		TEST(test_quorum_lost),
+		TEST(test_restart_all),
+		TEST(test_manager_removed),
+		TEST(test_absent_manager),
+		TEST(test_snapshot),
+		TEST(test_newcomer_leads),
+		TEST(test_cancel),
+		TEST(test_leader_removed),
+		TEST(test_managers_leave),
+		TEST(test_leave_alone),
+		TEST(test_leader_doubted),
+		TEST(test_reads_of_a_laggard),
+		TEST(test_reads_while_a_leader_goes),
 	};
 	int failed;
 
