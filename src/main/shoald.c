@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "main/daemon.h"
+#include "runtime/container/self.h"
 
 #define POOL_THREADS "32" /* blocking work: untar, mounts, shims being made */
 #define HELP_MAX 16384
@@ -24,6 +25,7 @@ static void settle_process(const struct daemon_options *o)
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)sigaction(ignored[i], &ignore, NULL);
 	umask(022);
+	self_files_raise();
 	/* Before the first job: the pool is made then. */
 	(void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
 }

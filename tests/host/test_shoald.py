@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -44,7 +45,8 @@ class Daemon:
         assert r.returncode == 1
         return r.stderr
 
-    def start(self, *flags):
+    def start(self, *flags, files=None):
+        """`files`: the soft and hard limit of descriptors that the daemon is given."""
         path = self.dir / "notify"
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
@@ -53,7 +55,8 @@ class Daemon:
             self.process = subprocess.Popen(
                 self.command("--bridge", "none", "--cgroup-parent", f"/{CGROUP}",
                              *flags),
-                env={**os.environ, "NOTIFY_SOCKET": str(path)}, stderr=subprocess.DEVNULL)
+                env={**os.environ, "NOTIFY_SOCKET": str(path)}, stderr=subprocess.DEVNULL,
+                preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)))
             assert b"READY=1" in notify.recv(4096)
 
     def get(self, path):
@@ -147,3 +150,69 @@ def test_help_and_version(daemon):
         assert flag in out
     out = subprocess.run([SHOALD, "--version"], capture_output=True, text=True, check=True).stdout
     assert out.startswith("shoald ")
+
+
+def limits_of(pid):
+    """(soft, hard) of the descriptors of a process."""
+    for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines():
+        if line.startswith("Max open files"):
+            return tuple(int(n) for n in line.split()[3:5])
+    raise AssertionError(f"{pid}: no limit")
+
+
+def post(daemon, path, body=None):
+    c = Connection(daemon.socket)
+    c.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    r = c.getresponse()
+    text = r.read()
+    assert r.status < 300, text
+    return json.loads(text) if text else None
+
+
+def run_to_end(daemon, **more):
+    """What the container writes in its one line of log."""
+    made = post(daemon, "/containers/create", {
+        "Image": "limits:1", "Cmd": ["sh", "-c", "echo $(ulimit -Sn) $(ulimit -Hn)"],
+        "HostConfig": {"NetworkMode": "none", **more}})["Id"]
+    post(daemon, f"/containers/{made}/start")
+    assert post(daemon, f"/containers/{made}/wait")["StatusCode"] == 0
+    status, log = daemon.get(f"/containers/{made}/logs?stdout=1")
+    assert status == 200
+    return log[8:].decode().split() # without the head of the frame
+
+
+def test_descriptors_are_the_daemons_and_not_the_containers(daemon, tmp_path):
+    """It takes all that it may; what it starts has what was set, unless it asks for other limits."""
+    tar = tmp_path / "image.tar"
+    subprocess.run([str(BUILD.parent / "deploy/mkimage"), "limits:1", str(tar)], check=True,
+                   stdin=subprocess.DEVNULL)
+    daemon.start(files=(72, 4096))
+    assert limits_of(daemon.process.pid) == (4096, 4096)
+    held = []
+    for _ in range(200): # more than it was given
+        held.append(Connection(daemon.socket))
+        held[-1].request("GET", "/_ping")
+        assert held[-1].getresponse().read() == b"OK"
+    c = Connection(daemon.socket)
+    c.request("POST", "/images/load", tar.read_bytes(), {"Content-Type": "application/x-tar"})
+    assert c.getresponse().status == 200
+    assert run_to_end(daemon) == ["72", "4096"]
+    assert run_to_end(daemon, Ulimits=[{"Name": "nofile", "Soft": 99, "Hard": 123}]) == ["99", "123"]
+    made = post(daemon, "/containers/create", {"Image": "limits:1", "Cmd": ["sleep", "1000"],
+                                               "HostConfig": {"NetworkMode": "none"}})["Id"]
+    post(daemon, f"/containers/{made}/start")
+    pid = json.loads(daemon.get(f"/containers/{made}/json")[1])["State"]["Pid"]
+    shim = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert limits_of(pid) == limits_of(shim) == (72, 4096)
+    ran = post(daemon, f"/containers/{made}/exec", {
+        "AttachStdout": True, "Cmd": ["sh", "-c", "echo $(ulimit -Sn) $(ulimit -Hn)"]})["Id"]
+    c = Connection(daemon.socket)
+    c.request("POST", f"/exec/{ran}/start", json.dumps({"Detach": False}),
+              {"Content-Type": "application/json"})
+    assert c.getresponse().read()[8:].decode().split() == ["72", "4096"]
+    for c in held:
+        c.close()
+    c = Connection(daemon.socket)
+    c.request("DELETE", f"/containers/{made}?force=1")
+    assert c.getresponse().status == 204
+    assert daemon.stop() == 0

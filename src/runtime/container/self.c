@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -109,4 +111,50 @@ void self_show(void)
 {
 	memcpy(words.at, words.kept, words.n);
 	free(TAKE_PTR(words.kept));
+}
+
+/* Descriptors */
+
+#define FILES_NAME "SHOAL_SOFT_NOFILE"
+
+static struct {
+	bool raised;
+	rlim_t soft; /* as it was set for us */
+} files;
+
+void self_files_raise(void)
+{
+	struct rlimit limit;
+
+	if (files.raised || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur == limit.rlim_max)
+		return;
+	files.soft = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	files.raised = setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+void self_files_given(char ret[SELF_FILES_TEXT])
+{
+	ret[0] = '\0';
+	if (files.raised)
+		(void)snprintf(ret, SELF_FILES_TEXT, FILES_NAME "=%llu",
+			       (unsigned long long)files.soft);
+}
+
+void self_files_restore(void)
+{
+	const char *text = getenv(FILES_NAME);
+	unsigned long long soft;
+	struct rlimit limit;
+	char *end;
+
+	if (!text || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	errno = 0;
+	soft = strtoull(text, &end, 10);
+	if (errno || end == text || *end || soft > limit.rlim_max)
+		return;
+	limit.rlim_cur = soft;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }

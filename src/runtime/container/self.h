@@ -25,3 +25,15 @@ int self_protect(char **argv, struct err *e);
 void self_words(char **argv);
 bool self_hide(void);
 void self_show(void);
+
+/*
+ * A daemon of thousands of connections takes as many descriptors as it may have; what it starts
+ * gets the soft limit that was set for it, as programs that know select() alone depend on it, and
+ * those that close every descriptor up to the limit. self_files_raise() remembers what was set, and
+ * self_files_given() writes it as a line of the environment ("" when nothing was raised) by which
+ * the program that is spawned sets it back first of all, by self_files_restore().
+ */
+#define SELF_FILES_TEXT 48
+void self_files_raise(void);
+void self_files_given(char ret[SELF_FILES_TEXT]);
+void self_files_restore(void);

@@ -326,6 +326,7 @@ int shim_main(int argc, char **argv)
 		dprintf(STDERR_FILENO, "usage: shoal-shim RUNTIME-DIRECTORY [FD [LOCK [PIDFD]]]\n");
 		return 2;
 	}
+	self_files_restore();
 	shim_init(&s);
 	self_words(argv);
 	s.target = given.target;

@@ -24,6 +24,7 @@
 #include "runtime/container/cgroup.h"
 #include "runtime/container/mount.h"
 #include "runtime/container/path.h"
+#include "runtime/container/self.h"
 #include "runtime/container/shim_client.h"
 #include "runtime/container/spec.h"
 
@@ -51,13 +52,17 @@ static int spawn(int binary_fd, const char *dir, int channel, int lock, int targ
 	char path[64], number[ARRAY_LEN(given)][16];
 	char *argv[] = {(char *)"shoal-shim",          (char *)dir, number[0], number[1],
 			target < 0 ? NULL : number[2], NULL};
-	char *envp[] = {NULL};
+	char files[SELF_FILES_TEXT];
+	char *envp[] = {files, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	int rc;
 
 	path_fd_text(binary_fd, path);
+	self_files_given(files);
+	if (!*files)
+		envp[0] = NULL;
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
