@@ -64,7 +64,10 @@ static inline void fake_assign(void *arg, const struct session_assign *a)
 				has_network = has_network ||
 					      strcmp(n->o.id, t->networks.v[0].network) == 0;
 			assert_true(has_network);
-			assert_true(h->n_tasks < ARRAY_LEN(h->tasks));
+			if (h->n_tasks == h->tasks_cap) {
+				h->tasks_cap = MAX_OF(h->tasks_cap * 2, (size_t)64);
+				h->tasks = xreallocarray(h->tasks, h->tasks_cap, sizeof *h->tasks);
+			}
 			f = &h->tasks[h->n_tasks++];
 			*f = (struct fake_task){.state = TASK_ASSIGNED};
 			(void)snprintf(f->id, sizeof f->id, "%s", t->o.id);
@@ -411,6 +414,7 @@ static inline void rig_done(struct rig *r)
 		strs_done(&h->secrets);
 		table_done(&data_request_table, &h->data);
 		table_done(&session_measure_table, &h->measure);
+		free(h->tasks);
 		tls_identity_unref(h->identity);
 		pkey_unref(h->key);
 	}

@@ -56,8 +56,8 @@ struct host {
 	unsigned connects, completes;
 	int refused; /* why it was not let in last */
 	struct session_manager known[RIG_HOSTS];
-	struct fake_task tasks[512];
-	size_t n_tasks;
+	struct fake_task *tasks;
+	size_t n_tasks, tasks_cap;
 	/* Of the one network that tests use */
 	uint64_t net_version;
 	struct strs peers; /* tasks */

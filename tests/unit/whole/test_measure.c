@@ -133,11 +133,39 @@ static void what_followers_hear_reaches_the_leader(void **state)
 	rig_done(r);
 }
 
+/*
+ * One task more than a report may have, all on one node: it is told of as many as the bound says,
+ * and what it says of more reaches the leader in two requests.
+ */
+static void reports_are_bounded(void **state)
+{
+	struct rig *r = rig_new();
+	struct host *m = &r->hosts[0], *w = rig_worker(r, 1);
+	struct strs all = {0};
+	struct asked a;
+
+	(void)state;
+	_Static_assert(LIMIT_AUTOSCALE_LOADS == 10000, "the number in the service below");
+	a = create_json(m, SCALED("many", "10002", "10001"));
+	assert_ok(a.status, &a.e);
+	RIG_UNTIL(r, tasks_running(m, "many", NULL) == LIMIT_AUTOSCALE_LOADS + 1);
+	RIG_UNTIL(r, measured_tasks(w) >= LIMIT_AUTOSCALE_LOADS);
+	assert_int_equal(measured_tasks(w), LIMIT_AUTOSCALE_LOADS);
+	for (size_t i = 0; i < w->n_tasks; i++)
+		strs_add(&all, w->tasks[i].id);
+	assert_int_equal(all.n, LIMIT_AUTOSCALE_LOADS + 1);
+	report(w, &all, 1000000000, 3000);
+	strs_done(&all);
+	RIG_UNTIL(r, replicas(m, "many") == LIMIT_AUTOSCALE_LOADS + 2);
+	rig_done(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(agents_are_told_of_what_is_scaled_alone),
 		TEST(what_followers_hear_reaches_the_leader),
+		TEST(reports_are_bounded),
 	};
 	int failed;
 

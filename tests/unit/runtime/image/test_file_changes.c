@@ -243,6 +243,58 @@ static void depth_and_length_are_bounded(void **state)
 	box_done();
 }
 
+/* Files `from` to `to` below twenty folders, whose paths have 3,999 characters each, about. */
+static void put_deep(int deep, size_t from, size_t to)
+{
+	char name[32];
+
+	for (size_t i = from; i < to; i++) {
+		(void)snprintf(name, sizeof name, "%08zu", i);
+		assert_int_equal(mknodat(deep, name, S_IFREG | 0644, 0), 0);
+	}
+}
+
+/* The bound of a daemon, in its own figure: what is looked at is more than an answer may say. */
+static void names_are_bounded_in_all(void **state)
+{
+	char name[200], path[20 * sizeof name];
+	auto_close int deep = -1;
+	struct buf all = BUF_INIT(LIMIT_CHANGES_TEXT);
+	struct err e = ERR_INIT;
+	size_t each, most;
+
+	WANT_ROOT();
+	memset(name, 'n', sizeof name);
+	name[sizeof name - 1] = '\0';
+	box_init();
+	nest(19, name);
+	path[0] = '\0';
+	for (int i = 0; i < 19; i++)
+		(void)snprintf(path + strlen(path), sizeof path - strlen(path), "%s%s",
+			       i ? "/" : "", name);
+	deep = openat(box.upper, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(deep >= 0);
+	put_deep(deep, 0, 2);
+	assert_ok(snapshot_changes(box.store, C1, made, 1u << 17, &all, &e), &e);
+	each = all.len;
+	put_deep(deep, 2, 3);
+	buf_reset(&all);
+	assert_ok(snapshot_changes(box.store, C1, made, 1u << 17, &all, &e), &e);
+	each = all.len - each;
+	assert_in_range(each, 19 * sizeof name, 19 * sizeof name + 32);
+	most = 3 + (LIMIT_CHANGES_TEXT - all.len) / each;
+	put_deep(deep, 3, most);
+	buf_reset(&all);
+	assert_ok(snapshot_changes(box.store, C1, made, 1u << 17, &all, &e), &e);
+	assert_in_range(all.len, LIMIT_CHANGES_TEXT - each, LIMIT_CHANGES_TEXT);
+	put_deep(deep, most, most + 1);
+	buf_reset(&all);
+	assert_int_equal(snapshot_changes(box.store, C1, made, 1u << 17, &all, &e), -E2BIG);
+	assert_non_null(strstr(e.msg, "more than 134217728 bytes"));
+	buf_done(&all);
+	box_done();
+}
+
 static void files_are_bounded(void **state)
 {
 	struct err e;
@@ -286,6 +338,7 @@ int main(void)
 		TEST(what_was_made_to_be_mounted_on),
 		TEST(links_are_not_followed),
 		TEST(depth_and_length_are_bounded),
+		TEST(names_are_bounded_in_all),
 		TEST(files_are_bounded),
 		TEST(a_container_that_is_not_there),
 	};
