@@ -135,6 +135,14 @@ static void acts(void **state)
 		 "{\"Titles\":[\"PID\",\"CMD\"],\"Processes\":[[\"42\",\"sh -c "
 		 "\\\"x\\\"\"],[\"43\"");
 	assert_string_equal(E.asked, "top web -o pid");
+	for (size_t more = 0; more < 2; more++) {
+		auto_buf ask = BUF_INIT(2 * LIMIT_PS_ARGS);
+
+		buf_adds(&ask, "GET /containers/web/top?ps_args=");
+		for (size_t i = 0; i < LIMIT_PS_ARGS + more; i++)
+			buf_addc(&ask, 'x');
+		rig_want(buf_text(&ask), more ? 400 : 200, more ? "longer than 1024" : "");
+	}
 	rig_want("GET /containers/web/changes", 200,
 		 "[{\"Path\":\"/etc\",\"Kind\":0},{\"Path\":\"/etc/\357\277\275\\\"new\","
 		 "\"Kind\":1},{\"Path\":\"/gone\",\"Kind\":2}]\n");
