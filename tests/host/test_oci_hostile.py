@@ -69,6 +69,16 @@ def test_nothing_is_known_of_a_container(oci, rootfs):
     assert is_gone(pid)
 
 
+def test_an_id_of_the_greatest_length(oci, rootfs):
+    """LIMIT_OCI_ID: it is a folder's name, and a control group's."""
+    _, path = oci.bundle(["/bin/true"], rootfs)
+    ident = "i" * 255
+    oci.call("run", "--bundle", path, ident)
+    assert not left(oci, ident)
+    r = oci.call("run", "--bundle", path, ident + "i", check=False)
+    assert one_line(r) and "1 to 255" in r.err
+
+
 def test_too_few_descriptors(oci, rootfs):
     """Whichever step it is that gets none."""
     codes = set()

@@ -326,6 +326,21 @@ static void host_and_none_have_no_endpoints(void **state)
 	rig_free(e);
 }
 
+static void names_are_bounded(void **state)
+{
+	struct network_spec spec = {.name = xmalloc(LIMIT_NETWORK_NAME + 2)};
+	struct err e = ERR_INIT;
+
+	memset(spec.name, 'n', LIMIT_NETWORK_NAME + 1);
+	spec.name[LIMIT_NETWORK_NAME] = '\0';
+	assert_ok(network_spec_check(&spec, &e), &e);
+	spec.name[LIMIT_NETWORK_NAME] = 'n';
+	spec.name[LIMIT_NETWORK_NAME + 1] = '\0';
+	assert_int_equal(network_spec_check(&spec, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "at most 128 characters"));
+	free(spec.name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +352,7 @@ int main(void)
 		TEST(endpoints_end_with_the_host),
 		TEST(networks_chosen_do_not_overlap),
 		TEST(host_and_none_have_no_endpoints),
+		TEST(names_are_bounded),
 	};
 	int rc;
 

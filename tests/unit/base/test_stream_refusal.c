@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
+#include "base/stream_hello.h"
 #include "base/stream_impl.h"
 
 static int64_t clock_ahead_ns;
@@ -239,6 +240,32 @@ static void hellos_are_checked(void **state)
 	RIG_UNTIL(r, a.opened);
 	assert_int_equal(a.peer.version, STREAM_VERSION_MAX);
 	rig_done(r);
+}
+
+/* Neither said nor believed at more length. */
+static void reasons_are_bounded(void **state)
+{
+	char text[2 * LIMIT_STREAM_REASON];
+	struct frame_view view = {.type = FRAME_BYE};
+	struct err e = ERR_INIT;
+	struct frame *f;
+
+	memset(text, 'r', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	f = bye_write(-EPERM, text);
+	view.payload = f->payload;
+	view.len = 4 + LIMIT_STREAM_REASON;
+	assert_int_equal(f->len, view.len);
+	bye_read(&view, &e);
+	assert_int_equal(e.code, -EPERM);
+	assert_int_equal(strlen(e.msg), LIMIT_STREAM_REASON);
+	frame_unref(f);
+	memset(text, 0, 4);
+	view.payload = (const uint8_t *)text;
+	view.len = sizeof text - 1;
+	bye_read(&view, &e);
+	assert_int_equal(strspn(e.msg, "r"), LIMIT_STREAM_REASON);
+	assert_int_equal(strlen(e.msg), LIMIT_STREAM_REASON);
 }
 
 static void tls_12_is_too_old(void **state)
@@ -570,6 +597,7 @@ int main(void)
 		TEST(open_streams_end_with_their_certificate),
 		TEST(names_must_fit),
 		TEST(hellos_are_checked),
+		TEST(reasons_are_bounded),
 		TEST(tls_12_is_too_old),
 		TEST(joining_needs_only_the_digest),
 		TEST(a_wrong_digest_hears_nothing_of_us),

@@ -44,6 +44,7 @@ static enum dns_outcome lookup(void *arg, const char *name, uint16_t type, const
 {
 	struct site *s = arg;
 	struct net_ip found = {AF_INET, {10, 0, 0, 2}};
+	unsigned n = 0;
 
 	s->lookups++;
 	if (type == DNS_PTR) {
@@ -67,7 +68,11 @@ static enum dns_outcome lookup(void *arg, const char *name, uint16_t type, const
 		dns_records_add(ret, &six);
 		return DNS_FOUND;
 	}
-	for (unsigned i = 0; strcmp(name, "many") == 0 && i < MANY; i++) {
+	if (strcmp(name, "many") == 0)
+		n = MANY;
+	else if (strcmp(name, "more") == 0)
+		n = LIMIT_DNS_RECORDS + 100;
+	for (unsigned i = 0; i < n; i++) {
 		found.b[2] = (uint8_t)(i >> 8);
 		found.b[3] = (uint8_t)i;
 		dns_records_add(ret, &found);

@@ -249,7 +249,7 @@ static void what_does_not_fit_comes_by_tcp(void **state)
 	struct site *s = site_new();
 	auto_close int fd = tcp_client(s);
 	struct reply *r = xmalloc(sizeof(*r));
-	uint8_t q[512];
+	uint8_t q[512], more[512];
 	size_t n = make_query(q, 5, "many", DNS_A, 0);
 
 	ask(s, "many", DNS_A, 0, r);
@@ -262,6 +262,11 @@ static void what_does_not_fit_comes_by_tcp(void **state)
 	tcp_receive(s, fd, r);
 	assert_false(r->p[2] & 2);
 	assert_int_equal(answers_of(r), MANY);
+	/* Of more than an answer may have it is the first. */
+	tcp_send(fd, more, make_query(more, 6, "more", DNS_A, 0));
+	tcp_receive(s, fd, r);
+	assert_false(r->p[2] & 2);
+	assert_int_equal(answers_of(r), LIMIT_DNS_RECORDS);
 	/* Two questions at once and byte by byte. */
 	tcp_send(fd, q, n);
 	tcp_send(fd, q, n);
