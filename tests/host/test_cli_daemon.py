@@ -67,9 +67,7 @@ def daemon(tmp_path_factory):
     try:
         daemon.start()
         yield daemon
-        # It has left the swarm and has no containers any more: it leaves no namespace of a network either.
         assert daemon.stop() == 0
-        assert daemon.mounts() == []
     finally:
         daemon.end()
 
