@@ -3,6 +3,7 @@
  * service_spec.h.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/service_spec.h"
@@ -150,6 +151,20 @@ static int tmpfs_option(const char *key, const char *value, struct mount *m, str
 	return 0;
 }
 
+/* A folder named from here on ("./data") is one of this host: the daemon takes whole paths alone.
+ */
+static void source_set(struct mount *m, const char *value)
+{
+	bool relative = strcmp(value, ".") == 0 || strncmp(value, "./", 2) == 0;
+	auto_free char *cwd = relative ? getcwd(NULL, 0) : NULL;
+	auto_free char *path = NULL;
+
+	if (cwd)
+		value += value[1] ? 2 : 1;
+	path = cwd && *value ? xasprintf("%s/%s", cwd, value) : NULL;
+	str_set(&m->source, path ? path : cwd ? cwd : value);
+}
+
 static int mount_option(const char *key, const char *value, void *data, struct err *e)
 {
 	struct mount *m = data;
@@ -165,7 +180,9 @@ static int mount_option(const char *key, const char *value, void *data, struct e
 	if (strcmp(key, "type") == 0)
 		str_set(&m->type, value);
 	else if (is_one_of(key, "source", "src", "src"))
-		str_set(&m->source, value);
+		source_set(m, value);
+	else if (strcmp(key, "consistency") == 0)
+		str_set(&m->consistency, value);
 	else if (is_one_of(key, "target", "dst", "destination"))
 		str_set(&m->target, value);
 	else if (strncmp(key, "bind-", 5) == 0)
@@ -241,7 +258,7 @@ static int file_option(const char *key, const char *value, void *data, struct er
 	} else if (strcmp(key, "gid") == 0) {
 		str_set(&w->file->gid, value);
 	} else if (strcmp(key, "mode") == 0) {
-		w->file->mode = (uint32_t)strtoul(value, &end, 8);
+		w->file->mode = (uint32_t)strtoul(value, &end, 0); /* "0400", as docker reads it */
 		if (end == value || *end || w->file->mode > 07777)
 			return err_set(e, -EINVAL, "invalid mode specified: %s", value);
 	} else {
@@ -316,14 +333,14 @@ static int port_range(const char *text, uint32_t *first, uint32_t *last)
 	return *first <= *last ? 0 : -EINVAL;
 }
 
-/* "8080:80/udp", "80" or "8080-8082:80-82". */
+/* "8080:80/udp", "80", "8080-8082:80-82", or "8080-8082:80" for three that lead to one. */
 static int port_short(const char *text, struct endpoint_spec *ret)
 {
 	auto_free char *copy = xstrdup(text);
 	char *slash = strchr(copy, '/');
 	char *colon = strchr(copy, ':');
 	enum port_protocol protocol = 0;
-	uint32_t p1 = 0, p2, t1, t2;
+	uint32_t p1 = 0, p2 = 0, t1, t2, n;
 
 	if (slash)
 		*slash = 0;
@@ -332,12 +349,16 @@ static int port_short(const char *text, struct endpoint_spec *ret)
 	if (slash && port_protocol_parse(slash + 1, &protocol) < 0)
 		return -EINVAL;
 	if (port_range(colon ? colon + 1 : copy, &t1, &t2) < 0 ||
-	    (colon && port_range(copy, &p1, &p2) < 0) || (colon && p2 - p1 != t2 - t1))
+	    (colon && port_range(copy, &p1, &p2) < 0) || !t1)
 		return -EINVAL;
-	for (uint32_t i = 0; t1 && i <= t2 - t1; i++)
-		*LIST_ADD(&ret->ports) = (struct port_config){
-			.protocol = protocol, .target = t1 + i, .published = colon ? p1 + i : 0};
-	return t1 ? 0 : -EINVAL;
+	n = 1 + (t1 == t2 ? p2 - p1 : t2 - t1);
+	if (colon && p2 - p1 + 1 != n)
+		return -EINVAL;
+	for (uint32_t i = 0; i < n; i++)
+		*LIST_ADD(&ret->ports) = (struct port_config){.protocol = protocol,
+							      .target = t1 == t2 ? t1 : t1 + i,
+							      .published = colon ? p1 + i : 0};
+	return 0;
 }
 
 int port_parse(const char *text, struct endpoint_spec *ret, struct err *e)

@@ -207,6 +207,9 @@ CREATES = {
     "publish-sctp": ["-p", "1:1/sctp"],
     "mounts": ["--mount", "src=v,dst=/v,volume-nocopy", "--mount",
                "type=bind,src=/a,dst=/b,bind-propagation=rslave,bind-recursive=disabled"],
+    "mount_here": ["--mount", "type=bind,src=./rel/x,dst=/b", "--mount", "type=bind,src=.,dst=/c"],
+    "mount_consistency": ["--mount", "type=bind,src=/a,dst=/b,consistency=delegated"],
+    "publish_to_one": ["-p", "8080-8082:80"],
     "generic": ["--generic-resource", "GPU=2", "--generic-resource", "SSD=1"],
 }
 

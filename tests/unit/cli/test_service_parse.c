@@ -38,11 +38,23 @@ static void files_say_all_of_it(void **state)
 	table_done(&file_target_table, &file);
 }
 
+/* Docker's command reads it as Go reads numbers. */
+static void a_mode_without_a_zero_is_decimal(void **state)
+{
+	struct file_target file = {0};
+	auto_free char *name = NULL;
+	struct err e = ERR_INIT;
+
+	assert_ok(file_parse("src=key,mode=256", &name, &file, &e), &e);
+	assert_int_equal(file.mode, 0400);
+	table_done(&file_target_table, &file);
+}
+
 static void bad_files_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"target=a",        "source=a,what=b",     "source=a,mode", "source=a,mode=",
-		"source=a,mode=8", "source=a,mode=10000", "source=a,alone"};
+		"target=a",         "source=a,what=b",      "source=a,mode", "source=a,mode=",
+		"source=a,mode=08", "source=a,mode=010000", "source=a,alone"};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct file_target file = {0};
@@ -100,8 +112,11 @@ static void bad_mounts_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(mounts_say_all_of_it),        TEST(bad_mounts_are_refused),
-		TEST(files_have_dockers_defaults), TEST(files_say_all_of_it),
+		TEST(mounts_say_all_of_it),
+		TEST(bad_mounts_are_refused),
+		TEST(files_have_dockers_defaults),
+		TEST(files_say_all_of_it),
+		TEST(a_mode_without_a_zero_is_decimal),
 		TEST(bad_files_are_refused),
 	};
 
