@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "agent/engine_impl.h"
-#include "base/crypto.h"
 #include "base/file.h"
+#include "base/secret_memory.h"
 #include "runtime/container/memory_mount.h"
 
 static int write_file(const char *dir, const char *name, const struct buf *b, struct err *e)
@@ -70,7 +70,7 @@ void engine_files_free(struct engine_files *f)
 	if (!f)
 		return;
 	LIST_EACH (file, &f->list) {
-		secret_free(file->data, MAX_OF(file->n, (size_t)1));
+		secret_free(file->data, file->n);
 		free(file->target);
 	}
 	free(f->list.v);

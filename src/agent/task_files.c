@@ -7,9 +7,9 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/secret_memory.h"
 
 #define WORD_MAX 40 /* characters of what a template asks for, in messages */
 
@@ -172,8 +172,7 @@ static int content_expand(const struct making *m, const struct vault_item *item,
 	(void)buf_reserve(&out, LIMIT_FILE_EXPANDED); /* it must not leave copies behind */
 	rc = text_expand(m, item, &out, e);
 	if (rc == 0) {
-		f->data = secret_new(MAX_OF(out.len, (size_t)1));
-		memcpy(f->data, out.p, out.len);
+		f->data = secret_copy(out.p, out.len);
 		f->n = out.len;
 	}
 	if (out.p)
@@ -202,8 +201,7 @@ static int file_add(const struct making *m, enum object_kind kind, const char *i
 	if (item->templated) {
 		rc = content_expand(m, item, f, &why);
 	} else {
-		f->data = secret_new(MAX_OF(item->n, (size_t)1));
-		memcpy(f->data, item->data, item->n);
+		f->data = secret_copy(item->data, item->n);
 		f->n = item->n;
 	}
 	return rc < 0 ? err_set(e, rc, "%s %s: %s", object_kind_name(kind), name, why.msg) : 0;

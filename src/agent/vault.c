@@ -6,8 +6,8 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "base/crypto.h"
 #include "base/mem.h"
+#include "base/secret_memory.h"
 
 struct entry {
 	char *id;
@@ -27,7 +27,7 @@ struct vault *vault_new(void)
 
 static void entry_free(struct entry *e)
 {
-	secret_free(e->data, MAX_OF(e->item.n, (size_t)1));
+	secret_free(e->data, e->item.n);
 	free(e->id);
 	free(e);
 }
@@ -61,9 +61,7 @@ void vault_put(struct vault *v, const struct session_secret *s)
 		return;
 	e = xcalloc(1, sizeof *e);
 	e->id = xstrdup(s->id);
-	e->data = secret_new(MAX_OF(s->data.n, (size_t)1));
-	if (s->data.n)
-		memcpy(e->data, s->data.p, s->data.n);
+	e->data = secret_copy(s->data.p, s->data.n);
 	e->item = (struct vault_item){s->templated, e->data, s->data.n};
 	HASH_ADD_KEYPTR(hh, v->entries, e->id, strlen(e->id), e);
 }

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret_memory.h"
 
 #define T struct swarm_peer
 static const struct field swarm_peer_fields[] = {
@@ -276,6 +277,24 @@ static void host_fill(struct info_view *v, const struct utsname *uts)
 	v->yes = true;
 }
 
+static struct strs warnings_of(const struct engine_info *i)
+{
+	size_t loose = secret_loose();
+	struct strs ret = {0};
+	auto_free char *text = NULL;
+
+	if (i->warnings)
+		STRS_EACH (w, i->warnings)
+			strs_add(&ret, w);
+	if (loose) {
+		text = xasprintf("WARNING: %zu bytes of memory for secrets are not locked and may "
+				 "be written to swap: raise RLIMIT_MEMLOCK",
+				 loose);
+		strs_add(&ret, text);
+	}
+	return ret;
+}
+
 static void engine_fill(struct info_view *v, const struct engine_info *i)
 {
 	v->id = (char *)i->id;
@@ -289,8 +308,6 @@ static void engine_fill(struct info_view *v, const struct engine_info *i)
 	v->cgroup_driver = (char *)"cgroupfs";
 	if (i->labels)
 		v->labels = *i->labels;
-	if (i->warnings)
-		v->warnings = *i->warnings;
 	v->driver = (char *)"overlay2";
 	v->none = (char *)"json-file";
 	v->runtimes = (char *)"{\"shoal\":{\"path\":\"shoal-shim\"}}";
@@ -320,6 +337,7 @@ static void info_reply(struct api_req *r, int64_t images)
 	(void)uname(&uts);
 	host_fill(&v, &uts);
 	engine_fill(&v, &i);
+	v.warnings = warnings_of(&i);
 	time_format(clock_wall_ns(), now);
 	driver = xasprintf("[[\"Backing Filesystem\",\"%s\"]]", fs_name(i.data_root));
 	v.driver_status = driver;
@@ -335,6 +353,7 @@ static void info_reply(struct api_req *r, int64_t images)
 	v.security = WORDS((char *)"name=seccomp,profile=builtin", (char *)"name=cgroupns");
 	swarm_fill(swarm, &v.swarm, &room, &r->err);
 	api_reply_table(r, 200, &info_view_table, &v);
+	strs_done(&v.warnings);
 	table_done(&cluster_spec_table, &room.spec);
 	table_done(&tls_info_table, &room.tls);
 }

@@ -3,64 +3,30 @@
  */
 #include "base/crypto.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/limits.h"
-#include "base/mem.h"
+#include "base/secret_memory.h"
 
-#define SECRET_BLOCK_MIN 32 /* smallest piece of locked memory: a P-256 scalar */
-#define SECRET_MAP_MIN 2048 /* from here on a piece has pages of its own */
+#define KEY_MIN 32 /* smallest piece of the locked memory: a P-256 scalar */
 
 static pthread_once_t crypto_once = PTHREAD_ONCE_INIT;
 
 static void crypto_lay_out(void)
 {
 	/* Where mlock() is denied OpenSSL still gives guarded memory that no core dump holds. */
-	(void)CRYPTO_secure_malloc_init(LIMIT_SECRET_MEMORY, SECRET_BLOCK_MIN);
+	if (CRYPTO_secure_malloc_init(LIMIT_KEY_MEMORY, KEY_MIN) != 1)
+		secret_loose_found(-ENOMEM);
 }
 
 void crypto_init(void)
 {
 	(void)pthread_once(&crypto_once, crypto_lay_out);
-}
-
-/* Pages of its own: the laid out memory is for keys, and there is little of it. */
-static void *secret_map(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		abort();
-	(void)mlock(p, n);
-	(void)madvise(p, n, MADV_DONTDUMP);
-	return p;
-}
-
-void *secret_new(size_t n)
-{
-	void *p;
-
-	if (n >= SECRET_MAP_MIN)
-		return secret_map(n);
-	crypto_init();
-	p = OPENSSL_secure_zalloc(n);
-	return p ? p : xcalloc(1, n);
-}
-
-void secret_free(void *p, size_t n)
-{
-	if (p && n >= SECRET_MAP_MIN) {
-		explicit_bzero(p, n);
-		(void)munmap(p, n);
-	} else if (CRYPTO_secure_allocated(p))
-		OPENSSL_secure_clear_free(p, n);
-	else
-		mem_burn(p, n);
 }
 
 bool secret_equal(const void *a, const void *b, size_t n)

@@ -1,7 +1,7 @@
 /*
- * What every user of keys needs: memory that is locked and burned, compares in constant time and
- * SHA-256. The only header through which other folders touch OpenSSL's primitives; no type of
- * OpenSSL crosses it. Called by x509, tls, seal and the join tokens.
+ * What every user of keys needs: OpenSSL's locked memory, compares in constant time and SHA-256
+ * (our own is secret_memory.h's). The only header through which other folders touch OpenSSL's
+ * primitives; no type of OpenSSL crosses it. Called by x509, tls, seal and the join tokens.
  */
 #pragma once
 
@@ -12,18 +12,10 @@
 #define SHA256_LEN 32
 
 /*
- * Lays out the locked memory (LIMIT_SECRET_MEMORY). Every function below and every constructor of
- * x509.h, tls.h and seal.h calls it; calling it again does nothing. Thread-safe.
+ * Lays out that memory (LIMIT_KEY_MEMORY). Every constructor of x509.h, tls.h and seal.h calls it;
+ * calling it again does nothing. Thread-safe.
  */
 void crypto_init(void);
-
-/*
- * `n` zeroed bytes in memory that is locked and left out of core dumps, or ordinary memory once
- * that is used up (it is burned all the same). Never NULL. Free with secret_free() and the same
- * `n`; NULL is allowed.
- */
-void *secret_new(size_t n);
-void secret_free(void *p, size_t n);
 
 /* Compares in a time that depends on `n` alone. */
 bool secret_equal(const void *a, const void *b, size_t n);

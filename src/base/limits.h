@@ -49,12 +49,13 @@
 
 /* Keys and certificates */
 /*
- * Bytes of locked memory for keys, a power of two; resident only as far as it is used. OpenSSL
+ * Bytes of locked memory for OpenSSL's keys, a power of two; resident only as far as it is used. It
  * keeps the key of a stream's handshake, up to 64 bytes, as long as the stream.
  */
-#define LIMIT_SECRET_MEMORY (2u << 20)
-#define LIMIT_PEM (64u << 10) /* bytes of a PEM file of certificates or a key */
-#define LIMIT_CERTS 16        /* certificates of a chain or of a set of roots */
+#define LIMIT_KEY_MEMORY (2u << 20)
+#define LIMIT_SECRET_MEMORY (1u << 30) /* bytes of locked memory for secrets */
+#define LIMIT_PEM (64u << 10)          /* bytes of a PEM file of certificates or a key */
+#define LIMIT_CERTS 16                 /* certificates of a chain or of a set of roots */
 
 /* Raft and the store */
 #define LIMIT_ENTRY (1536u << 10)  /* bytes of a raft entry */

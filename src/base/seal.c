@@ -36,8 +36,7 @@ struct seal_key *seal_key_wrap(const uint8_t *bytes)
 	struct seal_key *k = xcalloc(1, sizeof *k);
 
 	k->refs = 1;
-	k->bytes = secret_new(SEAL_KEY_LEN);
-	memcpy(k->bytes, bytes, SEAL_KEY_LEN);
+	k->bytes = secret_copy(bytes, SEAL_KEY_LEN);
 	return k;
 }
 

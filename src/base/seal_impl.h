@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/seal.h"
+#include "base/secret_memory.h"
 
 struct seal_key {
 	int refs;

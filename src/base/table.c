@@ -76,7 +76,7 @@ void field_done(const struct field *f, void *obj)
 		free(*s);
 		break;
 	case FIELD_TYPE_BYTES:
-		mem_burn(bytes->p, bytes->n);
+		secret_free(bytes->p, bytes->n);
 		break;
 	case FIELD_TYPE_STRS:
 	case FIELD_TYPE_SET:
@@ -169,7 +169,7 @@ static void field_copy(const struct field *f, void *dst_obj, const void *src_obj
 		struct bytes *to = dst, *from = src;
 
 		to->n = from->n;
-		to->p = from->p ? xmemdup(from->p, from->n) : NULL;
+		to->p = from->p ? bytes_copy(f, from->p, from->n) : NULL;
 		break;
 	}
 	case FIELD_TYPE_STRS:

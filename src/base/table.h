@@ -91,7 +91,7 @@ enum field_flag {
 	FIELD_NULL = 1 << 1, /* an empty list or map is written as null instead of [] or {} */
 	FIELD_ONE = 1 << 2,  /* STRS: a bare string is read as a list of one (Cmd, Entrypoint) */
 	FIELD_REQUIRED = 1 << 3, /* reading JSON fails when the member is missing or null */
-	FIELD_SECRET = 1 << 4,   /* its memory is overwritten when freed, and it is never in JSON */
+	FIELD_SECRET = 1 << 4, /* never in JSON; overwritten when freed; BYTES: in locked memory */
 };
 
 struct table;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/secret_memory.h"
 #include "base/table.h"
 
 /* The same layout as every LIST_OF and MAP_OF. */
@@ -32,6 +33,12 @@ static inline struct table_rest **table_rest_at(const struct table *t, const voi
 	size_t offset = t->rest_end - sizeof(struct table_rest *);
 
 	return t->rest_end ? (struct table_rest **)((char *)(uintptr_t)obj + offset) : NULL;
+}
+
+/* A copy in the memory that the row wants; secret_free() frees either kind. */
+static inline void *bytes_copy(const struct field *f, const void *p, size_t n)
+{
+	return f->flags & FIELD_SECRET ? secret_copy(p, n) : xmemdup(p, n);
 }
 
 /* Frees one field's value and zeroes it. */

@@ -418,8 +418,8 @@ static int field_read(const struct field *f, const struct tlv_item *item, void *
 	case FIELD_TYPE_RAW:
 		return text_read(item, at);
 	case FIELD_TYPE_BYTES:
-		mem_burn(bytes->p, bytes->n);
-		*bytes = (struct bytes){xmemdup(item->p, item->n), item->n};
+		secret_free(bytes->p, bytes->n);
+		*bytes = (struct bytes){bytes_copy(f, item->p, item->n), item->n};
 		return 0;
 	case FIELD_TYPE_DOUBLE:
 		memcpy(at, &item->value, 8);

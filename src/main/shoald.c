@@ -5,14 +5,25 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/secret_memory.h"
 #include "main/daemon.h"
 #include "runtime/container/self.h"
 
 #define POOL_THREADS "32" /* blocking work: untar, mounts, shims being made */
 #define HELP_MAX 16384
+
+static void on_loose(int why)
+{
+	log_warn("memory for secrets and keys cannot be locked (%s) and may be written to swap: "
+		 "raise "
+		 "RLIMIT_MEMLOCK (LimitMEMLOCK=infinity in a unit of systemd) or permit "
+		 "CAP_IPC_LOCK",
+		 strerror(-why));
+}
 
 static void settle_process(const struct daemon_options *o)
 {
@@ -26,6 +37,7 @@ static void settle_process(const struct daemon_options *o)
 		(void)sigaction(ignored[i], &ignore, NULL);
 	umask(022);
 	self_files_raise();
+	secret_loose_tell(on_loose);
 	/* Before the first job: the pool is made then. */
 	(void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
 }

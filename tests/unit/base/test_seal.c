@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/seal.h"
+#include "base/secret_memory.h"
 
 struct pair {
 	struct seal_key *key;

@@ -537,8 +537,8 @@ static void many_shake_hands_at_once(void **state)
 	assert_int_equal(stream_hub_count(r->server), MANY);
 	/* Each holds a key of its own in locked memory: as many as may be there must find room. */
 	assert_in_range(CRYPTO_secure_used(), 1, 2 * 64 * MANY);
-	assert_in_range(locked, 1, LIMIT_SECRET_MEMORY / 8);
-	assert_in_range(64 * LIMIT_STREAMS, 1, LIMIT_SECRET_MEMORY / 2);
+	assert_in_range(locked, 1, LIMIT_KEY_MEMORY / 8);
+	assert_in_range(64 * LIMIT_STREAMS, 1, LIMIT_KEY_MEMORY / 2);
 	assert_int_equal(CRYPTO_secure_malloc_initialized(), 1);
 	rig_done(r);
 	free(all);
