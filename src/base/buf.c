@@ -16,16 +16,42 @@ void buf_init(struct buf *b, size_t max_bytes)
 
 void buf_done(struct buf *b)
 {
-	free(b->p);
-	*b = BUF_INIT(b->max);
+	if (b->secret)
+		mem_burn(b->p, b->cap);
+	else
+		free(b->p);
+	*b = (struct buf){.max = b->max, .secret = b->secret};
+}
+
+/* Makes it shorter; of a secret one nothing stays behind its end. */
+static void buf_end_at(struct buf *b, size_t len)
+{
+	if (b->secret && b->len > len)
+		explicit_bzero(b->p + len, b->len - len);
+	b->len = len;
+	if (b->p)
+		b->p[len] = '\0';
 }
 
 void buf_reset(struct buf *b)
 {
-	b->len = 0;
+	buf_end_at(b, 0);
 	b->failed = false;
-	if (b->p)
-		b->p[0] = '\0';
+}
+
+static void buf_grow(struct buf *b, size_t cap)
+{
+	char *p;
+
+	if (b->secret && b->p) {
+		p = xmalloc(cap);
+		memcpy(p, b->p, b->len + 1);
+		mem_burn(b->p, b->cap);
+		b->p = p;
+	} else {
+		b->p = xrealloc(b->p, cap);
+	}
+	b->cap = cap;
 }
 
 int buf_reserve(struct buf *b, size_t n)
@@ -41,8 +67,7 @@ int buf_reserve(struct buf *b, size_t n)
 		return 0;
 	cap = MAX_OF(b->cap * 2, (size_t)BUF_CAP_MIN);
 	cap = MAX_OF(MIN_OF(cap, b->max + 1), need);
-	b->p = xrealloc(b->p, cap);
-	b->cap = cap;
+	buf_grow(b, cap);
 	return 0;
 }
 
@@ -55,6 +80,12 @@ int buf_add(struct buf *b, const void *p, size_t n)
 	b->len += n;
 	b->p[b->len] = '\0';
 	return 0;
+}
+
+int buf_join(struct buf *b, const struct buf *from)
+{
+	b->secret = b->secret || from->secret;
+	return buf_add(b, from->p, from->len);
 }
 
 int buf_adds(struct buf *b, const char *s)
@@ -97,22 +128,15 @@ int buf_addf(struct buf *b, const char *fmt, ...)
 
 void buf_shift(struct buf *b, size_t n)
 {
-	if (n >= b->len) {
-		b->len = 0;
-	} else if (n > 0) {
+	if (n > 0 && n < b->len)
 		memmove(b->p, b->p + n, b->len - n);
-		b->len -= n;
-	}
-	if (b->p)
-		b->p[b->len] = '\0';
+	buf_end_at(b, b->len - MIN_OF(n, b->len));
 }
 
 void buf_cut(struct buf *b, size_t n)
 {
-	if (n >= b->len)
-		return;
-	b->len = n;
-	b->p[n] = '\0';
+	if (n < b->len)
+		buf_end_at(b, n);
 }
 
 int buf_status(const struct buf *b)

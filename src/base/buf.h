@@ -18,9 +18,11 @@ struct buf {
 	size_t cap;
 	size_t max; /* bytes; an add that would pass it sets `failed` and adds nothing */
 	bool failed;
+	bool secret; /* what it lets go of is overwritten; set by tlv_write() for secret fields */
 };
 
 #define BUF_INIT(max_bytes) ((struct buf){.max = (max_bytes)})
+#define BUF_SECRET(max_bytes) ((struct buf){.max = (max_bytes), .secret = true})
 #define auto_buf CLEANUP(buf_done) struct buf
 
 void buf_init(struct buf *b, size_t max_bytes);
@@ -30,6 +32,8 @@ void buf_reset(struct buf *b);
 
 /* 0, or -EMSGSIZE when the bound is passed (now or by an earlier add). */
 int buf_add(struct buf *b, const void *p, size_t n);
+/* Adds what is in `from`, and is secret if that is. */
+int buf_join(struct buf *b, const struct buf *from);
 int buf_adds(struct buf *b, const char *s);
 int buf_addc(struct buf *b, char c);
 int buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -45,5 +49,8 @@ void buf_cut(struct buf *b, size_t n);
 int buf_status(const struct buf *b);
 /* The text, "" when nothing was added. Valid until the next change. */
 const char *buf_text(const struct buf *b);
-/* Gives the text away (never NULL); the buffer is empty after it. Free with free(). */
+/*
+ * Gives the text away (never NULL); the buffer is empty after it. Free with free(); of a secret one
+ * overwrite it first.
+ */
 char *buf_take(struct buf *b);

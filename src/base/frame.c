@@ -64,6 +64,8 @@ void frame_unref(struct frame *f)
 {
 	if (!f || __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	/* Whatever it was: who makes and who takes a frame need not know where secrets are. */
+	explicit_bzero(f->payload, f->len);
 	if (f->payload != (uint8_t *)(f + 1))
 		free(f->payload);
 	free(f);
@@ -77,7 +79,7 @@ void frame_unref_at(struct frame **f)
 void frame_reader_init(struct frame_reader *r, uint32_t max_payload)
 {
 	*r = (struct frame_reader){.max = max_payload};
-	buf_init(&r->part, FRAME_HEADER + (size_t)LIMIT_FRAME + READER_SLACK);
+	r->part = BUF_SECRET(FRAME_HEADER + (size_t)LIMIT_FRAME + READER_SLACK);
 }
 
 void frame_reader_done(struct frame_reader *r)

@@ -298,7 +298,7 @@ static void asked_body(struct http_req *req)
 void http_req_read_body(struct http_req *req, size_t max, http_body_fn ready, void *data)
 {
 	req->mode = HTTP_BODY_COLLECT;
-	buf_init(&req->body, max);
+	req->body = BUF_SECRET(max);
 	req->ready = ready;
 	req->body_data = data;
 	asked_body(req);

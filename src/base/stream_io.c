@@ -63,7 +63,7 @@ static void head_pop(struct stream *s)
 static int encrypt_batch(struct stream *s)
 {
 	uint8_t record[TLS_RECORD];
-	size_t fill = 0;
+	size_t fill = 0, most = 0;
 	int rc = 0;
 
 	s->tls.out = &s->hub->out;
@@ -77,6 +77,7 @@ static int encrypt_batch(struct stream *s)
 			s->head_done += n;
 		} else {
 			fill += head_copy(s, f, record + fill, sizeof record - fill);
+			most = MAX_OF(most, fill);
 		}
 		head_pop(s);
 		if (rc == 0 && fill == sizeof record) {
@@ -84,7 +85,10 @@ static int encrypt_batch(struct stream *s)
 			fill = 0;
 		}
 	}
-	return rc == 0 && fill ? tls_write(&s->tls, record, fill) : rc;
+	if (rc == 0 && fill)
+		rc = tls_write(&s->tls, record, fill);
+	explicit_bzero(record, most); /* a secret may have been among it */
+	return rc;
 }
 
 static void stream_drain(struct stream *s)
@@ -315,6 +319,7 @@ void stream_take(struct stream *s, const uint8_t *p, size_t n)
 		if ((got <= 0 && fill) || fill > STREAM_PLAIN_SIZE - TLS_RECORD) {
 			frame_reader_give(&s->reader, plain, fill);
 			stream_dispatch(s);
+			explicit_bzero(plain, fill); /* as above */
 			fill = 0;
 		}
 	} while (got > 0 && s->state < STREAM_CLOSING);

@@ -2,6 +2,8 @@
  * Reading JSON into structs by their tables. See table.h. Every error names the member's path.
  */
 #include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <strings.h>
 
 #include "base/clock.h"
@@ -134,7 +136,7 @@ static int bytes_read(const json_t *v, struct bytes *ret, const struct json_path
 	if (!s)
 		return json_bad(path, "a string", v, e);
 	len = strlen(s);
-	ret->p = xmalloc(len / 4 * 3 + 3);
+	ret->p = secret_new(len / 4 * 3 + 3); /* most bytes in JSON are a secret's */
 	while (len && s[len - 1] == '=')
 		len--;
 	for (size_t i = 0; i < len; i++) {
@@ -417,12 +419,29 @@ int json_read_value(const struct table *t, const json_t *value, void *ret, struc
 	return rc;
 }
 
+/* A text of JSON may hold secrets, and jansson keeps pieces of it in memory of its own. */
+static void json_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static pthread_once_t json_memory = PTHREAD_ONCE_INIT;
+
+static void json_memory_set(void)
+{
+	json_set_alloc_funcs(malloc, json_free);
+}
+
 int json_read(const struct table *t, const char *text, size_t n, void *ret, struct err *e)
 {
 	json_error_t why;
-	json_t *value = json_loadb(text, n, JSON_DECODE_ANY, &why);
+	json_t *value;
 	int rc;
 
+	(void)pthread_once(&json_memory, json_memory_set);
+	value = json_loadb(text, n, JSON_DECODE_ANY, &why);
 	if (!value)
 		return err_set(e, -EINVAL, "invalid JSON: %s (line %d, column %d)", why.text,
 			       why.line, why.column);

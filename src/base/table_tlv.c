@@ -202,6 +202,8 @@ static void field_write(const struct field *f, const void *obj, struct buf *ret)
 	const char *s = f->type >= FIELD_TYPE_STR ? *(char *const *)at : NULL;
 	const struct strs *list = at;
 
+	if (f->flags & FIELD_SECRET)
+		ret->secret = true;
 	switch (f->type) {
 	case FIELD_TYPE_STR:
 	case FIELD_TYPE_RAW:

@@ -64,7 +64,7 @@ static int change_encode(const struct change *change, struct buf *scratch, struc
 	if (tlv_write(object_table(change->kind), change->object, scratch) < 0)
 		return -EMSGSIZE;
 	tlv_varint_write(ret, scratch->len);
-	return buf_add(ret, scratch->p, scratch->len);
+	return buf_join(ret, scratch);
 }
 
 /* The size is counted as changes come, so that a step knows when to stop. */

@@ -186,7 +186,7 @@ static void proposal_rewind(struct proposer *p, size_t len, unsigned changes)
 {
 	struct proposal *prop = &p->proposal;
 
-	prop->bytes.len = len;
+	buf_cut(&prop->bytes, len);
 	prop->bytes.failed = false;
 	prop->changes = changes;
 	if (p->ops.rewind)
@@ -393,6 +393,7 @@ static void fly(struct proposer *p, enum flying what)
 		p->flying = FLY_NOTHING;
 		refused(p, what, &e);
 	}
+	buf_reset(&p->proposal.bytes); /* raft has a copy of its own */
 }
 
 static void build_and_fly(struct proposer *p)

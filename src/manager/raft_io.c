@@ -321,7 +321,7 @@ static int io_send(struct raft_io *io, struct raft_io_send *req, const struct ra
 		   raft_io_send_cb cb)
 {
 	struct raft_node *n = node_of(io);
-	auto_buf frame = BUF_INIT(LIMIT_FRAME);
+	auto_buf frame = BUF_SECRET(LIMIT_FRAME);
 
 	if (n->closing)
 		;

@@ -244,7 +244,7 @@ static void link_send_snapshot(void *arg, const char *node, struct raft_snapshot
 	}
 	s = xcalloc(1, sizeof *s);
 	*s = (struct snapshot_send){
-		.peer = p, .link = l, .out = out, .frame = BUF_INIT(LIMIT_FRAME)};
+		.peer = p, .link = l, .out = out, .frame = BUF_SECRET(LIMIT_FRAME)};
 	target.address = address;
 	if (stream_connect(l->config.hub, &target, &snapshot_ops, s, &s->stream, NULL) < 0) {
 		raft_snapshot_out_free(out);

@@ -82,7 +82,7 @@ static void take_run(struct world_work *work)
 	const uint8_t head[SNAPSHOT_HEAD_LEN] = {SNAPSHOT_VERSION}, zeros[8] = {0};
 	size_t pad;
 
-	buf_init(&t->bytes, LIMIT_SNAPSHOT);
+	t->bytes = BUF_SECRET(LIMIT_SNAPSHOT);
 	(void)buf_add(&t->bytes, head, sizeof(head));
 	t->status = n->state.snapshot_encode(n->state.arg, t->pin, &t->bytes);
 	for (pad = 0; t->status == 0 && (t->bytes.len + pad) % 8 != 0;)
@@ -402,7 +402,7 @@ static void begin_install(struct raft_node *n, const char *peer, struct raft_msg
 	node_install_drop(n);
 	in->stage = INSTALL_RECEIVING;
 	in->begin = *msg;
-	buf_init(&in->bytes, msg->message.install_snapshot.data.len);
+	in->bytes = BUF_SECRET(msg->message.install_snapshot.data.len);
 	(void)snprintf(in->peer, sizeof(in->peer), "%s", peer);
 	memset(msg, 0, sizeof(*msg));
 }

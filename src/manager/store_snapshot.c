@@ -42,7 +42,7 @@ static int object_save(struct sink *s, const struct object *o)
 	tlv_varint_write(&s->out, o->kind);
 	tlv_varint_write(&s->out, o->version.index);
 	tlv_varint_write(&s->out, s->object.len);
-	(void)buf_add(&s->out, s->object.p, s->object.len);
+	(void)buf_join(&s->out, &s->object);
 	s->count++;
 	return sink_flush(s, SNAPSHOT_PIECE);
 }
@@ -52,7 +52,7 @@ int store_pin_encode(const struct store_pin *pin, int (*sink)(void *arg, const v
 {
 	struct sink s = {.write = sink,
 			 .arg = arg,
-			 .out = BUF_INIT(2 * SNAPSHOT_OBJECT),
+			 .out = BUF_SECRET(2 * SNAPSHOT_OBJECT),
 			 .object = BUF_INIT(SNAPSHOT_OBJECT)};
 	int rc = 0;
 
@@ -86,7 +86,7 @@ struct store_load *store_load_new(void)
 {
 	struct store_load *l = xcalloc(1, sizeof *l);
 
-	l->rest = BUF_INIT(2 * SNAPSHOT_OBJECT);
+	l->rest = BUF_SECRET(2 * SNAPSHOT_OBJECT);
 	return l;
 }
 

@@ -2,6 +2,9 @@
  * base/http_server.h: bodies, collected and streamed, with their bounds; the refusals in between.
  */
 #include "unit/base/http_fixture.h"
+#include "unit/memory_scan.h"
+
+static const char secret[] = "ydob-a-ni-si-taht-drow-a"; /* backwards, as memory_has() wants it */
 
 static void echo_ready(struct http_req *req, struct buf *body, const struct err *e, void *data)
 {
@@ -273,6 +276,42 @@ static void body_asked_for_later(void **state)
 	fix_stop();
 }
 
+static void ok_ready(struct http_req *req, struct buf *body, const struct err *e, void *data)
+{
+	assert_int_equal(body->len, strlen(secret));
+	rep(req, 200, "taken");
+}
+
+static void take_secret(struct http_req *req)
+{
+	http_req_read_body(req, 100000, ok_ready, NULL);
+}
+
+/* Bodies have secrets. On a connection that stays open for more, nothing is kept of one. */
+static void a_body_leaves_nothing(void **state)
+{
+	auto_buf b = BUF_INIT(1 << 20);
+	char request[200];
+	size_t n, len = strlen(secret);
+	int fd;
+
+	fix_start(take_secret, 0, 0, 0);
+	fd = cl_open();
+	n = (size_t)snprintf(request, sizeof request,
+			     "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", len);
+	for (size_t i = 0; i < len; i++)
+		request[n + i] = secret[len - 1 - i];
+	assert_int_equal(memory_has(secret), 1);
+	assert_int_equal(cl_send_some(fd, request, n + len, WAIT_MS), n + len);
+	explicit_bzero(request, sizeof request);
+	cl_expect(fd, &b, "\r\n\r\ntaken");
+	fix_settle(1);
+	assert_int_equal(memory_has(secret), 0);
+	assert_int_equal(http_server_clients(F.server), 1);
+	close(fd);
+	fix_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +321,7 @@ int main(void)
 		TEST(streamed_with_backpressure),
 		TEST(streamed_and_refused_in_the_middle),
 		TEST(body_asked_for_later),
+		TEST(a_body_leaves_nothing),
 	};
 
 	return RUN_TESTS(tests);

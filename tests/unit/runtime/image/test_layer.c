@@ -581,7 +581,7 @@ static void truncated_and_damaged_layers_are_refused(void **state)
 		if (i == 0)
 			tar_digest(&t, diff_id); /* of the tar; the others hold the same one */
 		for (size_t at = 0; at < t.bytes.len; at += 4096) {
-			struct buf part = {t.bytes.p, at, at, at, false};
+			struct buf part = {.p = t.bytes.p, .len = at, .cap = at, .max = at};
 			struct err e = ERR_INIT;
 			int64_t size;
 			char name[16];
