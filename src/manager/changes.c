@@ -195,3 +195,24 @@ int changes_decode(const void *bytes, size_t n, struct changes *ret, struct err 
 		changes_truncate(ret, 0);
 	return rc;
 }
+
+/* Secrets, and the swarm itself, which has the authority's key. What cannot be read is not kept. */
+bool changes_hold_secrets(const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes, *end = p + n, *at;
+	uint64_t op, kind, expect;
+	size_t len;
+
+	if (n == 0 || *p++ != CHANGES_FORMAT)
+		return false;
+	while (p < end) {
+		if (tlv_varint_read(&p, end, &op) < 0 || tlv_varint_read(&p, end, &kind) < 0 ||
+		    tlv_varint_read(&p, end, &expect) < 0 || bytes_read(&p, end, &at, &len) < 0)
+			return false;
+		if (kind == KIND_SECRET || kind == KIND_CLUSTER)
+			return true;
+		if (op != CHANGE_DELETE && bytes_read(&p, end, &at, &len) < 0)
+			return false;
+	}
+	return false;
+}

@@ -54,6 +54,8 @@ bool changes_fit(const struct changes *c);
 int changes_encode(const struct changes *c, struct buf *ret);
 /* Appends the changes from `from` on to a batch that changes_encode() or this began. */
 int changes_encode_from(const struct changes *c, size_t from, struct buf *ret);
+/* Whether a batch in that form changes an object that has secrets in it. */
+bool changes_hold_secrets(const void *p, size_t n);
 /*
  * Reads changes_encode()'s form into the empty `ret`. -EBADMSG when it is damaged; `ret` is empty
  * then.

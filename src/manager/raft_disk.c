@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "manager/raft_heap.h"
 #include "manager/raft_disk_impl.h"
 
 #define DISK_RETRY_MS 500
@@ -125,6 +126,7 @@ static int open_all(struct raft_disk *d, struct raft_snapshot *snapshot, raft_in
 		    d->dir, start + i);
 		return RAFT_CORRUPT;
 	}
+	raft_entries_split(entries, n);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/frame.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "manager/raft_heap.h"
 
 #define HEADER_LEN 20
 #define ENTRY_HEADER 16
@@ -282,7 +283,24 @@ static int check_entries(struct reader r, unsigned count, uint64_t term, size_t 
 	return 0;
 }
 
-static int read_entries(struct reader *r, struct raft_append_entries *ae, unsigned count)
+static bool any_is_secret(struct reader r, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t len;
+		const uint8_t *p;
+
+		(void)read_u64(&r);
+		(void)read_u32(&r);
+		len = read_u32(&r);
+		p = read_bytes(&r, len);
+		if (p && raft_entry_is_secret(p, len))
+			return true;
+	}
+	return false;
+}
+
+static int read_entries(struct reader *r, struct raft_append_entries *ae, unsigned count,
+			bool *ret_secret)
 {
 	size_t bytes = 0;
 	uint8_t *batch;
@@ -292,8 +310,9 @@ static int read_entries(struct reader *r, struct raft_append_entries *ae, unsign
 	if (count == 0)
 		return 0;
 	ae->entries = raft_calloc(count, sizeof(*ae->entries));
-	batch = raft_malloc(bytes);
-	if (!ae->entries || !batch)
+	*ret_secret = any_is_secret(*r, count);
+	batch = raft_heap_new(bytes, *ret_secret);
+	if (!ae->entries)
 		abort();
 	ae->n_entries = count;
 	for (unsigned i = 0; i < count; i++) {
@@ -310,7 +329,7 @@ static int read_entries(struct reader *r, struct raft_append_entries *ae, unsign
 	return 0;
 }
 
-static int read_append(struct reader *r, struct raft_message *m)
+static int read_append(struct reader *r, struct raft_message *m, bool *ret_secret)
 {
 	struct raft_append_entries *ae = &m->append_entries;
 	uint32_t count;
@@ -325,7 +344,7 @@ static int read_append(struct reader *r, struct raft_message *m)
 	    (ae->prev_log_index == 0) != (ae->prev_log_term == 0) ||
 	    ae->prev_log_index > UINT64_MAX / 2)
 		return -EBADMSG;
-	return read_entries(r, ae, count);
+	return read_entries(r, ae, count, ret_secret);
 }
 
 static int read_append_result(struct reader *r, struct raft_message *m)
@@ -425,7 +444,7 @@ static int read_kind(struct reader *r, struct raft_msg *msg)
 {
 	switch (msg->kind) {
 	case RAFT_MSG_APPEND:
-		return read_append(r, &msg->message);
+		return read_append(r, &msg->message, &msg->secret);
 	case RAFT_MSG_APPEND_RESULT:
 		return read_append_result(r, &msg->message);
 	case RAFT_MSG_VOTE:

@@ -32,6 +32,7 @@ struct raft_msg {
 	uint64_t from, to;
 	/* All kinds but the chunk; of "begin", `data` has the whole length and no memory yet. */
 	struct raft_message message;
+	bool secret; /* among its entries are some that hold secrets */
 	/* Snapshots: which transfer; a chunk's place and bytes, valid as long as the frame. */
 	uint64_t transfer;
 	uint64_t offset;

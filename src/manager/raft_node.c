@@ -17,6 +17,8 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "manager/changes.h"
+#include "manager/raft_heap.h"
 #include "manager/raft_impl.h"
 
 /* Free log space that a majority must have: an entry of the largest size, and twice over. */
@@ -35,62 +37,6 @@ void node_fatal(const struct raft_node *n, const char *what, const char *why)
 		  "shoald ends, containers stay",
 		  what, why);
 	_exit(EX_IOERR);
-}
-
-static void *heap_malloc(void *data, size_t size)
-{
-	(void)data;
-	return xmalloc(size);
-}
-
-static void heap_free(void *data, void *p)
-{
-	(void)data;
-	free(p);
-}
-
-static void *heap_calloc(void *data, size_t count, size_t size)
-{
-	(void)data;
-	return xcalloc(count, size);
-}
-
-static void *heap_realloc(void *data, void *p, size_t size)
-{
-	(void)data;
-	return xrealloc(p, size);
-}
-
-static void *heap_aligned_alloc(void *data, size_t alignment, size_t size)
-{
-	void *p = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-
-	(void)data;
-	if (!p)
-		abort();
-	return p;
-}
-
-static void heap_aligned_free(void *data, size_t alignment, void *p)
-{
-	(void)data;
-	(void)alignment;
-	free(p);
-}
-
-/* libraft does not survive every failed allocation: as all small ones, they abort. */
-static void set_heap(void)
-{
-	static struct raft_heap heap = {
-		.malloc = heap_malloc,
-		.free = heap_free,
-		.calloc = heap_calloc,
-		.realloc = heap_realloc,
-		.aligned_alloc = heap_aligned_alloc,
-		.aligned_free = heap_aligned_free,
-	};
-
-	raft_heap_set(&heap);
 }
 
 /* Telling the manager */
@@ -275,7 +221,7 @@ int raft_node_new(struct raft_node **ret, const struct raft_node_config *config,
 			       "raft's heartbeat of %u ms must be at most half of its election "
 			       "timeout of %u ms",
 			       config->options.heartbeat_ms, config->options.election_ms);
-	set_heap();
+	raft_heap_use();
 	n = xcalloc(1, sizeof(*n));
 	n->disk = config->io;
 	n->world = config->world;
@@ -523,7 +469,9 @@ int raft_node_receive(struct raft_node *n, const char *peer, const void *p, size
 		note_capacity(n, msg.from, msg.message.append_entries_result.capacity);
 	msg.message.server_address = peer;
 	node_enter(n);
+	raft_heap_secret(msg.secret);
 	receive_as_voter(n, &msg);
+	raft_heap_secret(false);
 	node_leave(n);
 	return 0;
 }
@@ -645,16 +593,17 @@ static int may_propose(const struct raft_node *n, size_t len, struct err *e)
 }
 
 /* The payload as libraft takes it: an envelope and zeros up to a multiple of 8. */
-static struct raft_buffer envelope(const void *p, size_t len, uint64_t nonce, uint64_t term)
+static struct raft_buffer envelope(const void *p, size_t len, bool secret,
+				   const struct node_proposal *own)
 {
 	size_t size = (ENVELOPE_LEN + len + 7) / 8 * 8;
-	uint8_t *bytes = raft_calloc(1, size);
+	uint8_t *bytes = raft_heap_new(size, secret);
 
 	bytes[0] = ENVELOPE_VERSION;
 	bytes[1] = len > 0 ? ENVELOPE_BATCH : ENVELOPE_BARRIER;
 	le32_put(bytes + 4, (uint32_t)len);
-	le64_put(bytes + 8, nonce);
-	le64_put(bytes + 16, term);
+	le64_put(bytes + 8, own->nonce);
+	le64_put(bytes + 16, own->term);
 	if (len > 0)
 		memcpy(bytes + ENVELOPE_LEN, p, len);
 	return (struct raft_buffer){.base = bytes, .len = size};
@@ -664,6 +613,7 @@ int raft_node_propose(struct raft_node *n, const void *p, size_t len, raft_propo
 		      struct err *e)
 {
 	struct node_proposal *own = &n->proposal;
+	bool secret = len > 0 && changes_hold_secrets(p, len);
 	struct raft_buffer buf;
 	int rc = may_propose(n, len, e);
 
@@ -675,9 +625,11 @@ int raft_node_propose(struct raft_node *n, const void *p, size_t len, raft_propo
 	own->term = n->raft.current_term;
 	own->cb = cb;
 	own->arg = arg;
-	buf = envelope(p, len, own->nonce, own->term);
+	buf = envelope(p, len, secret, own);
 	node_enter(n);
+	raft_heap_secret(secret);
 	rc = raft_apply(&n->raft, &own->req, &buf, 1, NULL);
+	raft_heap_secret(false);
 	if (rc != 0) {
 		raft_free(buf.base);
 		own->busy = false;
