@@ -14,12 +14,17 @@ void buf_init(struct buf *b, size_t max_bytes)
 	*b = BUF_INIT(max_bytes);
 }
 
+/* Of a secret one nothing is behind its end, which may be pages that were never touched. */
+static void buf_wipe(struct buf *b)
+{
+	if (b->secret && b->len)
+		explicit_bzero(b->p, b->len);
+}
+
 void buf_done(struct buf *b)
 {
-	if (b->secret)
-		mem_burn(b->p, b->cap);
-	else
-		free(b->p);
+	buf_wipe(b);
+	free(b->p);
 	*b = (struct buf){.max = b->max, .secret = b->secret};
 }
 
@@ -46,7 +51,8 @@ static void buf_grow(struct buf *b, size_t cap)
 	if (b->secret && b->p) {
 		p = xmalloc(cap);
 		memcpy(p, b->p, b->len + 1);
-		mem_burn(b->p, b->cap);
+		buf_wipe(b);
+		free(b->p);
 		b->p = p;
 	} else {
 		b->p = xrealloc(b->p, cap);

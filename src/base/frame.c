@@ -95,13 +95,17 @@ void frame_reader_give(struct frame_reader *r, const void *p, size_t n)
 	r->left = n;
 }
 
-/* Appends to the incomplete frame; what was shown of it goes only now, so that going is cheap. */
-static int part_add(struct frame_reader *r, size_t n)
+/*
+ * Appends `n` of `want` bytes to the incomplete frame; what was shown of it goes only now, so that
+ * going is cheap. There is room for all of them at once, as to grow means to copy.
+ */
+static int part_add(struct frame_reader *r, size_t n, size_t want)
 {
 	int rc;
 
 	buf_shift(&r->part, r->part_used);
 	r->part_used = 0;
+	(void)buf_reserve(&r->part, want);
 	rc = buf_add(&r->part, r->at, n);
 	r->at += n;
 	r->left -= n;
@@ -110,7 +114,7 @@ static int part_add(struct frame_reader *r, size_t n)
 
 int frame_reader_keep(struct frame_reader *r)
 {
-	return r->left ? part_add(r, r->left) : 0;
+	return r->left ? part_add(r, r->left, r->left) : 0;
 }
 
 /* 0 and the header's content, or -errno. */
@@ -130,7 +134,7 @@ static int part_fill(struct frame_reader *r, size_t want)
 	size_t have = r->part.len - r->part_used;
 	size_t n = want > have ? MIN_OF(want - have, r->left) : 0;
 
-	return n ? part_add(r, n) : 0;
+	return n ? part_add(r, n, want - have) : 0;
 }
 
 /* Once all of it was shown, gives back the memory of a large frame. */
