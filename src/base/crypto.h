@@ -12,8 +12,9 @@
 #define SHA256_LEN 32
 
 /*
- * Lays out that memory (LIMIT_KEY_MEMORY). Every constructor of x509.h, tls.h and seal.h calls it;
- * calling it again does nothing. Thread-safe.
+ * Lays out that memory (LIMIT_KEY_MEMORY), and has OpenSSL overwrite what it frees: the latter only
+ * before it has taken any, so main() calls it. Every constructor of x509.h, tls.h and seal.h calls
+ * it; calling it again does nothing. Thread-safe.
  */
 void crypto_init(void);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/crypto.h"
 #include "base/log.h"
 #include "base/secret_memory.h"
 #include "main/daemon.h"
@@ -38,6 +39,7 @@ static void settle_process(const struct daemon_options *o)
 	umask(022);
 	self_files_raise();
 	secret_loose_tell(on_loose);
+	crypto_init();
 	/* Before the first job: the pool is made then. */
 	(void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
 }
