@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 from engines import wait_until
-from measures import FIGURES, NAMES, measure, since_ms, status_kb, wait_leader
+from measures import FIGURES, NAMES, measure, since_ms, status_kb, wait_leader, write_anywhere
 
 AGENTS, TASKS, SERVICES = 5000, 100000, 100
 BRIEF_AGENTS, BRIEF_TASKS, BRIEF_SERVICES = 50, 1000, 10
@@ -31,6 +31,8 @@ FIGURES.update({
     "agents_tasks_removed": ("ms", max),
     "agents_lost_tasks_assigned": ("ms", max),
     "agents_lost_tasks_running": ("ms", max),
+    "agents_failover_write": ("ms", max),
+    "agents_failover_running": ("ms", max),
     "agents_leader_idle": ("percent", max),
     "agents_leader_memory": ("MB", max),
 })
@@ -145,6 +147,28 @@ def lose(hosts, leader, crowd, tasks):
     return (assigned - down) / 1e6, (ran - down) / 1e6
 
 
+def fail_over(hosts, dead, image, tasks):
+    """
+    The leader of so many tasks dies: ms until another takes a write, and until its task runs. Also the new
+    leader's interface. No task is lost or made again by that.
+    """
+    begin = time.perf_counter()
+    hosts.kill(dead)
+    won = write_anywhere(hosts, dead, image, 60)
+    api = won[0][2]
+    wait_until("the task runs", lambda: api.is_running(won[0][1], 1), POLL_S)
+    write, ran = (won[0][0] - begin) * 1000, since_ms(begin)
+    dead.start()
+    api = hosts.api(wait_leader(hosts), 120)
+    wait_until("all run", lambda: running(api) == tasks + len(won), POLL_S)
+    for _, made, _ in won:
+        api.ask("DELETE", f"/services/{made}")
+    wanted = urllib.parse.quote('{"desired-state": ["running"]}')
+    wait_until("those tasks alone are wanted",
+               lambda: len(api.ask("GET", f"/tasks?filters={wanted}")) == tasks, 0.2)
+    return write, ran, api
+
+
 def idle_percent(leader, seconds):
     before, begin = cpu_s(leader.daemon()[0]), time.monotonic()
     time.sleep(seconds)
@@ -183,6 +207,8 @@ def agents(target):
             idle = idle_percent(leader, BRIEF_IDLE_S if brief else IDLE_S)
             memory = status_kb(leader.daemon()[0], "status", "VmRSS") / 1000
             lost_assigned, lost_running = lose(hosts, leader, crowd, tasks)
+            write, ran_after, api = fail_over(hosts, leader, target.image, tasks)
+            leader = wait_leader(hosts)
             begin = time.perf_counter()
             gone(api, made)
             yield {"agents_joined": joined, "agents_tasks_assigned": assigned,
@@ -190,6 +216,7 @@ def agents(target):
                    "agents_tasks_removed": since_ms(begin),
                    "agents_lost_tasks_assigned": lost_assigned,
                    "agents_lost_tasks_running": lost_running,
+                   "agents_failover_write": write, "agents_failover_running": ran_after,
                    "agents_leader_idle": idle, "agents_leader_memory": memory}
     finally:
         crowd.close()

@@ -227,10 +227,10 @@ def containers(target):
 
 def managers_of(hosts, node):
     """(name, whether it leads, whether it is there) of each manager, as that node sees it."""
-    return [(n["Description"]["Hostname"], n.get("ManagerStatus", {}).get("Leader", False),
+    return [(n["Description"]["Hostname"], n["ManagerStatus"].get("Leader", False),
              n["Status"]["State"] == "ready"
-             and n.get("ManagerStatus", {}).get("Reachability") == "reachable")
-            for n in hosts.api(node, 2).ask("GET", "/nodes")]
+             and n["ManagerStatus"].get("Reachability") == "reachable")
+            for n in hosts.api(node, 10).ask("GET", "/nodes") if n.get("ManagerStatus")]
 
 
 def wait_leader(hosts):
@@ -261,10 +261,10 @@ class Writer(threading.Thread):
                 time.sleep(REFUSED_S)
 
 
-def write_anywhere(hosts, dead, image):
+def write_anywhere(hosts, dead, image, timeout_s=2):
     """When a living manager took a write, what it made, and whom to ask about it."""
     won = []
-    writers = [Writer(hosts.api(node, 2), image, won) for node in hosts.nodes if node is not dead]
+    writers = [Writer(hosts.api(node, timeout_s), image, won) for node in hosts.nodes if node is not dead]
     for writer in writers:
         writer.start()
     for writer in writers:
