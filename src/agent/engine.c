@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "agent/engine_impl.h"
@@ -161,7 +160,7 @@ static int lock_data_root(struct engine *e, struct err *err)
 	e->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (e->lock < 0)
 		return err_sys(err, "cannot open %s", path);
-	if (flock(e->lock, LOCK_EX | LOCK_NB) < 0)
+	if (file_wait_lock(e->lock, LIMIT_TAKEOVER_MS) < 0)
 		return err_set(err, -EBUSY,
 			       "another daemon uses %s: give this one another "
 			       "--data-root, or stop that one",

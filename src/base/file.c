@@ -4,12 +4,16 @@
 #include "base/file.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/id.h"
 
 #define FILE_READ_STEP (64u << 10)
@@ -239,4 +243,18 @@ int dir_remove(int dirfd, const char *path, struct err *e)
 	int rc = dir_remove_all(dirfd, path);
 
 	return rc < 0 ? err_code(e, rc, "cannot remove %s", path) : 0;
+}
+
+#define LOCK_LOOK_MS 20
+
+int file_wait_lock(int fd, unsigned ms)
+{
+	uint64_t end = clock_mono_ms() + ms;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || clock_mono_ms() >= end)
+			return -errno;
+		(void)poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	return 0;
 }

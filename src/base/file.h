@@ -31,3 +31,9 @@ int dir_make(const char *path, mode_t mode, struct err *e);
  * crossing into another file system. A missing path is 0.
  */
 int dir_remove(int dirfd, const char *path, struct err *e);
+/*
+ * Locks the file for its holder alone, in at most `ms` milliseconds: 0, -EWOULDBLOCK when another
+ * has it still, or -errno. A daemon that was killed may be outlived for a moment by a process that
+ * it was just starting, which has its locks until it executes its program.
+ */
+int file_wait_lock(int fd, unsigned ms);

@@ -9,15 +9,18 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define LISTEN_BACKLOG 512
 #define ACCEPTS_PER_TURN 64
+#define LIVE_LOOK_MS 20
 
 static int find_group(const char *name, gid_t *ret, struct err *e)
 {
@@ -36,7 +39,7 @@ static int find_group(const char *name, gid_t *ret, struct err *e)
 }
 
 /* True when somebody listens there; a dead socket file is removed. */
-static bool unix_is_live(const struct sockaddr_un *addr)
+static bool unix_look(const struct sockaddr_un *addr)
 {
 	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat st;
@@ -49,6 +52,17 @@ static bool unix_is_live(const struct sockaddr_un *addr)
 	return true;
 }
 
+/* The same; a daemon that was just killed is given the time that file_wait_lock() speaks of. */
+static bool wait_unix_is_live(const struct sockaddr_un *addr)
+{
+	uint64_t end = clock_mono_ms() + LIMIT_TAKEOVER_MS;
+	bool live;
+
+	while ((live = unix_look(addr)) && clock_mono_ms() < end)
+		(void)poll(NULL, 0, LIVE_LOOK_MS);
+	return live;
+}
+
 /* Mode and group are set before anyone can connect: the file refuses until listen(). */
 static int unix_bind(int fd, const struct sockaddr_un *addr, const char *group, struct err *e)
 {
@@ -57,7 +71,7 @@ static int unix_bind(int fd, const struct sockaddr_un *addr, const char *group, 
 
 	if (rc < 0)
 		return err_wrap(e, "cannot listen at unix://%s", addr->sun_path);
-	if (unix_is_live(addr))
+	if (wait_unix_is_live(addr))
 		return err_set(
 			e, -EADDRINUSE,
 			"cannot listen at unix://%s: another daemon serves it; stop that one "

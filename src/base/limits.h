@@ -27,6 +27,7 @@
 #define LIMIT_HTTP_SWALLOW (256u << 10) /* bytes of an unwanted body read before closing */
 #define LIMIT_HTTP_SOCKETS 32           /* sockets that one server listens on */
 #define LIMIT_LOG_LINE 4096             /* bytes of a line of the daemon's own log */
+#define LIMIT_TAKEOVER_MS 3000          /* milliseconds to wait for what a dead daemon left */
 #define LIMIT_FILE_SMALL (1u << 20)     /* bytes of a configuration or state file */
 
 /* Cluster streams */

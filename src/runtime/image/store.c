@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,17 +194,20 @@ static int store_dirs(struct image_store *store, struct err *e)
 
 static int store_own(struct image_store *store, struct err *e)
 {
+	int rc;
+
 	store->lock_fd = openat(store->root_fd, "images.lock",
 				O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (store->lock_fd < 0)
 		return err_sys(e, "cannot make %s/images.lock", store->root);
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? err_set(e, -EBUSY,
-						      "the images in %s are in use by another "
-						      "daemon: stop it, or "
-						      "choose another --data-root",
-						      store->root)
-					    : err_sys(e, "cannot lock %s/images.lock", store->root);
+	rc = file_wait_lock(store->lock_fd, LIMIT_TAKEOVER_MS);
+	if (rc < 0)
+		return rc == -EWOULDBLOCK ? err_set(e, -EBUSY,
+						    "the images in %s are in use by another "
+						    "daemon: stop it, or "
+						    "choose another --data-root",
+						    store->root)
+					  : err_sys(e, "cannot lock %s/images.lock", store->root);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 struct place {
@@ -141,6 +143,43 @@ static void other_file_systems_are_left_alone(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* As a process does that a killed daemon was just starting: it has the lock until it executes. */
+static void a_lock_is_waited_for(void **state)
+{
+	struct place p;
+	int fd, other, ends[2], status;
+	uint64_t began;
+	pid_t pid;
+	char c;
+
+	place_init(&p);
+	fd = openat(p.fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	other = openat(p.fd, "lock", O_RDWR | O_CLOEXEC);
+	assert_int_equal(file_wait_lock(fd, 0), 0);
+	began = clock_mono_ms();
+	assert_int_equal(file_wait_lock(other, 50), -EWOULDBLOCK);
+	assert_true(clock_mono_ms() - began >= 50);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct pollfd none = {.fd = ends[0]};
+
+		close(ends[1]);
+		/* The parent has let go of it by then. */
+		_exit(read(ends[0], &c, 1) == 1 && poll(&none, 1, 100) == 1 ? 0 : 1);
+	}
+	close(ends[0]);
+	close(fd);
+	assert_int_equal(file_wait_lock(other, 0), -EWOULDBLOCK);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	close(ends[1]);
+	assert_int_equal(file_wait_lock(other, 5000), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(other);
+	place_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +187,7 @@ int main(void)
 		TEST(folders_of_any_depth_go),
 		TEST(links_are_removed_not_followed),
 		TEST(other_file_systems_are_left_alone),
+		TEST(a_lock_is_waited_for),
 	};
 
 	return RUN_TESTS(tests);

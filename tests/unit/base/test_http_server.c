@@ -4,7 +4,11 @@
  */
 #include "unit/base/http_fixture.h"
 
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "base/limits.h"
 
@@ -348,14 +352,49 @@ static void tcp_and_headers_at_once(void **state)
 	fix_stop();
 }
 
+/* What a killed daemon was just starting has its socket still, for a moment. */
+static void a_dead_daemons_socket_is_waited_for(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2], status;
+	struct err e = ERR_INIT;
+	char url[140];
+	pid_t pid;
+
+	fix_start(answer_path, 0, 0, 0);
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/shoal-http-dead.%d.sock",
+		       (int)getpid());
+	(void)snprintf(url, sizeof(url), "unix://%s", addr.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct pollfd other = {.fd = ends[0], .events = POLLIN};
+
+		close(ends[1]);
+		_exit(poll(&other, 1, 300)); /* the pipe ends when the parent fails */
+	}
+	close(ends[0]);
+	close(fd);
+	assert_ok(http_server_listen(F.server, url, NULL, &e), &e);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ends[1]);
+	fix_stop();
+}
+
 static void sockets_are_refused_with_reasons(void **state)
 {
 	struct err e = ERR_INIT;
 	char url[300];
+	uint64_t t;
 
 	fix_start(answer_path, 0, 0, 0);
 	snprintf(url, sizeof(url), "unix://%s", F.path);
+	t = clock_mono_ms();
 	assert_int_equal(http_server_listen(F.server, url, NULL, &e), -EADDRINUSE);
+	assert_true(clock_mono_ms() - t >= LIMIT_TAKEOVER_MS);
 	assert_non_null(strstr(e.msg, "another daemon"));
 	assert_int_equal(http_server_listen(F.server, "unix:///tmp/x.sock", "no-such-group", &e),
 			 -ENOENT);
@@ -470,6 +509,7 @@ int main(void)
 		TEST(stream_ended_before_it_began),
 		TEST(a_thousand_at_once),
 		TEST(tcp_and_headers_at_once),
+		TEST(a_dead_daemons_socket_is_waited_for),
 		TEST(sockets_are_refused_with_reasons),
 		TEST(stop_finishes_what_is_begun),
 		TEST(stop_does_not_wait_for_ever),
